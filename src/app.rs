@@ -1,0 +1,285 @@
+//! The composition root: engines, sockets, calls, and their end.
+
+use std::collections::HashMap;
+use std::fs::{self, File, TryLockError};
+use std::mem::{Discriminant, discriminant};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::timeout;
+
+use crate::call::driver::{self, Office, Running};
+use crate::call::ears::SAMPLE_RATE_HZ;
+use crate::call::{CallConfig, Script};
+use crate::config::{Config, Secrets};
+use crate::engine::dialog::Dialog;
+use crate::engine::onnx::OnnxRuntime;
+use crate::engine::stt::Stt;
+use crate::engine::tts::{SpeakJob, SpeechChunk, Tts};
+use crate::engine::vad::Silero;
+use crate::engine::worker::Priority;
+use crate::engine::{Cancel, Language};
+use crate::log::recovery;
+use crate::net::ports::PortPool;
+use crate::net::resolve;
+use crate::net::sip::{self, Listen, NewCall, SipHandle};
+use crate::sip::{AccountId, Command, Endpoint, EndpointConfig, RegistrationState};
+
+pub const USER_AGENT: &str = concat!("secretary/", env!("CARGO_PKG_VERSION"));
+/// The environment variable with the key of Gemini.
+pub const GEMINI_KEY: &str = "GEMINI_API_KEY";
+/// Clauses of a text that wait to be collected.
+const SPEECH_QUEUE: usize = 16;
+/// The longest wait for calls to end after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// The models and the dialog, loaded.
+pub struct Engines {
+    pub stt: Stt,
+    pub tts: Tts,
+    pub vad: Silero,
+    pub dialog: Dialog,
+}
+
+impl Engines {
+    /// Loads everything; takes a second or two. Not for the async executor's threads.
+    ///
+    /// # Errors
+    /// When a model is missing or is not what it should be.
+    pub fn load(config: &Config, secrets: &Secrets) -> Result<Self> {
+        let runtime = OnnxRuntime::load(&config.models.onnxruntime())?;
+        Ok(Self {
+            vad: Silero::load(&runtime, &config.models.vad())?,
+            stt: Stt::start(&config.stt)?,
+            tts: Tts::start(&config.tts, &runtime)?,
+            dialog: dialog(config, secrets)?,
+        })
+    }
+
+    fn shutdown(&self) {
+        self.stt.shutdown();
+        self.tts.shutdown();
+    }
+}
+
+/// # Errors
+/// When `[dialog]` or `[[faq]]` have what cannot be used.
+pub fn dialog(config: &Config, secrets: &Secrets) -> Result<Dialog> {
+    Ok(Dialog::new(config.dialog.clone(), config.front_desk(), secrets.get(GEMINI_KEY))?)
+}
+
+/// Answers calls until a signal.
+///
+/// # Errors
+/// When it cannot begin: a model is missing, a port is taken, a password is not there.
+pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
+    let accounts = config.accounts(secrets)?;
+    let lock = lock_log(&config.log.dir)?;
+    match recovery::recover(&config.log.dir) {
+        Ok(0) => {}
+        Ok(calls) => tracing::warn!(calls, "calls that were interrupted by the end of the program were mended"),
+        Err(error) => tracing::error!(%error, "interrupted calls could not be looked for"),
+    }
+    let endpoint = Endpoint::new(endpoint_config(&config), rand::random());
+    let listen = Listen { address: config.sip.bind, port: config.sip.port };
+    let (sip, calls, sip_task) = sip::start(listen, endpoint).await?;
+
+    let engines = {
+        let (config, key) = (config.clone(), secrets.clone());
+        spawn_blocking(move || Engines::load(&config, &key)).await??
+    };
+    prepare_voice(&engines, &config).await?;
+    let names: Vec<String> = accounts.iter().map(|account| account.username.clone()).collect();
+    for account in accounts {
+        sip.command(Command::Register(account)).await;
+    }
+    let office = Arc::new(Office {
+        config: Arc::new(CallConfig {
+            ears: config.ears.clone(),
+            turn: config.turn.clone(),
+            languages: config.languages.clone(),
+        }),
+        script: Arc::new(Script::from(&engines.dialog)),
+        stt: engines.stt.clone(),
+        tts: engines.tts.clone(),
+        vad: engines.vad.clone(),
+        dialog: engines.dialog.clone(),
+        ports: PortPool::new(config.sip.bind, config.rtp.port_min, config.rtp.port_max),
+        sip: sip.clone(),
+        log_dir: config.log.dir.clone(),
+        accounts: config.account.iter().map(|account| account.name.clone()).collect(),
+    });
+    announce(&config, &sip, &names).await;
+    answer_calls(&office, calls, &config).await?;
+    sip.stop().await;
+    sip_task.await.context("the SIP task failed")?;
+    engines.shutdown();
+    drop(lock);
+    Ok(())
+}
+
+pub(crate) fn endpoint_config(config: &Config) -> EndpointConfig {
+    EndpointConfig {
+        user_agent: USER_AGENT.to_owned(),
+        user: "secretary".to_owned(),
+        direct_calls: config.sip.direct_calls,
+        max_calls: config.sip.max_calls,
+    }
+}
+
+/// Two programs that write to one call log would mend each other's calls.
+fn lock_log(dir: &Path) -> Result<File> {
+    fs::create_dir_all(dir).with_context(|| format!("cannot make the call log's folder {}", dir.display()))?;
+    let path = dir.join(".lock");
+    let lock =
+        File::create(&path).with_context(|| format!("cannot write to the call log's folder {}", dir.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another secretary writes to {}: stop it, or choose another [log] dir", dir.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+/// Synthesises the greeting before the first call; the other fixed phrases follow while calls come in.
+///
+/// # Errors
+/// When no voice can say the greeting.
+async fn prepare_voice(engines: &Engines, config: &Config) -> Result<()> {
+    let language = config.languages.first().copied().unwrap_or(Language::Ru);
+    speak(&engines.tts, engines.dialog.greet(language), language, SAMPLE_RATE_HZ).await?;
+    for (language, phrase) in engines.dialog.fixed_phrases() {
+        if config.languages.contains(&language)
+            && let Err(error) = engines.tts.prepare(&phrase, language, SAMPLE_RATE_HZ)
+        {
+            tracing::warn!(%error, "a fixed phrase is not prepared and will be spoken when it is needed");
+        }
+    }
+    Ok(())
+}
+
+/// Speaks a text as a whole; mono samples at `rate_hz`.
+///
+/// # Errors
+/// When no voice can say it.
+pub async fn speak(tts: &Tts, text: String, language: Language, rate_hz: u32) -> Result<Vec<i16>> {
+    let (chunks, mut spoken) = mpsc::channel(SPEECH_QUEUE);
+    let job = SpeakJob { text, language, rate_hz, cancel: Cancel::default(), priority: Priority::Caller };
+    tts.speak(job, move |chunk| match chunks.blocking_send(chunk) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(_) => ControlFlow::Break(()),
+    })?;
+    let mut whole = Vec::new();
+    while let Some(chunk) = spoken.recv().await {
+        match chunk {
+            SpeechChunk::Pcm(pcm) => whole.extend(pcm),
+            SpeechChunk::Done => return Ok(whole),
+            SpeechChunk::Failed(error) => return Err(error.into()),
+        }
+    }
+    bail!("the voice's thread ended in the middle of a sentence")
+}
+
+/// Says that calls are answered, and how to make one.
+async fn announce(config: &Config, sip: &SipHandle, extensions: &[String]) {
+    let listen = sip.listen();
+    // An address of the documentation's (RFC 5737): the routing table tells which of ours faces the world.
+    let outside = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 5060));
+    let address = resolve::local_address(listen, outside).await.unwrap_or(Ipv4Addr::LOCALHOST.into());
+    let port = if listen.port() == resolve::SIP_PORT { String::new() } else { format!(":{}", listen.port()) };
+    println!("The secretary answers.");
+    if config.sip.direct_calls {
+        println!("  Call it:   sip:secretary@{address}{port}   (type this into Linphone; UDP or TCP)");
+    }
+    for (account, extension) in config.account.iter().zip(extensions) {
+        println!("  Extension: {extension} at {} ({})", account.registrar.host, account.name);
+    }
+    let log = std::path::absolute(&config.log.dir).unwrap_or_else(|_| config.log.dir.clone());
+    println!("  Call log:  {}", log.display());
+    println!("  Stop:      Ctrl-C");
+    tracing::info!(sip.listen = %listen, "ready");
+}
+
+/// The reason to stop.
+enum Stop {
+    Now,
+    Drain,
+}
+
+async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCall>, config: &Config) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut registrations = office.sip.registrations();
+    let (running, running_rx) = watch::channel(Running::Yes);
+    let mut calls = JoinSet::new();
+    let mut reported = HashMap::new();
+    let stop = loop {
+        tokio::select! {
+            call = new_calls.recv() => match call {
+                Some(call) => {
+                    calls.spawn(driver::run(Arc::clone(office), call, running_rx.clone()));
+                }
+                None => bail!("the SIP task ended"),
+            },
+            Some(ended) = calls.join_next() => if let Err(error) = ended {
+                tracing::error!(%error, "a call's task failed");
+            },
+            Ok(()) = registrations.changed() => report(config, &registrations.borrow_and_update(), &mut reported),
+            _ = interrupt.recv() => break Stop::Now,
+            _ = terminate.recv() => break Stop::Drain,
+        }
+    };
+    if let Stop::Drain = stop {
+        tracing::info!(calls = calls.len(), "stopping: calls may finish");
+        office.sip.command(Command::Unregister).await;
+        let drained = async {
+            loop {
+                tokio::select! {
+                    Some(call) = new_calls.recv() => {
+                        office.sip.command(Command::Reject { call: call.key, status: 503 }).await;
+                    }
+                    ended = calls.join_next() => if ended.is_none() { break },
+                    _ = interrupt.recv() => break,
+                }
+            }
+        };
+        if timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!(calls = calls.len(), "calls that went on are ended");
+        }
+    }
+    // Every call has a receiver of its own; without calls nobody listens.
+    let _ = running.send(Running::Stopping);
+    while calls.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Logs what became of the registrations, a change once.
+fn report(
+    config: &Config,
+    states: &HashMap<AccountId, RegistrationState>,
+    reported: &mut HashMap<AccountId, Discriminant<RegistrationState>>,
+) {
+    for (id, state) in states {
+        if reported.insert(*id, discriminant(state)) == Some(discriminant(state)) {
+            continue;
+        }
+        let account = config.account.get(usize::from(id.0)).map_or("?", |account| account.name.as_str());
+        match state {
+            RegistrationState::Registered { .. } => tracing::info!(account, "registered"),
+            RegistrationState::Failed { reason, .. } => {
+                tracing::warn!(account, %reason, "not registered, trying again")
+            }
+            RegistrationState::Registering | RegistrationState::Unregistered => {
+                tracing::debug!(account, ?state, "registration")
+            }
+        }
+    }
+}

@@ -1,0 +1,465 @@
+//! The task that owns one [`Call`]: its RTP socket, its engines' results and its deadlines in one select.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rand::Rng;
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
+use tokio::time::sleep_until;
+use tracing::Instrument;
+
+use super::call::{Call, CallSetup, MediaAddress, StreamStart};
+use super::ears::SAMPLE_RATE_HZ;
+use super::{CallConfig, EndedBy, Expects, Input, Output, PartId, Script, TurnRecord};
+use crate::clock;
+use crate::engine::dialog::{Conversation, Dialog, DialogEvent};
+use crate::engine::stt::{Stt, SttJob};
+use crate::engine::tts::{SpeakJob, SpeechChunk, Tts};
+use crate::engine::vad::Silero;
+use crate::engine::worker::Priority;
+use crate::engine::{Cancel, Language, TurnId};
+use crate::log::{CallLog, CallRecord, Direction, LogItem, LogWriter, Status};
+use crate::net::ports::PortPool;
+use crate::net::sip::{NewCall, SipHandle};
+use crate::rtp::{FRAME_SAMPLES, Frame};
+use crate::sip::{CallKey, Command, Incoming, SessionEvent};
+
+/// Results of engines that wait for the call.
+const QUEUE: usize = 64;
+/// Sentences of a reply that wait to be passed on.
+const REPLY_QUEUE: usize = 16;
+/// The longest datagram that RTP sends; Ethernet's 1,500 and room.
+const MAX_DATAGRAM_BYTES: usize = 2_048;
+/// Sound goes to the call log in pieces of 200 ms.
+const LOG_SAMPLES: usize = SAMPLE_RATE_HZ as usize / 5;
+
+/// What all calls share.
+pub struct Office {
+    pub config: Arc<CallConfig>,
+    pub script: Arc<Script>,
+    pub stt: Stt,
+    pub tts: Tts,
+    pub vad: Silero,
+    pub dialog: Dialog,
+    pub ports: PortPool,
+    pub sip: SipHandle,
+    pub log_dir: PathBuf,
+    /// The accounts' names, in the order of their ids.
+    pub accounts: Vec<String>,
+}
+
+/// Whether the program goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Running {
+    Yes,
+    /// Calls end now.
+    Stopping,
+}
+
+/// What arrives from the engines.
+enum Arrival {
+    Input(Input),
+    /// A reply is whole; the conversation as it is after it.
+    Replied {
+        turn: TurnId,
+        conversation: Box<Conversation>,
+    },
+}
+
+/// Answers a call and holds it to its end.
+pub async fn run(office: Arc<Office>, new_call: NewCall, running: watch::Receiver<Running>) {
+    let NewCall { key, incoming, events } = new_call;
+    let span = tracing::info_span!("call", call.id = %incoming.sip_call_id);
+    async {
+        tracing::debug!(caller = %incoming.caller.uri, "incoming call");
+        match Driver::answer(Arc::clone(&office), key, incoming).await {
+            Ok(driver) => driver.run(events, running).await,
+            Err(Refusal { status, why }) => {
+                tracing::warn!(status, why, "a call was refused");
+                office.sip.command(Command::Reject { call: key, status }).await;
+            }
+        }
+    }
+    .instrument(span)
+    .await;
+}
+
+/// Why a call cannot be answered.
+struct Refusal {
+    status: u16,
+    why: String,
+}
+
+impl Refusal {
+    fn new(status: u16, why: impl ToString) -> Self {
+        Self { status, why: why.to_string() }
+    }
+}
+
+struct Driver {
+    office: Arc<Office>,
+    key: CallKey,
+    call: Call,
+    socket: UdpSocket,
+    arrivals: mpsc::Sender<Arrival>,
+    arrivals_rx: Option<mpsc::Receiver<Arrival>>,
+    parts: HashMap<PartId, Cancel>,
+    phrases: Cancel,
+    conversation: Conversation,
+    /// The conversation after the reply that is being said, until it is known how much of it was heard.
+    after_reply: Option<Box<Conversation>>,
+    asked: Option<Asked>,
+    replies: JoinSet<()>,
+    log: Option<LogWriter>,
+    received: Vec<i16>,
+    sent: Vec<i16>,
+}
+
+/// The reply that is being made or said.
+struct Asked {
+    turn: TurnId,
+    text: String,
+    task: AbortHandle,
+}
+
+impl Driver {
+    async fn answer(office: Arc<Office>, key: CallKey, incoming: Box<Incoming>) -> Result<Self, Refusal> {
+        let socket = office.ports.bind().map_err(|e| Refusal::new(503, e))?;
+        let port = socket.local_addr().map_err(|e| Refusal::new(503, e))?.port();
+        let vad = office.vad.start().map_err(|e| Refusal::new(500, e))?;
+        let setup = CallSetup {
+            config: Arc::clone(&office.config),
+            script: Arc::clone(&office.script),
+            vad,
+            media: MediaAddress { address: media_address(&socket, incoming.flow.local), port },
+            start: stream_start(),
+        };
+        let (call, sdp) =
+            Call::answer(clock::now(), setup, incoming.offer.as_deref()).map_err(|e| Refusal::new(488, e))?;
+        let codec = call.media().map(|media| media.codec.name().to_owned());
+        let log = open_log(&office, &incoming, codec).await;
+        office.sip.command(Command::Answer { call: key, sdp }).await;
+        let (arrivals, arrivals_rx) = mpsc::channel(QUEUE);
+        let language = office.config.languages.first().copied().unwrap_or(Language::Ru);
+        Ok(Self {
+            office,
+            key,
+            call,
+            socket,
+            arrivals,
+            arrivals_rx: Some(arrivals_rx),
+            parts: HashMap::new(),
+            phrases: Cancel::default(),
+            conversation: Conversation::new(language, incoming.caller.uri.user.clone()),
+            after_reply: None,
+            asked: None,
+            replies: JoinSet::new(),
+            log,
+            received: Vec::with_capacity(LOG_SAMPLES),
+            sent: Vec::with_capacity(LOG_SAMPLES),
+        })
+    }
+
+    async fn run(mut self, mut events: mpsc::Receiver<SessionEvent>, mut running: watch::Receiver<Running>) {
+        let Some(mut arrivals) = self.arrivals_rx.take() else { return };
+        let mut buffer = [0; MAX_DATAGRAM_BYTES];
+        let by = loop {
+            if let Some(by) = self.drain().await {
+                break by;
+            }
+            let Some(wake) = self.call.poll_timeout() else { break EndedBy::Failure };
+            tokio::select! {
+                received = self.socket.recv_from(&mut buffer) => match received {
+                    Ok((length, from)) => {
+                        let bytes = buffer.get(..length).unwrap_or_default().to_vec();
+                        self.call.handle_input(clock::now(), Input::Datagram { from, bytes });
+                    }
+                    // An ICMP error of an earlier packet; RTP goes on.
+                    Err(error) => tracing::trace!(%error, "RTP receive failed"),
+                },
+                Some(event) = events.recv() => self.call.handle_input(clock::now(), Input::Session(event)),
+                Some(arrival) = arrivals.recv() => self.arrived(arrival),
+                Some(_) = self.replies.join_next() => {}
+                changed = running.changed() => {
+                    if changed.is_err() || *running.borrow() == Running::Stopping {
+                        self.call.handle_input(clock::now(), Input::HangUp(EndedBy::Shutdown));
+                    }
+                }
+                () = sleep_until(wake.into()) => self.call.handle_timeout(clock::now()),
+            }
+        };
+        self.finish(by).await;
+    }
+
+    fn arrived(&mut self, arrival: Arrival) {
+        let now = clock::now();
+        match arrival {
+            Arrival::Input(input) => self.call.handle_input(now, input),
+            Arrival::Replied { turn, conversation } => {
+                // The reply of a turn that is over is no part of the conversation.
+                if self.asked.as_ref().is_some_and(|asked| asked.turn == turn) {
+                    let expects = if conversation.expects_number() { Expects::Number } else { Expects::Anything };
+                    self.after_reply = Some(conversation);
+                    self.call.handle_input(now, Input::Replied { turn, expects });
+                }
+            }
+        }
+    }
+
+    /// Carries out what the call wants; tells when it is over.
+    async fn drain(&mut self) -> Option<EndedBy> {
+        while let Some(output) = self.call.poll_output() {
+            match output {
+                Output::Transmit { to, datagram } => {
+                    if let Err(error) = self.socket.send_to(&datagram, to).await {
+                        tracing::trace!(%error, "an RTP packet could not be sent");
+                    }
+                }
+                Output::AnswerOffer { sdp } => {
+                    self.office.sip.command(Command::AnswerOffer { call: self.key, sdp }).await;
+                }
+                Output::RejectOffer => self.office.sip.command(Command::RejectOffer { call: self.key }).await,
+                Output::HangUp => self.office.sip.command(Command::Hangup { call: self.key }).await,
+                Output::Transcribe { part, pcm, languages } => self.transcribe(part, pcm, languages),
+                Output::CancelPart { part } => {
+                    if let Some(cancel) = self.parts.remove(&part) {
+                        cancel.cancel();
+                    }
+                }
+                Output::Reply { turn, text, language } => self.reply(turn, text, language),
+                Output::CancelReply { turn, heard } => self.cancel_reply(turn, heard),
+                Output::Speak { phrase, text, language } => self.speak(phrase, text, language),
+                Output::Silence => {
+                    self.phrases.cancel();
+                    self.phrases = Cancel::default();
+                }
+                Output::Record { received, sent } => self.record(&received, &sent),
+                Output::Gap { ticks } => {
+                    self.flush_sound();
+                    if let Some(log) = &self.log {
+                        log.item(LogItem::Gap { samples: u64::from(ticks) * FRAME_SAMPLES as u64 });
+                    }
+                }
+                Output::Turn(turn) => self.turn(turn),
+                Output::Ended { by } => return Some(by),
+            }
+        }
+        None
+    }
+
+    fn transcribe(&mut self, part: PartId, pcm: Vec<i16>, languages: Vec<Language>) {
+        let cancel = Cancel::default();
+        self.parts.insert(part, cancel.clone());
+        let job = SttJob { pcm, rate_hz: SAMPLE_RATE_HZ, languages, prompt: None, cancel, priority: Priority::Caller };
+        let arrivals = self.arrivals.clone();
+        let submitted = self.office.stt.submit(job, move |result| {
+            let result = result.map_err(|error| error.to_string());
+            // On the recogniser's own thread: it may wait. The call may be over.
+            let _ = arrivals.blocking_send(Arrival::Input(Input::Heard { part, result }));
+        });
+        if let Err(error) = submitted {
+            let heard = Input::Heard { part, result: Err(error.to_string()) };
+            self.call.handle_input(clock::now(), heard);
+        }
+    }
+
+    fn reply(&mut self, turn: TurnId, text: String, language: Language) {
+        let dialog = self.office.dialog.clone();
+        let conversation = self.conversation.clone();
+        let arrivals = self.arrivals.clone();
+        let said = text.clone();
+        let task = self.replies.spawn(
+            async move {
+                let (sentences, mut events) = mpsc::channel(REPLY_QUEUE);
+                let pass_on = async {
+                    while let Some(event) = events.recv().await {
+                        let input = match event {
+                            DialogEvent::Sentence(text) => Input::Sentence { turn, text },
+                            DialogEvent::HangUp => Input::WantsHangUp { turn },
+                        };
+                        // The call may be over.
+                        let _ = arrivals.send(Arrival::Input(input)).await;
+                    }
+                };
+                let (conversation, ()) = tokio::join!(dialog.reply(conversation, said, language, sentences), pass_on);
+                let _ = arrivals.send(Arrival::Replied { turn, conversation: Box::new(conversation) }).await;
+            }
+            .in_current_span(),
+        );
+        self.asked = Some(Asked { turn, text, task });
+    }
+
+    fn cancel_reply(&mut self, turn: TurnId, heard: Option<String>) {
+        let Some(asked) = self.asked.take_if(|asked| asked.turn == turn) else { return };
+        asked.task.abort();
+        match (heard, self.after_reply.take()) {
+            (Some(heard), Some(mut conversation)) => {
+                conversation.cut_last(&heard);
+                self.commit(*conversation);
+            }
+            (Some(heard), None) => self.conversation.interrupted(&asked.text, &heard),
+            // None of it was heard: as if it had not been asked for.
+            (None, _) => {}
+        }
+    }
+
+    fn commit(&mut self, conversation: Conversation) {
+        if conversation.message() != self.conversation.message()
+            && let (Some(message), Some(log)) = (conversation.message(), &self.log)
+        {
+            log.item(LogItem::Message(message.clone()));
+        }
+        self.conversation = conversation;
+    }
+
+    fn speak(&mut self, phrase: super::PhraseId, text: String, language: Language) {
+        // What was said before needs no voice.
+        if let Some(pcm) = self.office.tts.cached(&text, language, SAMPLE_RATE_HZ) {
+            let now = clock::now();
+            self.call.handle_input(now, Input::Sound { phrase, pcm });
+            return self.call.handle_input(now, Input::Synthesised { phrase, result: Ok(()) });
+        }
+        let cancel = self.phrases.clone();
+        let job = SpeakJob { text, language, rate_hz: SAMPLE_RATE_HZ, cancel, priority: Priority::Caller };
+        let arrivals = self.arrivals.clone();
+        let submitted = self.office.tts.speak(job, move |chunk| {
+            let input = match chunk {
+                SpeechChunk::Pcm(pcm) => Input::Sound { phrase, pcm },
+                SpeechChunk::Done => Input::Synthesised { phrase, result: Ok(()) },
+                SpeechChunk::Failed(error) => Input::Synthesised { phrase, result: Err(error.to_string()) },
+            };
+            // On the voice's own thread: it may wait. Without a call nobody listens.
+            match arrivals.blocking_send(Arrival::Input(input)) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        });
+        if let Err(error) = submitted {
+            let failed = Input::Synthesised { phrase, result: Err(error.to_string()) };
+            self.call.handle_input(clock::now(), failed);
+        }
+    }
+
+    fn record(&mut self, received: &Frame, sent: &Frame) {
+        self.received.extend_from_slice(received);
+        self.sent.extend_from_slice(sent);
+        if self.received.len() >= LOG_SAMPLES {
+            self.flush_sound();
+        }
+    }
+
+    fn flush_sound(&mut self) {
+        let (received, sent) = (std::mem::take(&mut self.received), std::mem::take(&mut self.sent));
+        if let Some(log) = &mut self.log {
+            log.audio(received, sent);
+        }
+    }
+
+    fn turn(&mut self, turn: TurnRecord) {
+        let latency = turn.latency;
+        tracing::info!(
+            turn.id = turn.number,
+            language = %turn.language,
+            answer_to_first_audio_ms = latency.answer_to_first_audio_ms,
+            speech_end_to_text_ms = latency.speech_end_to_text_ms,
+            speech_end_to_first_audio_ms = latency.speech_end_to_first_audio_ms,
+            "turn over"
+        );
+        match self.after_reply.take() {
+            Some(conversation) => self.commit(*conversation),
+            // What she said of her own accord: the greeting, a prompt.
+            None if turn.caller_text.is_empty() => self.conversation.say(&turn.heard_text),
+            None => {}
+        }
+        self.asked = None;
+        self.parts.clear();
+        if let Some(log) = &self.log {
+            log.item(LogItem::Turn(turn));
+        }
+    }
+
+    async fn finish(mut self, by: EndedBy) {
+        self.phrases.cancel();
+        for cancel in self.parts.values() {
+            cancel.cancel();
+        }
+        self.replies.shutdown().await;
+        self.flush_sound();
+        let stats = self.call.stream_stats();
+        tracing::info!(
+            ended.by = ?by,
+            rtp.received = stats.received,
+            rtp.lost = stats.lost,
+            rtp.late = stats.late,
+            rtp.sent = stats.sent,
+            rtp.skipped_ticks = stats.skipped_ticks,
+            "call over"
+        );
+        if let Some(log) = self.log.take() {
+            let at = clock::time_of_day();
+            if let Err(error) = spawn_blocking(move || log.finish(by, at)).await {
+                tracing::error!(%error, "the call log could not be finished");
+            }
+        }
+    }
+}
+
+/// The address for SDP: the one that the caller reached us at, unless the RTP socket has one of its own.
+fn media_address(socket: &UdpSocket, signalling: SocketAddr) -> IpAddr {
+    match socket.local_addr() {
+        Ok(bound) if !bound.ip().is_unspecified() => bound.ip(),
+        _ => signalling.ip(),
+    }
+}
+
+fn stream_start() -> StreamStart {
+    let mut rng = rand::rng();
+    // An SDP session id fits in 63 bits for the sake of those who read it signed.
+    StreamStart {
+        ssrc: rng.random(),
+        seq: rng.random(),
+        timestamp: rng.random(),
+        sdp_session: rng.random::<u64>() >> 1,
+    }
+}
+
+/// A call that cannot be logged is answered all the same, and it is an alarm.
+async fn open_log(office: &Office, incoming: &Incoming, codec: Option<String>) -> Option<LogWriter> {
+    let record = CallRecord {
+        status: Status::InProgress,
+        direction: Direction::Incoming,
+        caller: incoming.caller.uri.to_string(),
+        caller_name: incoming.caller.display.clone(),
+        callee: incoming.callee.to_string(),
+        account: incoming.account.and_then(|id| office.accounts.get(usize::from(id.0)).cloned()),
+        sip_call_id: incoming.sip_call_id.clone(),
+        codec,
+        started_at: clock::time_of_day(),
+        ended_at: None,
+        ended_by: None,
+        recorded_s: 0.0,
+        lost_samples: 0,
+        message: None,
+        turns: Vec::new(),
+    };
+    let dir = office.log_dir.clone();
+    let opened = spawn_blocking(move || CallLog::create(&dir, record).and_then(LogWriter::start)).await;
+    match opened {
+        Ok(Ok(log)) => Some(log),
+        Ok(Err(error)) => {
+            tracing::error!(dir = %office.log_dir.display(), %error, "this call is not recorded: the call log cannot be written");
+            None
+        }
+        Err(error) => {
+            tracing::error!(%error, "this call is not recorded");
+            None
+        }
+    }
+}
+
+const _: () = assert!(LOG_SAMPLES.is_multiple_of(FRAME_SAMPLES), "whole frames go to the call log");

@@ -1,0 +1,148 @@
+//! One telephone call: its sound, its turns, its end.
+//!
+//! [`Call`] is sans-IO like the layers below it: packets, transcripts, sentences and synthesised sound go in with the
+//! time they arrived at, and [`Output`]s come out. [`driver`] is the task that owns a `Call` and does the I/O for it.
+//!
+//! Left out: ducking and backchannels («угу») told from words, an end-of-turn model, hold music, transfer.
+
+mod call;
+pub mod driver;
+pub mod ears;
+pub mod mouth;
+pub mod script;
+mod talk;
+pub mod timeline;
+pub mod turn;
+
+pub use call::{Call, CallSetup, MediaAddress, StreamStart};
+pub use mouth::PhraseId;
+pub use script::{Lines, Script};
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::stt::Transcript;
+use crate::engine::{Language, TurnId};
+use crate::rtp::Frame;
+use crate::sip::SessionEvent;
+use timeline::Latency;
+use turn::TurnConfig;
+
+/// A stretch of the caller's speech that is transcribed in one piece; a turn has one or several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PartId(pub u64);
+
+/// How the secretary holds a conversation.
+#[derive(Debug, Clone)]
+pub struct CallConfig {
+    pub ears: ears::EarsConfig,
+    pub turn: TurnConfig,
+    /// Languages a caller may speak; the first is the one the call begins in.
+    pub languages: Vec<Language>,
+}
+
+/// Something that happened outside of the call.
+#[derive(Debug)]
+pub enum Input {
+    /// A datagram on the call's RTP port.
+    Datagram { from: SocketAddr, bytes: Vec<u8> },
+    /// The session's other side, or its transactions.
+    Session(SessionEvent),
+    /// A part was transcribed, or could not be.
+    Heard { part: PartId, result: Result<Transcript, String> },
+    /// The dialog says a sentence of the answer.
+    Sentence { turn: TurnId, text: String },
+    /// The dialog wants the call to end when the answer has been heard.
+    WantsHangUp { turn: TurnId },
+    /// The dialog has said all of the answer and knows what it asked for.
+    Replied { turn: TurnId, expects: Expects },
+    /// Sound of a phrase.
+    Sound { phrase: PhraseId, pcm: Vec<i16> },
+    /// A phrase is whole, or as whole as it gets.
+    Synthesised { phrase: PhraseId, result: Result<(), String> },
+    /// The program wants the call to end now.
+    HangUp(EndedBy),
+}
+
+/// Something the call wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// A datagram for the other side, from the call's RTP port.
+    Transmit { to: SocketAddr, datagram: Vec<u8> },
+    /// Answer a re-INVITE with this SDP.
+    AnswerOffer { sdp: Vec<u8> },
+    /// Refuse a re-INVITE; the session stays as it was.
+    RejectOffer,
+    /// End the session.
+    HangUp,
+    /// Transcribe what the caller said; mono at [`ears::SAMPLE_RATE_HZ`].
+    Transcribe { part: PartId, pcm: Vec<i16>, languages: Vec<Language> },
+    /// The transcript is not wanted any more: the caller goes on.
+    CancelPart { part: PartId },
+    /// The caller's turn is over and this is what he said.
+    Reply { turn: TurnId, text: String, language: Language },
+    /// The reply is not wanted any more; if any of it was heard, this is how much.
+    CancelReply { turn: TurnId, heard: Option<String> },
+    /// Synthesise a phrase.
+    Speak { phrase: PhraseId, text: String, language: Language },
+    /// Phrases that were asked for are not wanted any more.
+    Silence,
+    /// 20 ms of both sides.
+    Record { received: Frame, sent: Frame },
+    /// So many times 20 ms went by unheard and unsaid: the machine was too busy.
+    Gap { ticks: u32 },
+    /// A turn is over and will not change.
+    Turn(TurnRecord),
+    /// The last output: nothing is pending any more.
+    Ended { by: EndedBy },
+}
+
+/// What the secretary has asked the caller for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Expects {
+    #[default]
+    Anything,
+    /// A telephone number, which people dictate with pauses.
+    Number,
+}
+
+/// Why a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// The caller hung up.
+    Caller,
+    /// The secretary said goodbye and hung up.
+    Secretary,
+    /// The caller said nothing for too long.
+    Silence,
+    /// The call was as long as it may be.
+    TimeLimit,
+    /// The program was stopped.
+    Shutdown,
+    /// The session failed: no ACK, no answer to a request, no way to the peer.
+    Failure,
+}
+
+/// One turn as the call log keeps it: what the caller said, what was answered, how fast.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TurnRecord {
+    /// Counted from 0, which is the greeting.
+    pub number: u32,
+    /// Since the call was answered, in seconds.
+    pub started_s: f64,
+    pub language: Language,
+    /// Empty for the greeting and for prompts after silence.
+    pub caller_text: String,
+    /// What was to be said.
+    pub secretary_text: String,
+    /// What of it the caller heard.
+    pub heard_text: String,
+    pub latency: Latency,
+}
+
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000.0).round() / 1_000.0
+}

@@ -1,0 +1,523 @@
+//! The conversation of one call: whose turn it is and what follows from what is heard and said.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::ears::{EarEvent, Ears};
+use super::mouth::{Mouth, Purpose};
+use super::timeline::{Moment, Timeline};
+use super::turn::{Answer, Filler, Stage, Then, Turn};
+use super::{CallConfig, EndedBy, Expects, Output, PartId, PhraseId, Script, TurnRecord, seconds};
+use crate::engine::stt::Transcript;
+use crate::engine::{Language, TurnId};
+use crate::rtp::Stream;
+
+/// A part this long is transcribed once and for all when the caller pauses; a shorter one again with what follows.
+const LONG_PART: Duration = Duration::from_secs(10);
+/// The longest part: Whisper reads 30 s at once.
+const MAX_PART: Duration = Duration::from_secs(25);
+/// The longest wait for an answer before the caller is asked to say it again.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
+/// Speech shorter than this without words was a noise.
+const NOISE: Duration = Duration::from_millis(500);
+/// Times in a row that the caller is asked to say it again.
+const MAX_MISSES: u8 = 2;
+/// So many words tell the caller's language.
+const TELLING_WORDS: usize = 3;
+
+/// The language of the call: the house's first, until the caller has said enough to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tongue {
+    Assumed(Language),
+    Settled(Language),
+}
+
+/// A part that is being, or has been, transcribed.
+#[derive(Debug)]
+struct Part {
+    id: PartId,
+    /// Its samples at the time it was sent.
+    samples: usize,
+    text: Option<String>,
+}
+
+pub(super) struct Talk {
+    config: Arc<CallConfig>,
+    script: Arc<Script>,
+    ears: Ears,
+    mouth: Mouth,
+    turn: Turn,
+    turn_id: TurnId,
+    parts: Vec<Part>,
+    next_part: u64,
+    tongue: Tongue,
+    expects: Expects,
+    timeline: Timeline,
+    answered_at: Instant,
+    turn_started: Instant,
+    turns: u32,
+    /// Since when nobody has said a word.
+    quiet_since: Instant,
+    silence_prompts: usize,
+    misses: u8,
+    fillers: usize,
+    pub(super) out: VecDeque<Output>,
+}
+
+impl Talk {
+    pub(super) fn new(now: Instant, config: Arc<CallConfig>, script: Arc<Script>, ears: Ears) -> Self {
+        let tongue = match config.languages.as_slice() {
+            [only] => Tongue::Settled(*only),
+            [first, ..] => Tongue::Assumed(*first),
+            [] => Tongue::Assumed(Language::Ru),
+        };
+        Self {
+            config,
+            script,
+            ears,
+            mouth: Mouth::default(),
+            turn: Turn::Silent,
+            turn_id: TurnId::default(),
+            parts: Vec::new(),
+            next_part: 0,
+            tongue,
+            expects: Expects::Anything,
+            timeline: Timeline::default(),
+            answered_at: now,
+            turn_started: now,
+            turns: 0,
+            quiet_since: now,
+            silence_prompts: 0,
+            misses: 0,
+            fillers: 0,
+            out: VecDeque::new(),
+        }
+    }
+
+    fn language(&self) -> Language {
+        match self.tongue {
+            Tongue::Assumed(language) | Tongue::Settled(language) => language,
+        }
+    }
+
+    /// The call is up: the secretary greets.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.answered_at = now;
+        self.turn_started = now;
+        self.timeline.note(Moment::Answered, now);
+        let greeting = self.script.lines(self.language()).greeting.clone();
+        self.say(now, &greeting, Then::Listen);
+    }
+
+    /// 20 ms went by: `received` came from the caller, and `sent`, a piece of the phrase `mark`, went to him.
+    /// Tells when the call is to end.
+    pub(super) fn tick(
+        &mut self,
+        now: Instant,
+        received: &[i16],
+        sent: Option<(u64, usize)>,
+        stream: &mut Stream,
+    ) -> Option<EndedBy> {
+        match sent.and_then(|(mark, samples)| self.mouth.played(mark, samples)) {
+            Some(Purpose::Answer) => self.timeline.note(Moment::FirstAudio, now),
+            Some(Purpose::Filler) => self.timeline.note(Moment::Filler, now),
+            None => {}
+        }
+        self.mouth.feed(stream);
+        match self.ears.push(now, received) {
+            Ok(Some(EarEvent::Onset)) => self.onset(now, stream),
+            Ok(Some(EarEvent::Offset) | None) => {}
+            Err(error) => tracing::warn!(%error, "voice detection failed on 32 ms of sound"),
+        }
+        self.advance(now, stream)
+    }
+
+    /// The caller begins to speak, or goes on.
+    fn onset(&mut self, now: Instant, stream: &mut Stream) {
+        match self.turn {
+            Turn::Listening { .. } => self.hear(now),
+            Turn::Deciding { ahead, .. } => {
+                self.resume(ahead);
+                self.turn = Turn::Hearing;
+            }
+            Turn::Thinking { stage, .. } if self.has_caller(stage) => {
+                // He goes on before a word of the answer was heard: his turn is not over after all.
+                self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
+                self.silence(stream);
+                self.turn_id = self.turn_id.next();
+                self.timeline.reopen();
+                self.turn = Turn::Hearing;
+            }
+            // Speech over an answer interrupts it when there is enough of it (`advance`).
+            Turn::Thinking { .. } | Turn::Speaking { .. } | Turn::Hearing | Turn::Silent => {}
+        }
+    }
+
+    /// Whether the turn began with words of the caller, not with a line of the secretary's own.
+    fn has_caller(&self, stage: Stage) -> bool {
+        !self.parts.is_empty() && !matches!(stage, Stage::Reply(Answer::Whole(Then::HangUp(_))))
+    }
+
+    fn hear(&mut self, now: Instant) {
+        self.turn_started = now;
+        self.timeline = Timeline::default();
+        self.timeline.note(Moment::SpeechStarted, now);
+        self.turn = Turn::Hearing;
+    }
+
+    /// The caller goes on after a pause: a long part stands, a short one is transcribed again with what follows.
+    fn resume(&mut self, ahead: Option<PartId>) {
+        self.timeline.reopen();
+        let Some(part) = self.parts.pop_if(|p| Some(p.id) == ahead) else { return };
+        if self.ears.part_length() >= LONG_PART {
+            self.ears.drop_front(part.samples);
+            self.parts.push(part);
+        } else {
+            self.out.push_back(Output::CancelPart { part: part.id });
+        }
+    }
+
+    /// What time alone brings about.
+    fn advance(&mut self, now: Instant, stream: &mut Stream) -> Option<EndedBy> {
+        if now.saturating_duration_since(self.answered_at) >= self.config.turn.max_call()
+            && !matches!(self.turn, Turn::Thinking { .. } | Turn::Silent)
+            && !self.is_saying_goodbye()
+        {
+            self.interrupt(now, stream);
+            let line = self.script.lines(self.language()).goodbye.clone();
+            self.say(now, &line, Then::HangUp(EndedBy::TimeLimit));
+        }
+        match self.turn {
+            Turn::Listening { since } => {
+                if now.saturating_duration_since(since) >= self.config.turn.silence() {
+                    self.prompt_after_silence(now);
+                }
+            }
+            Turn::Hearing => self.advance_hearing(now),
+            Turn::Deciding { ends_at, .. } => {
+                if now >= ends_at && !self.ears.is_talking() {
+                    self.end_turn(now);
+                }
+            }
+            Turn::Thinking { stage, filler, give_up_at } => {
+                return self.advance_thinking(now, stage, filler, give_up_at);
+            }
+            Turn::Speaking { answer } => return self.advance_speaking(now, answer, stream),
+            Turn::Silent => {}
+        }
+        None
+    }
+
+    fn advance_hearing(&mut self, now: Instant) {
+        let last_voiced = self.ears.last_voiced().unwrap_or(now);
+        if !self.ears.is_talking() && now.saturating_duration_since(last_voiced) >= self.config.turn.pause() {
+            self.timeline.note(Moment::SpeechEnded, last_voiced);
+            let ahead = self.transcribe();
+            let ends_at = last_voiced + self.config.turn.end_silence(self.expects);
+            self.turn = Turn::Deciding { ends_at, ahead };
+        } else if self.ears.part_length() >= MAX_PART {
+            self.transcribe();
+            self.ears.end_part();
+        }
+    }
+
+    fn transcribe(&mut self) -> Option<PartId> {
+        let pcm = self.ears.part()?.to_vec();
+        let id = PartId(self.next_part);
+        self.next_part += 1;
+        self.parts.push(Part { id, samples: pcm.len(), text: None });
+        let languages = match self.tongue {
+            Tongue::Assumed(_) => self.config.languages.clone(),
+            Tongue::Settled(language) => vec![language],
+        };
+        self.out.push_back(Output::Transcribe { part: id, pcm, languages });
+        Some(id)
+    }
+
+    fn end_turn(&mut self, now: Instant) {
+        self.timeline.note(Moment::TurnEnded, now);
+        let voiced = self.ears.voiced();
+        self.ears.end_part();
+        self.turn = Turn::Thinking {
+            stage: Stage::Transcript { voiced },
+            filler: Filler::DueAt(now + self.config.turn.filler_after()),
+            give_up_at: now + GIVE_UP_AFTER,
+        };
+        self.reply_when_heard(now);
+    }
+
+    /// A part was transcribed.
+    pub(super) fn heard(&mut self, now: Instant, id: PartId, result: Result<Transcript, String>) {
+        let Some(part) = self.parts.iter_mut().find(|p| p.id == id) else { return };
+        match result {
+            Ok(transcript) => {
+                let text = transcript.text.trim().to_owned();
+                if let Tongue::Assumed(_) = self.tongue
+                    && text.split_whitespace().count() >= TELLING_WORDS
+                {
+                    self.tongue = Tongue::Settled(transcript.language);
+                }
+                part.text = Some(text);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "speech could not be transcribed");
+                part.text = Some(String::new());
+            }
+        }
+        self.reply_when_heard(now);
+    }
+
+    fn caller_text(&self) -> String {
+        let texts: Vec<&str> =
+            self.parts.iter().filter_map(|p| p.text.as_deref()).filter(|text| !text.is_empty()).collect();
+        texts.join(" ")
+    }
+
+    fn reply_when_heard(&mut self, now: Instant) {
+        let Turn::Thinking { stage: Stage::Transcript { voiced }, filler, give_up_at } = self.turn else { return };
+        if self.parts.iter().any(|p| p.text.is_none()) {
+            return;
+        }
+        self.timeline.note(Moment::Transcribed, now);
+        let text = self.caller_text();
+        if text.is_empty() {
+            return self.unheard(now, voiced);
+        }
+        self.misses = 0;
+        self.silence_prompts = 0;
+        self.turn = Turn::Thinking { stage: Stage::Reply(Answer::Coming(Then::Listen)), filler, give_up_at };
+        self.out.push_back(Output::Reply { turn: self.turn_id, text, language: self.language() });
+    }
+
+    /// There was speech, but no words.
+    fn unheard(&mut self, now: Instant, voiced: Duration) {
+        if voiced < NOISE || self.misses >= MAX_MISSES {
+            self.parts.clear();
+            self.mouth.clear();
+            self.out.push_back(Output::Silence);
+            self.turn = Turn::Listening { since: self.quiet_since };
+            return;
+        }
+        self.misses += 1;
+        let line = self.script.lines(self.language()).not_heard.clone();
+        self.say(now, &line, Then::Listen);
+    }
+
+    fn prompt_after_silence(&mut self, now: Instant) {
+        self.turn_started = now;
+        self.timeline = Timeline::default();
+        let lines = self.script.lines(self.language());
+        let (line, then) = match lines.silence_prompts.get(self.silence_prompts) {
+            Some(prompt) => (prompt.clone(), Then::Listen),
+            None => (lines.silence_goodbye.clone(), Then::HangUp(EndedBy::Silence)),
+        };
+        self.silence_prompts += 1;
+        self.say(now, &line, then);
+    }
+
+    fn is_saying_goodbye(&self) -> bool {
+        matches!(self.turn, Turn::Speaking { answer: Answer::Coming(Then::HangUp(_)) | Answer::Whole(Then::HangUp(_)) })
+    }
+
+    /// Says a line of the secretary's own as the whole answer.
+    fn say(&mut self, now: Instant, line: &str, then: Then) {
+        self.turn = Turn::Thinking {
+            stage: Stage::Reply(Answer::Whole(then)),
+            filler: Filler::Said,
+            give_up_at: now + GIVE_UP_AFTER,
+        };
+        self.speak(line, Purpose::Answer);
+    }
+
+    fn speak(&mut self, text: &str, purpose: Purpose) {
+        match self.mouth.say(text, purpose) {
+            Some(phrase) => {
+                let language = self.language();
+                self.out.push_back(Output::Speak { phrase, text: text.to_owned(), language });
+            }
+            None => tracing::warn!("the answer has too many sentences: one was left out"),
+        }
+    }
+
+    /// The dialog says a sentence.
+    pub(super) fn sentence(&mut self, now: Instant, turn: TurnId, text: &str) {
+        if turn == self.turn_id && self.answer().is_some() {
+            self.timeline.note(Moment::FirstSentence, now);
+            self.speak(text, Purpose::Answer);
+        }
+    }
+
+    pub(super) fn wants_hang_up(&mut self, turn: TurnId) {
+        if turn == self.turn_id {
+            self.change_answer(|answer| answer.hang_up_after(EndedBy::Secretary));
+        }
+    }
+
+    pub(super) fn replied(&mut self, turn: TurnId, expects: Expects) {
+        if turn == self.turn_id {
+            self.expects = expects;
+            self.change_answer(Answer::whole);
+        }
+    }
+
+    fn answer(&self) -> Option<Answer> {
+        match self.turn {
+            Turn::Thinking { stage: Stage::Reply(answer), .. } | Turn::Speaking { answer } => Some(answer),
+            _ => None,
+        }
+    }
+
+    fn change_answer(&mut self, change: impl Fn(Answer) -> Answer) {
+        match &mut self.turn {
+            Turn::Thinking { stage: Stage::Reply(answer), .. } | Turn::Speaking { answer } => *answer = change(*answer),
+            _ => {}
+        }
+    }
+
+    /// Sound of a phrase arrived.
+    pub(super) fn sound(&mut self, phrase: PhraseId, pcm: &[i16], stream: &mut Stream) {
+        if let Some(Purpose::Answer) = self.mouth.sound(phrase, pcm)
+            && let Turn::Thinking { stage: Stage::Reply(answer), .. } = self.turn
+        {
+            self.turn = Turn::Speaking { answer };
+        }
+        self.mouth.feed(stream);
+    }
+
+    pub(super) fn synthesised(&mut self, phrase: PhraseId, result: Result<(), String>) {
+        match result {
+            Ok(()) => self.mouth.synthesised(phrase),
+            Err(error) => {
+                tracing::warn!(%error, "a phrase could not be spoken");
+                self.mouth.failed(phrase);
+            }
+        }
+    }
+
+    fn advance_thinking(&mut self, now: Instant, stage: Stage, filler: Filler, give_up_at: Instant) -> Option<EndedBy> {
+        if let Stage::Reply(Answer::Whole(then)) = stage
+            && (self.mouth.is_empty() || now >= give_up_at)
+        {
+            // No voice could say it. The words are in the call log.
+            tracing::warn!("an answer could not be spoken");
+            self.out.push_back(Output::Silence);
+            return self.finish(now, then);
+        }
+        if now >= give_up_at {
+            self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
+            self.mouth.clear();
+            self.turn_id = self.turn_id.next();
+            let line = self.script.lines(self.language()).not_heard.clone();
+            self.say(now, &line, Then::Listen);
+        } else if let Filler::DueAt(at) = filler
+            && now >= at
+        {
+            self.turn = Turn::Thinking { stage, filler: Filler::Said, give_up_at };
+            let fillers = &self.script.lines(self.language()).fillers;
+            if let Some(line) = fillers.get(self.fillers % fillers.len().max(1)).cloned() {
+                self.fillers += 1;
+                self.speak(&line, Purpose::Filler);
+            }
+        }
+        None
+    }
+
+    fn advance_speaking(&mut self, now: Instant, answer: Answer, stream: &mut Stream) -> Option<EndedBy> {
+        let last_words =
+            matches!(answer, Answer::Coming(then) | Answer::Whole(then) if then == Then::HangUp(EndedBy::TimeLimit));
+        if self.ears.is_talking() && self.ears.voiced() >= self.config.turn.barge_in() && !last_words {
+            self.interrupt(now, stream);
+            self.hear(now);
+            return None;
+        }
+        if let Answer::Whole(then) = answer
+            && self.mouth.is_empty_of_work()
+            && !stream.is_playing()
+        {
+            return self.finish(now, then);
+        }
+        let silent_for = self.ears.last_voiced().map(|at| now.saturating_duration_since(at));
+        if !self.ears.is_talking() && silent_for.is_some_and(|s| s >= self.config.turn.end_silence(Expects::Anything)) {
+            // «Угу», a cough: too short to interrupt, too long ago to begin an answer with.
+            self.ears.end_part();
+        }
+        None
+    }
+
+    /// Stops what is being said and records the turn with what was heard of it.
+    fn interrupt(&mut self, now: Instant, stream: &mut Stream) {
+        if !matches!(self.turn, Turn::Speaking { .. }) {
+            return;
+        }
+        self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: Some(self.mouth.heard()) });
+        stream.stop_playing();
+        self.out.push_back(Output::Silence);
+        self.record(now);
+    }
+
+    /// The answer has been heard to its end.
+    fn finish(&mut self, now: Instant, then: Then) -> Option<EndedBy> {
+        self.record(now);
+        self.quiet_since = now;
+        match then {
+            Then::HangUp(by) => return Some(by),
+            Then::Listen if self.ears.part().is_some() => self.hear(now),
+            Then::Listen => self.turn = Turn::Listening { since: now },
+        }
+        None
+    }
+
+    fn record(&mut self, now: Instant) {
+        self.timeline.note(Moment::SpokenOut, now);
+        let record = TurnRecord {
+            number: self.turns,
+            started_s: seconds(self.turn_started.saturating_duration_since(self.answered_at)),
+            language: self.language(),
+            caller_text: self.caller_text(),
+            secretary_text: self.mouth.text(),
+            heard_text: self.mouth.heard(),
+            latency: self.timeline.latency(),
+        };
+        self.turns += 1;
+        self.turn_id = self.turn_id.next();
+        self.parts.clear();
+        self.mouth.clear();
+        self.timeline = Timeline::default();
+        self.turn_started = now;
+        if !(record.caller_text.is_empty() && record.secretary_text.is_empty()) {
+            self.out.push_back(Output::Turn(record));
+        }
+    }
+
+    fn silence(&mut self, stream: &mut Stream) {
+        stream.stop_playing();
+        self.mouth.clear();
+        self.out.push_back(Output::Silence);
+    }
+
+    /// The call is over. What the caller was saying is still transcribed.
+    pub(super) fn close(&mut self, now: Instant, stream: &mut Stream) {
+        if let Turn::Speaking { .. } = self.turn {
+            self.interrupt(now, stream);
+        } else {
+            self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
+            self.silence(stream);
+        }
+        let sent_already = matches!(self.turn, Turn::Deciding { .. });
+        if !sent_already && self.ears.voiced() >= NOISE {
+            self.transcribe();
+        }
+        self.turn = Turn::Silent;
+    }
+
+    /// Whether every word of a closed call is known.
+    pub(super) fn is_settled(&self) -> bool {
+        self.parts.iter().all(|p| p.text.is_some())
+    }
+
+    /// Records the turn that the end of the call cut off.
+    pub(super) fn settle(&mut self, now: Instant) {
+        self.record(now);
+    }
+}

@@ -1,0 +1,27 @@
+//! The subcommands: one file each, a few lines around the library.
+
+pub mod call;
+pub mod chat;
+pub mod check;
+pub mod serve;
+pub mod speak;
+pub mod transcribe;
+mod wav;
+
+use std::path::PathBuf;
+
+use crate::config::{Config, ConfigError, Secrets};
+
+/// The option that every command with a configuration has.
+#[derive(Debug, clap::Args)]
+pub struct ConfigArg {
+    /// The configuration; secretary.toml here unless told otherwise, and the built-in one where there is none.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArg {
+    fn load(&self) -> Result<(Config, Secrets), ConfigError> {
+        Ok((Config::load(self.config.as_deref())?, Secrets::load()?))
+    }
+}

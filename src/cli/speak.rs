@@ -1,0 +1,71 @@
+//! `secretary speak`: a text into a WAV file.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use hound::{SampleFormat, WavSpec, WavWriter};
+use tokio::task::spawn_blocking;
+
+use super::ConfigArg;
+use crate::app;
+use crate::engine::Language;
+use crate::engine::onnx::OnnxRuntime;
+use crate::engine::tts::Tts;
+
+/// What Piper voices speak at; the telephone's own rate would lose half of it.
+const RATE_HZ: u32 = 22_050;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to say.
+    text: String,
+    /// One of the configured voices, by its name; the first of the language unless told.
+    #[arg(long)]
+    voice: Option<String>,
+    /// The language of the text; taken from its letters unless told.
+    #[arg(long, value_enum)]
+    language: Option<Language>,
+    /// Where to write the WAV file (mono, 16 bits, 22.05 kHz); standard output unless told.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+pub async fn run(args: Args) -> Result<()> {
+    ensure!(!args.text.trim().is_empty(), "there is nothing to say");
+    ensure!(args.out.is_some() || !io::stdout().is_terminal(), "a terminal plays no WAV: name a file with --out");
+    let (mut config, _) = args.config.load()?;
+    if let Some(name) = &args.voice {
+        let names: Vec<String> = config.tts.voices.iter().map(|voice| voice.name()).collect();
+        config.tts.voices.retain(|voice| voice.name() == *name);
+        if config.tts.voices.is_empty() {
+            bail!("no voice is named {name}; there are: {}", names.join(", "));
+        }
+    }
+    let cyrillic = args.text.chars().any(|c| matches!(c, 'а'..='я' | 'А'..='Я' | 'ё' | 'Ё'));
+    let language = args.language.unwrap_or(if cyrillic { Language::Ru } else { Language::En });
+    let tts = spawn_blocking(move || {
+        let runtime = OnnxRuntime::load(&config.models.onnxruntime())?;
+        anyhow::Ok(Tts::start(&config.tts, &runtime)?)
+    })
+    .await??;
+    let pcm = app::speak(&tts, args.text, language, RATE_HZ).await?;
+    let wav = encode(&pcm)?;
+    match &args.out {
+        Some(path) => std::fs::write(path, wav).with_context(|| format!("cannot write {}", path.display()))?,
+        None => io::stdout().write_all(&wav)?,
+    }
+    spawn_blocking(move || tts.shutdown()).await?;
+    Ok(())
+}
+
+fn encode(pcm: &[i16]) -> Result<Vec<u8>> {
+    let spec = WavSpec { channels: 1, sample_rate: RATE_HZ, bits_per_sample: 16, sample_format: SampleFormat::Int };
+    let mut bytes = io::Cursor::new(Vec::new());
+    let mut writer = WavWriter::new(&mut bytes, spec)?;
+    pcm.iter().try_for_each(|sample| writer.write_sample(*sample))?;
+    writer.finalize()?;
+    Ok(bytes.into_inner())
+}

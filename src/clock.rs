@@ -1,0 +1,15 @@
+//! The one place that reads the clocks. The core takes the time as an argument; the shell takes it from here.
+
+use std::time::Instant;
+
+use chrono::{DateTime, Local};
+
+#[expect(clippy::disallowed_methods, reason = "the shell tells the core the time")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// The time of day, for people and files.
+pub fn time_of_day() -> DateTime<Local> {
+    Local::now()
+}

@@ -1,0 +1,91 @@
+//! ONNX Runtime: loaded once from the shared library named in the configuration, and the sessions made with it.
+//!
+//! Left out: GPU execution providers.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use ort::session::Session;
+
+/// Why ONNX Runtime or a model did not load.
+#[derive(Debug, thiserror::Error)]
+pub enum OnnxError {
+    #[error("{path}: no such file; run ./run.sh to fetch it", path = .0.display())]
+    Missing(PathBuf),
+    #[error("load ONNX Runtime from {path}: {reason}; run ./run.sh to fetch the tested version", path = .path.display())]
+    Runtime { path: PathBuf, reason: String },
+    #[error("load the model {path}: {reason}; if it is damaged, delete it and run ./run.sh", path = .path.display())]
+    Model { path: PathBuf, reason: String },
+}
+
+/// The loaded runtime. Clones share it.
+#[derive(Clone)]
+pub struct OnnxRuntime(Environment);
+
+/// A process can load ONNX Runtime once; whoever asks again gets the same.
+static LOADED: Mutex<Option<OnnxRuntime>> = Mutex::new(None);
+
+impl OnnxRuntime {
+    /// Loads `libonnxruntime.so` (1.24 or later). Once it is loaded, `library` is not looked at again.
+    ///
+    /// # Errors
+    /// [`OnnxError::Missing`], or [`OnnxError::Runtime`] when the file is not a library of that version.
+    pub fn load(library: &Path) -> Result<Self, OnnxError> {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = &*loaded {
+            return Ok(runtime.clone());
+        }
+        if !library.is_file() {
+            return Err(OnnxError::Missing(library.to_owned()));
+        }
+        let failed = |reason: String| OnnxError::Runtime { path: library.to_owned(), reason };
+        // The dynamic loader searches the system's folders for a bare name, and we mean this file.
+        let absolute = library.canonicalize().map_err(|e| failed(e.to_string()))?;
+        let builder = ort::init_from(&absolute).map_err(|e| failed(e.to_string()))?;
+        let runtime = Self(builder.with_name("secretary").build().map_err(|e| failed(e.to_string()))?);
+        // Its warnings are about graph optimisation and go to stderr past our log.
+        runtime.0.set_log_level(LogLevel::Error);
+        *loaded = Some(runtime.clone());
+        Ok(runtime)
+    }
+
+    /// Loads a model that computes on `threads` threads, of which the caller's is one.
+    ///
+    /// # Errors
+    /// [`OnnxError::Missing`], or [`OnnxError::Model`] when ONNX Runtime refuses the file.
+    pub fn session(&self, model: &Path, threads: usize) -> Result<Session, OnnxError> {
+        if !model.is_file() {
+            return Err(OnnxError::Missing(model.to_owned()));
+        }
+        self.open(model, threads).map_err(|e| OnnxError::Model { path: model.to_owned(), reason: e.to_string() })
+    }
+
+    fn open(&self, model: &Path, threads: usize) -> ort::Result<Session> {
+        Session::builder(&self.0)?
+            .with_intra_threads(threads)?
+            // A pool thread that spins while it waits takes the core that Whisper needs.
+            .with_intra_op_spinning(false)?
+            .commit_from_file(model)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_library_is_named_with_what_to_do() {
+        let error = OnnxRuntime::load(Path::new("/nowhere/libonnxruntime.so")).err().unwrap();
+        assert_eq!(error.to_string(), "/nowhere/libonnxruntime.so: no such file; run ./run.sh to fetch it");
+    }
+
+    #[test]
+    fn file_that_is_no_library_is_refused() {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let error = OnnxRuntime::load(&manifest).err().unwrap();
+        println!("{error}");
+        assert!(matches!(error, OnnxError::Runtime { .. }));
+    }
+}

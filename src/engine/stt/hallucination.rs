@@ -1,0 +1,203 @@
+//! Drops what Whisper writes where nobody speaks: credits of the subtitles it learned from, farewells of video
+//! channels, names of sounds in brackets.
+//!
+//! Source of the phrases: what whisper.cpp with the multilingual models wrote on silence, noise and hold music, and
+//! users' reports of the same. Left out: invented text that a caller could say.
+
+/// Never said on the telephone: dropped wherever a sentence begins so. Without case and punctuation.
+const INVENTED: &[&str] = &[
+    "субтитры",
+    "редактор субтитров",
+    "корректор",
+    "продолжение следует",
+    "спасибо за просмотр",
+    "спасибо за внимание и до новых встреч",
+    "подписывайтесь на канал",
+    "подписывайтесь на мой канал",
+    "подпишитесь на канал",
+    "ставьте лайки",
+    "смотрите продолжение",
+    "в следующей серии",
+    "до встречи в следующем видео",
+    "с вами был игорь негода",
+    "фондю",
+    "dimatorzok",
+    "thank you for watching",
+    "thanks for watching",
+    "thank you so much for watching",
+    "thank you very much for watching",
+    "please subscribe",
+    "dont forget to subscribe",
+    "subscribe to my channel",
+    "like and subscribe",
+    "see you in the next video",
+    "ill see you in the next video",
+    "subtitles by",
+    "subtitled by",
+    "transcription by",
+    "transcribed by",
+    "captions by",
+    "amaraorg",
+    "www",
+    "to be continued",
+];
+
+/// What people do say and Whisper invents too: dropped as a whole utterance in which it hears no speech.
+const DOUBTFUL: &[&str] = &[
+    "спасибо",
+    "пока",
+    "да",
+    "нет",
+    "угу",
+    "ага",
+    "ну",
+    "вот",
+    "ой",
+    "а",
+    "и",
+    "о",
+    "музыка",
+    "смех",
+    "аплодисменты",
+    "you",
+    "thank you",
+    "thanks",
+    "bye",
+    "bye bye",
+    "okay",
+    "so",
+    "oh",
+    "yeah",
+    "music",
+    "the",
+];
+
+/// From this probability of "no speech" on, a doubtful word is taken for invented.
+const NO_SPEECH: f32 = 0.5;
+
+/// The text without what nobody said; `no_speech` is the model's own probability that nobody spoke.
+pub fn clean(text: &str, no_speech: f32) -> String {
+    let spoken = without_sound_tags(text);
+    let kept: Vec<&str> = sentences(&spoken).filter(|sentence| !is_invented(sentence)).collect();
+    let kept = kept.join(" ");
+    if !kept.chars().any(char::is_alphanumeric) || (no_speech >= NO_SPEECH && DOUBTFUL.contains(&&*key(&kept))) {
+        return String::new();
+    }
+    kept
+}
+
+/// Drops `[музыка]`, `(music)`, `*sigh*` and notes.
+fn without_sound_tags(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['[', '(', '*', '♪', '♫']) {
+        let (before, tag) = rest.split_at(at);
+        out.push_str(before);
+        let mut chars = tag.chars();
+        let close = match chars.next() {
+            Some('[') => ']',
+            Some('(') => ')',
+            Some(open) => open,
+            None => break,
+        };
+        let inner = chars.as_str();
+        // A tag that never closes ran into the end of the text.
+        rest = inner.split_once(close).map_or("", |(_, after)| after);
+        out.push(' ');
+    }
+    out.push_str(rest);
+    out
+}
+
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    // A dot inside "amara.org" ends nothing; one before a space does.
+    let mut rest = text.trim();
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut ends = rest.char_indices().zip(rest.chars().skip(1));
+        let end = ends
+            .find(|&((_, c), next)| matches!(c, '.' | '!' | '?' | '…') && next.is_whitespace())
+            .map_or(rest.len(), |((at, c), _)| at + c.len_utf8());
+        let (sentence, after) = rest.split_at(end);
+        rest = after.trim_start();
+        Some(sentence.trim())
+    })
+}
+
+fn is_invented(sentence: &str) -> bool {
+    let key = key(sentence);
+    INVENTED.iter().any(|phrase| {
+        key.strip_prefix(phrase).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ') || *phrase == "www")
+    })
+}
+
+fn key(text: &str) -> String {
+    let letters: String =
+        text.chars().filter(|c| c.is_alphanumeric() || c.is_whitespace()).flat_map(char::to_lowercase).collect();
+    letters.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invented_text_is_dropped() {
+        for text in [
+            "Субтитры сделал DimaTorzok",
+            " Субтитры создавал DimaTorzok.",
+            "Субтитры подготовлены сообществом",
+            "Редактор субтитров А.Семкин Корректор А.Егорова",
+            "Продолжение следует...",
+            "Спасибо за просмотр!",
+            "[музыка]",
+            "(звонок телефона)",
+            "*вздох* ♪ ля ля ♪",
+            "[Music] Thank you for watching!",
+            "Thanks for watching. Please subscribe!",
+            "Subtitles by the Amara.org community",
+            "...",
+            "[BLANK_AUDIO",
+            "",
+        ] {
+            assert_eq!(clean(text, 0.0), "", "{text}");
+        }
+    }
+
+    #[test]
+    fn speech_beside_invented_text_is_kept() {
+        let cases = [
+            ("Перезвоните мне завтра. Субтитры сделал DimaTorzok", "Перезвоните мне завтра."),
+            ("[шум] Алло, вы меня слышите?", "Алло, вы меня слышите?"),
+            ("Hello? Thank you for watching.", "Hello?"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(clean(text, 0.0), expected);
+        }
+    }
+
+    #[test]
+    fn speech_is_kept() {
+        for text in [
+            "Спасибо, до свидания.",
+            "Спасибо за помощь!",
+            "Thank you for your help.",
+            "Мне нужен корректорский отдел.",
+            "Я смотрел ваш канал.",
+            "12, 34. Да!",
+        ] {
+            assert_eq!(clean(text, 0.9), text);
+        }
+    }
+
+    #[test]
+    fn doubtful_word_is_dropped_only_where_no_speech_is_heard() {
+        for (text, no_speech, expected) in
+            [("Спасибо.", 0.1, "Спасибо."), ("Спасибо.", 0.8, ""), ("Thank you.", 0.8, ""), ("you", 0.2, "you")]
+        {
+            assert_eq!(clean(text, no_speech), expected);
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! Text to speech: voices in order of preference for each language, on their own threads, behind a queue.
+//!
+//! A text is cut into clauses, and each is sent as soon as it is spoken. A voice that fails gives way to the next for
+//! a while; espeak-ng is the last of each language. What was said before is kept, so that it can be played at once.
+
+mod cache;
+mod command;
+mod process;
+mod text;
+mod vits;
+mod voices;
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::{Arc, OnceLock};
+
+use serde::Deserialize;
+
+pub use command::CommandConfig;
+pub use vits::VitsConfig;
+pub use voices::VoiceReport;
+
+use self::cache::Cache;
+use self::voices::Voices;
+use super::onnx::{OnnxError, OnnxRuntime};
+use super::worker::{Job, JobError, Pool, Priority, QueueFull};
+use super::{Cancel, Language};
+use crate::rtp::codec::resample::ResampleError;
+
+/// Texts of callers that may wait, and as many prepared ones.
+const QUEUE_LEN: usize = 64;
+
+/// `[tts]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TtsConfig {
+    /// Texts spoken at the same time. Each has its own copy of every voice.
+    pub workers: usize,
+    /// In order of preference; espeak-ng is always tried after them.
+    pub voices: Vec<VoiceConfig>,
+}
+
+impl Default for TtsConfig {
+    /// The voices that the models folder may hold, and festival's Russian one.
+    fn default() -> Self {
+        let vits = |language, model: &str| {
+            VoiceConfig::Vits(VitsConfig { language, model: model.into(), speaker: 0, threads: 1 })
+        };
+        let voices = vec![
+            vits(Language::Ru, "ru_RU-irina-medium.onnx"),
+            VoiceConfig::Command(CommandConfig::festival_ru()),
+            vits(Language::En, "en_US-joe-medium.onnx"),
+        ];
+        Self { workers: 1, voices }
+    }
+}
+
+/// `[[tts.voices]]`: where a voice comes from.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum VoiceConfig {
+    /// A Piper voice: `.onnx` with `.onnx.json` beside it.
+    Vits(VitsConfig),
+    /// A program that writes a WAV.
+    Command(CommandConfig),
+}
+
+impl VoiceConfig {
+    /// What `speak --voice` calls it.
+    pub fn name(&self) -> String {
+        match self {
+            VoiceConfig::Vits(vits) => vits.name(),
+            VoiceConfig::Command(command) => command.name.clone(),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TtsError {
+    /// As many texts wait as may wait: this machine is too slow for its calls.
+    #[error("speak: too many texts wait; give [tts] more workers or a lighter voice")]
+    QueueFull,
+    #[error("speak: cancelled")]
+    Cancelled,
+    #[error("speak: {0}")]
+    Worker(JobError),
+    #[error("speak: no voice for {0} works; install espeak-ng, which is the last resort (see `secretary check`)")]
+    NoVoice(Language),
+    #[error("voice {voice}: {reason}")]
+    Voice { voice: String, reason: String },
+    #[error("voice: {0}")]
+    Model(#[from] OnnxError),
+    #[error("speak: {0}")]
+    Resample(#[from] ResampleError),
+    #[error("start a voice thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl From<QueueFull> for TtsError {
+    fn from(_: QueueFull) -> Self {
+        TtsError::QueueFull
+    }
+}
+
+impl From<JobError> for TtsError {
+    fn from(error: JobError) -> Self {
+        match error {
+            JobError::Cancelled => TtsError::Cancelled,
+            error => TtsError::Worker(error),
+        }
+    }
+}
+
+/// Takes sound as it is made: mono samples and their rate in Hz. [`ControlFlow::Break`] ends the speech.
+pub type Sink<'a> = dyn FnMut(&[i16], u32) -> ControlFlow<()> + 'a;
+
+/// A voice, on one thread.
+pub trait Synthesizer: Send {
+    /// For the log and for `check`.
+    fn name(&self) -> &str;
+
+    fn licence(&self) -> &str;
+
+    fn languages(&self) -> &[Language];
+
+    /// Speaks a clause: words and punctuation in the language's alphabet, at most 182 characters.
+    ///
+    /// # Errors
+    /// When the voice is broken; the clause is then said by another one.
+    fn stream(
+        &mut self,
+        clause: &str,
+        language: Language,
+        cancel: &Cancel,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), TtsError>;
+}
+
+/// A text to speak.
+#[derive(Debug, Clone)]
+pub struct SpeakJob {
+    pub text: String,
+    pub language: Language,
+    /// The rate that the caller wants, in Hz.
+    pub rate_hz: u32,
+    pub cancel: Cancel,
+    pub priority: Priority,
+}
+
+/// A part of a spoken text. The last one is `Done` or `Failed`, unless the sink broke off before.
+#[derive(Debug)]
+pub enum SpeechChunk {
+    /// Samples at the rate asked for.
+    Pcm(Vec<i16>),
+    Done,
+    Failed(TtsError),
+}
+
+/// The voices' workers. Clones share them; the last one to go stops them.
+#[derive(Clone)]
+pub struct Tts {
+    pool: Arc<Pool<Voices>>,
+    cache: Arc<Cache>,
+    reports: Arc<OnceLock<Vec<VoiceReport>>>,
+}
+
+impl Tts {
+    /// Loads the voices. One that does not load is left out, with a line in the log and in [`voices`](Self::voices).
+    ///
+    /// # Errors
+    /// [`TtsError::Thread`].
+    pub fn start(config: &TtsConfig, runtime: &OnnxRuntime) -> Result<Self, TtsError> {
+        let reports = Arc::new(OnceLock::new());
+        let (shared, config, runtime) = (Arc::clone(&reports), config.clone(), runtime.clone());
+        let workers = config.workers;
+        let factory = move || {
+            let (voices, found) = Voices::load(&config, &runtime);
+            shared.get_or_init(|| found);
+            Ok::<_, TtsError>(voices)
+        };
+        let pool = Pool::start("tts", workers, QUEUE_LEN, factory)?;
+        Ok(Self { pool: Arc::new(pool), cache: Arc::default(), reports })
+    }
+
+    /// The voices configured and whether each has loaded, in order of preference.
+    pub fn voices(&self) -> &[VoiceReport] {
+        self.reports.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Queues a text. `sink` is called on a worker's thread, clause by clause; it may block it.
+    ///
+    /// # Errors
+    /// [`TtsError::QueueFull`]; `sink` is then dropped uncalled.
+    pub fn speak(
+        &self,
+        job: SpeakJob,
+        sink: impl FnMut(SpeechChunk) -> ControlFlow<()> + Send + 'static,
+    ) -> Result<(), TtsError> {
+        let priority = job.priority;
+        let speech = Speech { job, sink, cache: Arc::clone(&self.cache), keep: false, ended: false };
+        Ok(self.pool.submit(priority, speech)?)
+    }
+
+    /// The text's sound at once, if all of it was said or prepared before at that rate.
+    pub fn cached(&self, text: &str, language: Language, rate_hz: u32) -> Option<Vec<i16>> {
+        let clauses = text::clauses(text, language);
+        let found: Option<Vec<_>> = clauses.iter().map(|clause| self.cache.get(clause, language, rate_hz)).collect();
+        found.map(|clauses| clauses.concat())
+    }
+
+    /// Speaks a fixed phrase in the background and keeps it for good, for [`cached`](Self::cached).
+    ///
+    /// # Errors
+    /// [`TtsError::QueueFull`] with 64 phrases waiting.
+    pub fn prepare(&self, text: &str, language: Language, rate_hz: u32) -> Result<(), TtsError> {
+        let (cancel, priority) = (Cancel::default(), Priority::Background);
+        let job = SpeakJob { text: text.to_owned(), language, rate_hz, cancel, priority };
+        let sink = |chunk| {
+            if let SpeechChunk::Failed(error) = chunk {
+                tracing::warn!(%error, "a phrase could not be prepared");
+            }
+            ControlFlow::Continue(())
+        };
+        let speech = Speech { job, sink, cache: Arc::clone(&self.cache), keep: true, ended: false };
+        Ok(self.pool.submit(priority, speech)?)
+    }
+
+    /// Fails what waits, cancels what runs and waits for the threads: at most one clause. Voices' programs are ended.
+    pub fn shutdown(&self) {
+        self.pool.shutdown();
+    }
+}
+
+struct Speech<F> {
+    job: SpeakJob,
+    sink: F,
+    cache: Arc<Cache>,
+    /// Whether what is said is kept for good.
+    keep: bool,
+    /// Whether the sink has been told the end.
+    ended: bool,
+}
+
+impl<F: FnMut(SpeechChunk) -> ControlFlow<()> + Send + 'static> Speech<F> {
+    /// Speaks clause by clause until the end or until the sink breaks off.
+    fn speak(&mut self, voices: &mut Voices) -> Result<ControlFlow<()>, TtsError> {
+        let SpeakJob { language, rate_hz, .. } = self.job;
+        for clause in text::clauses(&self.job.text, language) {
+            if self.job.cancel.is_cancelled() {
+                return Err(TtsError::Cancelled);
+            }
+            let kept = self.cache.get(&clause, language, rate_hz);
+            let flow = if let Some(pcm) = kept.filter(|_| !self.keep) {
+                (self.sink)(SpeechChunk::Pcm(pcm.to_vec()))
+            } else {
+                self.synthesise(voices, &clause)?
+            };
+            if flow.is_break() {
+                return Ok(flow);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn synthesise(&mut self, voices: &mut Voices, clause: &str) -> Result<ControlFlow<()>, TtsError> {
+        let SpeakJob { language, rate_hz, .. } = self.job;
+        let mut whole = Vec::new();
+        let mut flow = ControlFlow::Continue(());
+        let mut send = |pcm: Vec<i16>| {
+            whole.extend_from_slice(&pcm);
+            flow = (self.sink)(SpeechChunk::Pcm(pcm));
+            flow
+        };
+        let rank = voices.say(clause, language, rate_hz, &self.job.cancel, &mut send)?;
+        // What a stand-in has said is not kept: the voice that is wanted may work next time.
+        if rank.is_first() && flow.is_continue() && !self.job.cancel.is_cancelled() {
+            self.cache.put(clause, language, rate_hz, whole, self.keep);
+        }
+        Ok(flow)
+    }
+
+    fn end(&mut self, chunk: SpeechChunk) {
+        if !self.ended {
+            self.ended = true;
+            let _ends_anyway = (self.sink)(chunk);
+        }
+    }
+}
+
+impl<F: FnMut(SpeechChunk) -> ControlFlow<()> + Send + 'static> Job<Voices> for Speech<F> {
+    fn cancel(&self) -> &Cancel {
+        &self.job.cancel
+    }
+
+    fn run(&mut self, voices: &mut Voices) {
+        match self.speak(voices) {
+            Ok(ControlFlow::Continue(())) => self.end(SpeechChunk::Done),
+            Ok(ControlFlow::Break(())) => self.ended = true,
+            Err(error) => self.end(SpeechChunk::Failed(error)),
+        }
+    }
+
+    fn fail(&mut self, error: JobError) {
+        self.end(SpeechChunk::Failed(error.into()));
+    }
+}
+
+/// Replaces `{name}` by its value, once, so that a value with braces in it stays what it is.
+fn expand(template: &str, values: &HashMap<&str, String>) -> String {
+    let mut out = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        match after.split_once('}').and_then(|(name, tail)| Some((values.get(name)?, tail))) {
+            Some((value, tail)) => {
+                out.push_str(value);
+                rest = tail;
+            }
+            None => {
+                out.push('{');
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_replaced_once() {
+        let values = HashMap::from([("text", "{wav}".to_owned()), ("wav", "x".to_owned())]);
+        assert_eq!(expand("{text} {wav} {other} {", &values), "{wav} x {other} {");
+    }
+
+    #[test]
+    fn configuration_names_voices_by_kind() {
+        let config: TtsConfig = toml::from_str(
+            r#"
+            [[voices]]
+            kind = "vits"
+            language = "ru"
+            model = "ru_RU-irina-medium.onnx"
+
+            [[voices]]
+            kind = "command"
+            name = "espeak"
+            languages = ["en"]
+            program = "espeak-ng"
+            args = ["-w", "{wav}"]
+            "#,
+        )
+        .unwrap();
+        assert_eq!(config.workers, 1);
+        assert!(matches!(&config.voices[0], VoiceConfig::Vits(v) if v.language == Language::Ru && v.threads == 1));
+        assert!(
+            matches!(&config.voices[1], VoiceConfig::Command(c) if c.program == "espeak-ng" && c.request.is_none())
+        );
+    }
+
+    #[test]
+    fn configuration_refuses_unknown_keys_and_kinds() {
+        for (toml, expected) in [
+            ("worker = 2", "unknown field `worker`"),
+            ("[[voices]]\nkind = \"sapi\"", "unknown variant `sapi`"),
+            ("[[voices]]\nkind = \"vits\"\nlanguage = \"ru\"\nmodle = \"x\"", "unknown field `modle`"),
+        ] {
+            let error = toml::from_str::<TtsConfig>(toml).unwrap_err().to_string();
+            println!("{error}");
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

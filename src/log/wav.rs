@@ -1,0 +1,130 @@
+//! A WAV file that can be played at every moment of its life: mono, 16 bits, its header renewed at each flush.
+//!
+//! Left out: everything that a reader needs; `hound` reads.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+const HEADER_BYTES: u64 = 44;
+const BYTES_PER_SAMPLE: u64 = 2;
+
+/// Writes one file. A sample has its place by its number, so that one that could not be written (full disk) leaves
+/// silence and moves nothing.
+#[derive(Debug)]
+pub struct WavFile {
+    file: File,
+    rate_hz: u32,
+    samples: u64,
+}
+
+impl WavFile {
+    /// # Errors
+    /// When the file exists already or cannot be made.
+    pub fn create(path: &Path, rate_hz: u32) -> io::Result<Self> {
+        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        let wav = Self { file, rate_hz, samples: 0 };
+        wav.flush()?;
+        Ok(wav)
+    }
+
+    /// Opens a file that a killed process left, and takes its length from its size.
+    pub(super) fn reopen(path: &Path, rate_hz: u32) -> io::Result<Self> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        let samples = file.metadata()?.len().saturating_sub(HEADER_BYTES) / BYTES_PER_SAMPLE;
+        Ok(Self { file, rate_hz, samples })
+    }
+
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    /// Appends samples. After an error they count as silence.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn append(&mut self, pcm: &[i16]) -> io::Result<()> {
+        let bytes: Vec<u8> = pcm.iter().flat_map(|s| s.to_le_bytes()).collect();
+        let at = HEADER_BYTES + self.samples * BYTES_PER_SAMPLE;
+        self.samples += pcm.len() as u64;
+        self.file.write_all_at(&bytes, at)
+    }
+
+    /// Leaves out so many samples, which are silence then.
+    pub(super) fn skip(&mut self, samples: u64) {
+        self.samples += samples;
+    }
+
+    /// Writes the header for what is there, and the silence that writing has left out.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn flush(&self) -> io::Result<()> {
+        let data_bytes = self.samples * BYTES_PER_SAMPLE;
+        self.file.set_len(HEADER_BYTES + data_bytes)?;
+        self.file.write_all_at(&header(self.rate_hz, data_bytes), 0)
+    }
+
+    /// Flushes, and waits until the disk has it.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&self) -> io::Result<()> {
+        self.flush()?;
+        self.file.sync_data()
+    }
+}
+
+/// RIFF/WAVE, PCM, one channel, 16 bits (Microsoft's Multimedia Programming Interface 1.0). A file over 4 GiB, which is
+/// three days, keeps the largest length that the header can say.
+fn header(rate_hz: u32, data_bytes: u64) -> [u8; HEADER_BYTES as usize] {
+    let data = u32::try_from(data_bytes).unwrap_or(u32::MAX - 36);
+    let mut header = [0; HEADER_BYTES as usize];
+    let fields: [&[u8]; 13] = [
+        b"RIFF",
+        &data.saturating_add(36).to_le_bytes(),
+        b"WAVE",
+        b"fmt ",
+        &16u32.to_le_bytes(),
+        &1u16.to_le_bytes(),
+        &1u16.to_le_bytes(),
+        &rate_hz.to_le_bytes(),
+        &rate_hz.saturating_mul(2).to_le_bytes(),
+        &2u16.to_le_bytes(),
+        &16u16.to_le_bytes(),
+        b"data",
+        &data.to_le_bytes(),
+    ];
+    for (to, from) in header.iter_mut().zip(fields.into_iter().flatten()) {
+        *to = *from;
+    }
+    header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_plays_before_it_is_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.wav");
+        let mut wav = WavFile::create(&path, 8_000).unwrap();
+        wav.append(&[1, -2, 3]).unwrap();
+        wav.flush().unwrap();
+        wav.append(&[4]).unwrap();
+        std::mem::forget(wav);
+        let mut reader = hound::WavReader::open(&path).unwrap();
+        assert_eq!(reader.spec().sample_rate, 8_000);
+        assert_eq!(reader.samples::<i16>().map(Result::unwrap).collect::<Vec<_>>(), [1, -2, 3]);
+    }
+
+    #[test]
+    fn two_calls_do_not_share_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.wav");
+        WavFile::create(&path, 8_000).unwrap();
+        assert_eq!(WavFile::create(&path, 8_000).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+}

@@ -1,0 +1,25 @@
+//! The media of one call, without sockets and without a clock: RTP (RFC 3550) with the audio profile (RFC 3551).
+//!
+//! [`Stream`] is one stream each way: datagrams and time go in, datagrams and one [`Output::Tick`] per 20 ms come out.
+//! Behind it stand the wire ([`packet`]), order and lateness ([`jitter`]), loss ([`conceal`]), what we say ([`playout`])
+//! and the codecs ([`codec`]). Everything is 8 kHz mono.
+//!
+//! Left out: RTCP (received and ignored), SRTP, G.722, Opus, comfort noise, DTMF, and a delay that adapts to jitter.
+
+pub mod codec;
+pub mod conceal;
+pub mod jitter;
+pub mod packet;
+pub mod playout;
+mod stream;
+
+pub use stream::{Output, Received, Stream, StreamConfig, StreamStats};
+
+use std::time::Duration;
+
+/// Samples in a frame: 20 ms at 8 kHz.
+pub const FRAME_SAMPLES: usize = 160;
+/// How long a frame lasts.
+pub const FRAME_DURATION: Duration = Duration::from_millis(20);
+/// 20 ms of 16-bit mono audio at 8 kHz.
+pub type Frame = [i16; FRAME_SAMPLES];

@@ -1,0 +1,142 @@
+//! What sessions and registrations share: transactions, randomness, what goes out.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::message::{MAGIC_COOKIE, NameAddr, Request, Response, Uri, Via};
+use super::transaction::{ServerKey, Transactions};
+use super::{AccountId, CallKey, EndpointConfig, Event, Flow, Output, ResolveId, SessionEvent, Transport};
+
+/// The methods that we serve.
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
+
+/// Room for transactions: a session has at most a few at once, and ended ones linger for 32 s. The rest is what
+/// scanners of the public network fill.
+const TRANSACTIONS_PER_CALL: usize = 16;
+const TRANSACTIONS_BESIDES: usize = 2048;
+
+/// Who waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    Call(CallKey),
+    Account(AccountId),
+    /// The answer matters to nobody.
+    Nobody,
+}
+
+pub(super) struct Core {
+    pub config: EndpointConfig,
+    pub rng: StdRng,
+    pub transactions: Transactions<Owner>,
+    pub output: VecDeque<Output>,
+    resolving: BTreeMap<ResolveId, Owner>,
+    next_resolve: u64,
+}
+
+impl Core {
+    pub fn new(config: EndpointConfig, seed: [u8; 32]) -> Self {
+        let limit = TRANSACTIONS_BESIDES + TRANSACTIONS_PER_CALL * config.max_calls;
+        Core {
+            config,
+            rng: StdRng::from_seed(seed),
+            transactions: Transactions::new(limit),
+            output: VecDeque::new(),
+            resolving: BTreeMap::new(),
+            next_resolve: 0,
+        }
+    }
+
+    /// 64 random bits for a tag, a Call-ID or a cnonce (RFC 3261 §19.3 asks for 32 at least).
+    pub fn token(&mut self) -> String {
+        format!("{:016x}", self.rng.random::<u64>())
+    }
+
+    pub fn emit(&mut self, call: CallKey, event: SessionEvent) {
+        self.output.push_back(Output::Event(Event::Session { call, event }));
+    }
+
+    pub fn resolve(&mut self, owner: Owner, host: &str, port: Option<u16>, transport: Transport) -> ResolveId {
+        let id = ResolveId(self.next_resolve);
+        self.next_resolve += 1;
+        self.resolving.insert(id, owner);
+        self.output.push_back(Output::Resolve { id, host: host.to_owned(), port, transport });
+        id
+    }
+
+    /// Who asked.
+    pub fn resolved(&mut self, id: ResolveId) -> Option<Owner> {
+        self.resolving.remove(&id)
+    }
+
+    /// Sends a request in a new transaction; the request as sent, or `None` when there is no room.
+    pub fn request(&mut self, now: Instant, flow: Flow, draft: &Request, owner: Owner) -> Option<Request> {
+        let request = self.complete(flow, draft);
+        self.transactions.send(now, flow, request.clone(), owner, &mut self.output).then_some(request)
+    }
+
+    /// Sends a CANCEL, which has the `Via` of its INVITE (RFC 3261 §9.1).
+    pub fn cancel(&mut self, now: Instant, flow: Flow, cancel: Request, owner: Owner) {
+        if !self.transactions.send(now, flow, cancel, owner, &mut self.output) {
+            tracing::debug!("no room for a CANCEL");
+        }
+    }
+
+    /// Sends an ACK, which is no transaction; the bytes, to be sent again for a repeated 2xx.
+    pub fn ack(&mut self, flow: Flow, draft: &Request) -> Vec<u8> {
+        let bytes = self.complete(flow, draft).to_bytes();
+        self.transmit(flow, bytes.clone());
+        bytes
+    }
+
+    pub fn transmit(&mut self, flow: Flow, bytes: Vec<u8>) {
+        self.output.push_back(Output::Transmit { flow, bytes });
+    }
+
+    pub fn respond(&mut self, now: Instant, key: &ServerKey, response: Response) {
+        let response = self.finish(response);
+        self.transactions.respond(now, key, &response, &mut self.output);
+    }
+
+    /// Answers without a transaction, over the flow on which the request came.
+    pub fn respond_statelessly(&mut self, flow: Flow, response: Response) {
+        let response = self.finish(response);
+        self.transmit(flow, response.to_bytes());
+    }
+
+    /// 500 or 491 for a request that may come again soon (RFC 3261 §14.2).
+    pub fn respond_later(&mut self, now: Instant, key: &ServerKey, response: Response) {
+        let seconds = self.rng.random_range(0..=10u8);
+        self.respond(now, key, response.with("Retry-After", seconds.to_string()));
+    }
+
+    /// Every answer but 100 has a tag in `To` (RFC 3261 §8.2.6.2); that of a dialog is there already.
+    fn finish(&mut self, response: Response) -> Response {
+        let response = response.with("Server", self.config.user_agent.clone());
+        if response.status == 100 {
+            return response;
+        }
+        let tag = self.token();
+        response.with_to_tag(&tag)
+    }
+
+    fn complete(&mut self, flow: Flow, draft: &Request) -> Request {
+        let mut request = draft.clone();
+        let branch = format!("{MAGIC_COOKIE}{}", self.token());
+        request.headers.push_front("Via", Via::new(&flow, &branch).to_string());
+        request.headers.push("Max-Forwards", "70");
+        request.headers.push("User-Agent", self.config.user_agent.clone());
+        request
+    }
+}
+
+/// Where the peer reaches us over `flow`.
+pub(super) fn contact(user: &str, flow: &Flow) -> NameAddr {
+    let mut uri = Uri::sip(Some(user), flow.local);
+    if flow.transport != Transport::Udp {
+        uri.params.set("transport", Some(flow.transport.name().to_ascii_lowercase()));
+    }
+    NameAddr::new(None, uri)
+}

@@ -1,0 +1,422 @@
+//! The one entry: messages, commands and time in; messages, questions and events out.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::auth::Credentials;
+use super::core::{ALLOW, Core, Owner};
+use super::dialog::DialogId;
+use super::message::{Envelope, Malformed, Message, Method, Request, Response, Uri};
+use super::register::Registration;
+use super::session::{Arrived, Caller, Session, Way, Wish};
+use super::transaction::{Arrival, Failed, ServerKey};
+use super::{
+    AccountId, CallKey, Command, EndCause, EndpointConfig, Flow, Input, Output, SessionEvent, Transport, Usage,
+};
+
+/// A SIP user agent. After every `handle_…`, poll until `None`, and wake it at [`Endpoint::poll_timeout`].
+pub struct Endpoint {
+    core: Core,
+    sessions: BTreeMap<CallKey, Session>,
+    registrations: BTreeMap<AccountId, Registration>,
+    next_call: u64,
+}
+
+impl Endpoint {
+    /// `seed` makes tags, branches and jitter: random in production, fixed in a test.
+    pub fn new(config: EndpointConfig, seed: [u8; 32]) -> Self {
+        Endpoint {
+            core: Core::new(config, seed),
+            sessions: BTreeMap::new(),
+            registrations: BTreeMap::new(),
+            next_call: 1,
+        }
+    }
+
+    /// A key for [`Command::Invite`].
+    pub fn next_call_key(&mut self) -> CallKey {
+        let key = CallKey(self.next_call);
+        self.next_call += 1;
+        key
+    }
+
+    pub fn handle_input(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Message { flow, bytes } => self.on_message(now, flow, &bytes),
+            Input::Resolved { id, flows } => match self.core.resolved(id) {
+                Some(Owner::Call(call)) => {
+                    self.with_session(call, |session, core| session.on_resolved(core, now, id, flows));
+                }
+                Some(Owner::Account(account)) => {
+                    if let Some(registration) = self.registrations.get_mut(&account) {
+                        registration.on_resolved(&mut self.core, now, id, flows);
+                    }
+                }
+                Some(Owner::Nobody) | None => {}
+            },
+            Input::FlowFailed { flow, error } => self.on_flow_failed(now, &flow, &error),
+            Input::Command(command) => self.on_command(now, command),
+        }
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for failed in self.core.transactions.handle_timeout(now, &mut self.core.output) {
+            self.on_failed(now, failed);
+        }
+        for session in self.sessions.values_mut() {
+            session.on_timeout(&mut self.core, now);
+        }
+        self.sessions.retain(|_, session| !session.is_over());
+        for registration in self.registrations.values_mut() {
+            registration.handle_timeout(&mut self.core, now);
+        }
+    }
+
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.core.output.pop_front()
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let sessions = self.sessions.values().filter_map(Session::poll_timeout);
+        let registrations = self.registrations.values().filter_map(Registration::poll_timeout);
+        sessions.chain(registrations).chain(self.core.transactions.poll_timeout()).min()
+    }
+
+    pub fn usage(&self) -> Usage {
+        Usage { sessions: self.sessions.len(), transactions: self.core.transactions.len() }
+    }
+
+    fn on_command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Register(account) => {
+                let id = account.id;
+                self.registrations.insert(id, Registration::start(&mut self.core, account));
+            }
+            Command::Unregister => {
+                for registration in self.registrations.values_mut() {
+                    registration.unregister(&mut self.core, now);
+                }
+            }
+            Command::Invite { call, target, account, offer } => self.invite(now, call, &target, account, offer),
+            Command::Ring { call } => self.wish(now, call, Wish::Ring),
+            Command::Answer { call, sdp } => self.wish(now, call, Wish::Answer(sdp)),
+            Command::Reject { call, status } => self.wish(now, call, Wish::Reject(status)),
+            Command::AnswerOffer { call, sdp } => self.wish(now, call, Wish::AnswerOffer(sdp)),
+            Command::RejectOffer { call } => self.wish(now, call, Wish::RejectOffer),
+            Command::Hangup { call } => self.wish(now, call, Wish::Hangup),
+        }
+    }
+
+    fn wish(&mut self, now: Instant, call: CallKey, wish: Wish) {
+        self.with_session(call, |session, core| session.on_wish(core, now, wish));
+    }
+
+    fn invite(&mut self, now: Instant, call: CallKey, target: &str, account: Option<AccountId>, offer: Vec<u8>) {
+        if self.sessions.len() >= self.core.config.max_calls || self.sessions.contains_key(&call) {
+            let cause = EndCause::Failed("no room for another call");
+            return self.core.emit(call, SessionEvent::Ended { cause });
+        }
+        let Some(caller) = self.caller(target, account) else {
+            return self.core.emit(call, SessionEvent::Ended { cause: EndCause::InvalidTarget });
+        };
+        let session = Session::call(&mut self.core, now, call, caller, offer);
+        if !session.is_over() {
+            self.sessions.insert(call, session);
+        }
+    }
+
+    /// Who calls and how. A call through an account takes the way of its registration.
+    fn caller(&self, target: &str, account: Option<AccountId>) -> Option<Caller> {
+        let Some(id) = account else {
+            let target = parse_target(target, None)?;
+            let way = Way::Resolve {
+                host: target.host.clone(),
+                port: target.port,
+                transport: target.transport().unwrap_or(Transport::Udp),
+            };
+            let user = self.core.config.user.clone();
+            return Some(Caller { target, aor: None, display_name: None, user, credentials: None, way });
+        };
+        let registration = self.registrations.get(&id)?;
+        let account = registration.account();
+        let way = match registration.flow() {
+            Some(flow) => Way::Known(flow),
+            None => Way::Resolve { host: account.registrar.clone(), port: account.port, transport: account.transport },
+        };
+        Some(Caller {
+            target: parse_target(target, Some(&account.domain))?,
+            aor: Some(Uri::of_host(Some(&account.username), account.domain.clone())),
+            display_name: account.display_name.clone(),
+            user: account.username.clone(),
+            credentials: Some(Credentials {
+                username: account.auth_username.clone(),
+                password: account.password.clone(),
+            }),
+            way,
+        })
+    }
+
+    fn on_message(&mut self, now: Instant, flow: Flow, bytes: &[u8]) {
+        match Message::parse(bytes) {
+            Ok(Message::Request(mut request)) => {
+                request.set_received(&flow);
+                self.on_request(now, flow, request);
+            }
+            Ok(Message::Response(response)) => self.on_response(now, &response),
+            Err(Malformed { error, request: Some(mut request) }) if request.method != Method::Ack => {
+                tracing::debug!(peer.addr = %flow.remote, %error, "a bad request");
+                request.set_received(&flow);
+                self.refuse_statelessly(flow, &request, 400, &error.to_string());
+            }
+            Err(Malformed { error, .. }) => tracing::debug!(peer.addr = %flow.remote, %error, "not a SIP message"),
+        }
+    }
+
+    fn on_response(&mut self, now: Instant, response: &Response) {
+        let Ok(envelope) = response.envelope() else { return };
+        // RFC 3261 §8.1.3.3: with more than one Via it is not for us.
+        if response.headers.values("Via").count() != 1 {
+            return;
+        }
+        let owner = self.core.transactions.on_response(now, response, &envelope, &mut self.core.output);
+        match owner {
+            Some(Owner::Call(call)) => {
+                self.with_session(call, |session, core| session.on_response(core, now, response, &envelope));
+            }
+            Some(Owner::Account(account)) => {
+                if let Some(registration) = self.registrations.get_mut(&account) {
+                    registration.on_response(&mut self.core, now, response, &envelope);
+                }
+            }
+            Some(Owner::Nobody) | None => {}
+        }
+    }
+
+    fn on_request(&mut self, now: Instant, flow: Flow, request: Request) {
+        let is_ack = request.method == Method::Ack;
+        if !request.is_supported_version() {
+            if !is_ack {
+                self.refuse_statelessly(flow, &request, 505, "");
+            }
+            return;
+        }
+        let envelope = match request.envelope() {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                // Without a Via there is nobody to tell.
+                if !is_ack && request.headers.get("Via").is_some() {
+                    self.refuse_statelessly(flow, &request, 400, &error.to_string());
+                }
+                return;
+            }
+        };
+        match self.core.transactions.on_request(now, flow, &envelope, &mut self.core.output) {
+            Arrival::New(key) => self.on_new_request(now, Arrived { key, request, envelope, flow }),
+            Arrival::OtherAck => self.on_ack(now, &request, &envelope),
+            Arrival::Full => self.refuse_statelessly(flow, &request, 503, ""),
+            Arrival::Absorbed => {}
+        }
+    }
+
+    fn on_ack(&mut self, now: Instant, ack: &Request, envelope: &Envelope) {
+        if let Some(call) = self.find_dialog(envelope) {
+            self.with_session(call, |session, core| session.on_ack(core, now, ack, envelope));
+        }
+    }
+
+    fn on_new_request(&mut self, now: Instant, arrived: Arrived) {
+        let Arrived { key, request, envelope, .. } = &arrived;
+        if request.method == Method::Cancel {
+            return self.on_cancel(now, &arrived);
+        }
+        if !is_served(&request.method) {
+            let refusal = Response::answer(request, 405).with("Allow", ALLOW);
+            return self.core.respond(now, key, refusal);
+        }
+        // RFC 3261 §8.2.2.3: we have no extension that a peer could require.
+        let required: Vec<_> = request.headers.values("Require").collect();
+        if !required.is_empty() {
+            let refusal = Response::answer(request, 420).with("Unsupported", required.join(", "));
+            return self.core.respond(now, key, refusal);
+        }
+        if !self.has_readable_body(now, &arrived) {
+            return;
+        }
+        if request.method == Method::Invite {
+            self.core.respond(now, key, Response::answer(request, 100));
+        }
+        if envelope.to.tag().is_some() {
+            match self.find_dialog(envelope) {
+                Some(_) if request.method == Method::Options => self.on_options(now, &arrived),
+                Some(call) => self.with_session(call, |session, core| session.on_request(core, now, arrived)),
+                None => self.refuse(now, &arrived, 481),
+            }
+            return;
+        }
+        match request.method {
+            Method::Invite => self.on_invite(now, arrived),
+            Method::Options => self.on_options(now, &arrived),
+            _ => self.refuse(now, &arrived, 481),
+        }
+    }
+
+    /// RFC 3261 §8.2.3
+    fn has_readable_body(&mut self, now: Instant, arrived: &Arrived) -> bool {
+        let request = &arrived.request;
+        let coded = request.headers.values("Content-Encoding").any(|coding| !coding.eq_ignore_ascii_case("identity"));
+        if request.body.is_empty() || (request.sdp().is_some() && !coded) || request.method == Method::Bye {
+            return true;
+        }
+        let refusal = Response::answer(request, 415).with("Accept", "application/sdp");
+        let refusal = if coded { refusal.with("Accept-Encoding", "identity") } else { refusal };
+        self.core.respond(now, &arrived.key, refusal);
+        false
+    }
+
+    fn on_invite(&mut self, now: Instant, arrived: Arrived) {
+        if !arrived.request.uri.is_sip() {
+            return self.refuse(now, &arrived, 416);
+        }
+        // RFC 3261 §8.2.2.2: the same call by another way.
+        if self.sessions.values().any(|session| session.was_begun_by(&arrived.envelope)) {
+            return self.refuse(now, &arrived, 482);
+        }
+        let account = self.account_of(&arrived);
+        if account.is_none() && !self.core.config.direct_calls {
+            return self.refuse(now, &arrived, 403);
+        }
+        if self.sessions.len() >= self.core.config.max_calls {
+            return self.refuse(now, &arrived, 503);
+        }
+        let user = match account.and_then(|id| self.registrations.get(&id)) {
+            Some(registration) => registration.account().username.clone(),
+            None => self.core.config.user.clone(),
+        };
+        let call = self.next_call_key();
+        let session = Session::called(&mut self.core, now, call, arrived, account, user);
+        self.sessions.insert(call, session);
+    }
+
+    /// The account whose registrar the request comes from; of several at one registrar, the one that is called.
+    fn account_of(&self, arrived: &Arrived) -> Option<AccountId> {
+        let called = arrived.request.uri.user.as_deref();
+        let mut from_there = self.registrations.values().filter(|r| r.is_from_registrar(&arrived.flow));
+        let named = from_there.clone().find(|r| Some(r.account().username.as_str()) == called);
+        named.or_else(|| from_there.next()).map(Registration::id)
+    }
+
+    /// RFC 3261 §11.2
+    fn on_options(&mut self, now: Instant, arrived: &Arrived) {
+        let ok = Response::answer(&arrived.request, 200)
+            .with("Allow", ALLOW)
+            .with("Accept", "application/sdp")
+            .with("Accept-Encoding", "identity")
+            .with("Supported", "");
+        self.core.respond(now, &arrived.key, ok);
+    }
+
+    /// RFC 3261 §9.2
+    fn on_cancel(&mut self, now: Instant, arrived: &Arrived) {
+        let invite = ServerKey::of_cancelled(&arrived.envelope);
+        if !self.core.transactions.has(&invite) {
+            return self.refuse(now, arrived, 481);
+        }
+        self.refuse(now, arrived, 200);
+        for session in self.sessions.values_mut() {
+            session.on_cancel(&mut self.core, now, &invite);
+        }
+        self.sessions.retain(|_, session| !session.is_over());
+    }
+
+    fn on_flow_failed(&mut self, now: Instant, flow: &Flow, error: &str) {
+        for failed in self.core.transactions.flow_failed(flow, error) {
+            self.on_failed(now, failed);
+        }
+        for session in self.sessions.values_mut() {
+            session.on_flow_failed(&mut self.core, now, flow, error);
+        }
+        self.sessions.retain(|_, session| !session.is_over());
+        for registration in self.registrations.values_mut() {
+            registration.on_flow_failed(&mut self.core, now, flow, error);
+        }
+    }
+
+    fn on_failed(&mut self, now: Instant, failed: Failed<Owner>) {
+        match failed.owner {
+            Owner::Call(call) => self.with_session(call, |session, core| session.on_failed(core, now, failed)),
+            Owner::Account(account) => {
+                if let Some(registration) = self.registrations.get_mut(&account) {
+                    registration.on_failed(&mut self.core, now, failed);
+                }
+            }
+            Owner::Nobody => {}
+        }
+    }
+
+    fn find_dialog(&self, envelope: &Envelope) -> Option<CallKey> {
+        let id = DialogId::of_request(envelope)?;
+        self.sessions.iter().find(|(_, session)| session.has_dialog(&id)).map(|(call, _)| *call)
+    }
+
+    fn with_session(&mut self, call: CallKey, act: impl FnOnce(&mut Session, &mut Core)) {
+        let Some(session) = self.sessions.get_mut(&call) else { return };
+        act(session, &mut self.core);
+        if session.is_over() {
+            self.sessions.remove(&call);
+        }
+    }
+
+    /// Answers by a status alone.
+    fn refuse(&mut self, now: Instant, arrived: &Arrived, status: u16) {
+        let answer = Response::answer(&arrived.request, status);
+        self.core.respond(now, &arrived.key, answer);
+    }
+
+    fn refuse_statelessly(&mut self, flow: Flow, request: &Request, status: u16, why: &str) {
+        let mut answer = Response::answer(request, status);
+        if !why.is_empty() {
+            why.clone_into(&mut answer.reason);
+        }
+        self.core.respond_statelessly(flow, answer);
+    }
+}
+
+fn is_served(method: &Method) -> bool {
+    matches!(method, Method::Invite | Method::Bye | Method::Options | Method::Update)
+}
+
+/// A SIP URI, or what a person would type for one.
+fn parse_target(target: &str, domain: Option<&str>) -> Option<Uri> {
+    let target = target.trim().trim_start_matches("tel:");
+    let uri: Uri = match domain {
+        _ if target.contains(':') && target.parse::<Uri>().is_ok_and(|uri| uri.is_sip()) => target.parse().ok()?,
+        // `#` of a service code is no character of a user part (RFC 3261 §25.1).
+        Some(domain) if !target.contains('@') => format!("sip:{}@{domain}", target.replace('#', "%23")).parse().ok()?,
+        _ => format!("sip:{target}").parse().ok()?,
+    };
+    uri.is_sip().then_some(uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_may_be_what_a_person_types() {
+        let parse = |target, domain| parse_target(target, domain).map(|uri| uri.to_string());
+        let cases = [
+            ("sip:a@b;transport=tcp", None, Some("sip:a@b;transport=tcp")),
+            ("a@b:5070", None, Some("sip:a@b:5070")),
+            ("192.0.2.1:5070", None, Some("sip:192.0.2.1:5070")),
+            ("+7 495", Some("pbx"), None),
+            ("*43#", Some("pbx"), Some("sip:*43%23@pbx")),
+            ("tel:+74950000000", Some("pbx"), Some("sip:+74950000000@pbx")),
+            ("a@b", Some("pbx"), Some("sip:a@b")),
+            ("tel:+7", None, None),
+            ("", None, None),
+        ];
+        for (target, domain, expected) in cases {
+            assert_eq!(parse(target, domain).as_deref(), expected, "{target:?} {domain:?}");
+        }
+    }
+}

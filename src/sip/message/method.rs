@@ -1,0 +1,52 @@
+//! SIP methods. They are case-sensitive (RFC 3261 §7.1) and open-ended; rsip's are neither.
+
+use std::fmt;
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    Ack,
+    Bye,
+    Cancel,
+    Invite,
+    Options,
+    Register,
+    Update,
+    /// Any other token: a method that we do not serve.
+    Other(String),
+}
+
+impl Method {
+    pub fn as_str(&self) -> &str {
+        match self {
+            Method::Ack => "ACK",
+            Method::Bye => "BYE",
+            Method::Cancel => "CANCEL",
+            Method::Invite => "INVITE",
+            Method::Options => "OPTIONS",
+            Method::Register => "REGISTER",
+            Method::Update => "UPDATE",
+            Method::Other(name) => name,
+        }
+    }
+}
+
+impl From<&str> for Method {
+    fn from(name: &str) -> Self {
+        match name {
+            "ACK" => Method::Ack,
+            "BYE" => Method::Bye,
+            "CANCEL" => Method::Cancel,
+            "INVITE" => Method::Invite,
+            "OPTIONS" => Method::Options,
+            "REGISTER" => Method::Register,
+            "UPDATE" => Method::Update,
+            other => Method::Other(other.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,26 @@
+//! A SIP user agent without I/O: RFC 3261 with RFC 6026 (Accepted states), 3581 (rport), 3311 (UPDATE), 7616 (digest).
+//!
+//! [`Endpoint`] takes messages, commands and the time, and gives messages to send, names to resolve and events:
+//! message ▶ transaction ▶ dialog and session, or registration. SDP passes through as bytes.
+//!
+//! Left out: PRACK, session timers of our own, REFER, SUBSCRIBE, forking beyond ending surplus answers, moving a
+//! large request from UDP to TCP (RFC 3261 §18.1.1), GRUU, Path and Service-Route, re-INVITE from our side.
+
+pub mod auth;
+mod client_auth;
+mod core;
+mod dialog;
+mod endpoint;
+pub mod message;
+mod path;
+mod register;
+pub mod sdp;
+mod session;
+mod transaction;
+mod types;
+
+pub use endpoint::Endpoint;
+pub use types::{
+    Account, AccountId, CallKey, Command, EndCause, EndpointConfig, Event, Flow, Incoming, Input, Output,
+    RegistrationFailure, RegistrationState, ResolveId, SessionEvent, Transport, Usage,
+};

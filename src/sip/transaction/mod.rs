@@ -1,0 +1,504 @@
+//! Transactions (RFC 3261 §17 with RFC 6026): retransmission, absorption of repeats, timeouts.
+//!
+//! The four state machines are pure; [`Transactions`] holds them with their messages and flows, in bounded tables.
+//! Left out: stateless proxying, and RFC 2543 matching beyond what tells two requests apart.
+
+mod client;
+mod client_invite;
+mod server;
+mod server_invite;
+mod timers;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use client::Client;
+use client_invite::InviteClient;
+use server::Server;
+use server_invite::InviteServer;
+pub use timers::{GIVE_UP, T1, T2, Timers};
+
+use super::message::{CSeq, Envelope, MAGIC_COOKIE, Method, Request, Response};
+use super::{Flow, Output};
+
+/// What an answer means to a client transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// New to the owner.
+    Deliver,
+    /// New to the owner, and a failure that is to be ACKed.
+    DeliverAndAck,
+    /// A repeated failure: ACK it again.
+    Ack,
+    Absorb,
+}
+
+/// What a timer that fired wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expiry {
+    Retransmit,
+    TimedOut,
+}
+
+/// Why a client transaction ended without a final answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    Timeout,
+    Transport(String),
+}
+
+/// A client transaction that ended without a final answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed<O> {
+    pub owner: O,
+    pub cseq: CSeq,
+    pub why: Failure,
+}
+
+/// What a request is to the transactions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arrival {
+    /// A new transaction has begun: answer it by its key.
+    New(ServerKey),
+    /// A repetition or the ACK of a failure; it has been dealt with.
+    Absorbed,
+    /// An ACK that belongs to a 2xx, if to anything.
+    OtherAck,
+    /// No room: answer without a transaction.
+    Full,
+}
+
+/// Names a server transaction (RFC 3261 §17.2.3).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServerKey {
+    id: String,
+    method: Method,
+}
+
+impl ServerKey {
+    /// The transaction that a request belongs to; that of the INVITE for its ACK.
+    fn of(envelope: &Envelope) -> Self {
+        let method = match &envelope.cseq.method {
+            Method::Ack => Method::Invite,
+            method => method.clone(),
+        };
+        Self::with_method(envelope, method)
+    }
+
+    /// The INVITE transaction that a CANCEL is for (RFC 3261 §9.2).
+    pub fn of_cancelled(envelope: &Envelope) -> Self {
+        Self::with_method(envelope, Method::Invite)
+    }
+
+    fn with_method(envelope: &Envelope, method: Method) -> Self {
+        let via = &envelope.via;
+        let sent_by = format!("{}:{:?}", via.host.to_ascii_lowercase(), via.port);
+        let id = match via.branch() {
+            Some(branch) if branch.starts_with(MAGIC_COOKIE) => format!("{branch} {sent_by}"),
+            branch => {
+                let (tag, number) = (envelope.from.tag(), envelope.cseq.number);
+                format!("{} {number} {tag:?} {branch:?} {sent_by}", envelope.call_id)
+            }
+        };
+        ServerKey { id, method }
+    }
+}
+
+#[derive(Debug)]
+enum ClientMachine {
+    Invite { machine: InviteClient, ack: Option<Vec<u8>> },
+    Other(Client),
+}
+
+#[derive(Debug)]
+struct ClientEntry<O> {
+    machine: ClientMachine,
+    owner: O,
+    flow: Flow,
+    request: Request,
+    cseq: CSeq,
+}
+
+#[derive(Debug)]
+enum ServerMachine {
+    Invite(InviteServer),
+    Other(Server),
+}
+
+#[derive(Debug)]
+struct ServerEntry {
+    machine: ServerMachine,
+    flow: Flow,
+    answer: Option<Vec<u8>>,
+}
+
+/// All transactions of an endpoint. `O` says who is to hear of a client transaction's answers.
+#[derive(Debug)]
+pub struct Transactions<O> {
+    clients: BTreeMap<(String, Method), ClientEntry<O>>,
+    servers: BTreeMap<ServerKey, ServerEntry>,
+    limit: usize,
+}
+
+impl<O: Copy> Transactions<O> {
+    /// `limit` bounds the client and the server transactions, each.
+    pub fn new(limit: usize) -> Self {
+        Transactions { clients: BTreeMap::new(), servers: BTreeMap::new(), limit }
+    }
+
+    pub fn len(&self) -> usize {
+        self.clients.len() + self.servers.len()
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let clients = self.clients.values().filter_map(|entry| match &entry.machine {
+            ClientMachine::Invite { machine, .. } => machine.poll_timeout(),
+            ClientMachine::Other(machine) => machine.poll_timeout(),
+        });
+        let servers = self.servers.values().filter_map(|entry| match &entry.machine {
+            ServerMachine::Invite(machine) => machine.poll_timeout(),
+            ServerMachine::Other(machine) => machine.poll_timeout(),
+        });
+        clients.chain(servers).min()
+    }
+
+    /// Sends a request that has its `Via` and begins a client transaction. False when there is no room.
+    #[must_use]
+    pub fn send(&mut self, now: Instant, flow: Flow, request: Request, owner: O, out: &mut VecDeque<Output>) -> bool {
+        let Ok(envelope) = request.envelope() else { return false };
+        let Some(branch) = envelope.via.branch() else { return false };
+        if self.clients.len() >= self.limit {
+            return false;
+        }
+        let reliable = flow.transport.is_reliable();
+        let machine = match request.method {
+            Method::Invite => ClientMachine::Invite { machine: InviteClient::new(now, reliable), ack: None },
+            _ => ClientMachine::Other(Client::new(now, reliable)),
+        };
+        out.push_back(Output::Transmit { flow, bytes: request.to_bytes() });
+        let key = (branch.to_owned(), request.method.clone());
+        self.clients.insert(key, ClientEntry { machine, owner, flow, request, cseq: envelope.cseq });
+        true
+    }
+
+    /// Takes an answer; the owner of its transaction if it is new to him.
+    pub fn on_response(
+        &mut self,
+        now: Instant,
+        response: &Response,
+        envelope: &Envelope,
+        out: &mut VecDeque<Output>,
+    ) -> Option<O> {
+        let key = (envelope.via.branch()?.to_owned(), envelope.cseq.method.clone());
+        let entry = self.clients.get_mut(&key)?;
+        let owner = entry.owner;
+        let (verdict, over) = match &mut entry.machine {
+            ClientMachine::Invite { machine, ack } => {
+                let verdict = machine.on_response(now, response.status);
+                if verdict == Verdict::DeliverAndAck {
+                    *ack = Some(ack_of_failure(&entry.request, response, entry.cseq.number).to_bytes());
+                }
+                if let (Verdict::DeliverAndAck | Verdict::Ack, Some(bytes)) = (verdict, ack) {
+                    out.push_back(Output::Transmit { flow: entry.flow, bytes: bytes.clone() });
+                }
+                (verdict, machine.state() == client_invite::State::Terminated)
+            }
+            ClientMachine::Other(machine) => {
+                (machine.on_response(now, response.status), machine.state() == client::State::Terminated)
+            }
+        };
+        if over {
+            self.clients.remove(&key);
+        }
+        matches!(verdict, Verdict::Deliver | Verdict::DeliverAndAck).then_some(owner)
+    }
+
+    /// Takes a request. A new one is to be answered by [`Transactions::respond`], except [`Arrival::OtherAck`].
+    pub fn on_request(&mut self, now: Instant, flow: Flow, envelope: &Envelope, out: &mut VecDeque<Output>) -> Arrival {
+        let key = ServerKey::of(envelope);
+        let is_ack = envelope.cseq.method == Method::Ack;
+        let Some(entry) = self.servers.get_mut(&key) else {
+            if is_ack {
+                return Arrival::OtherAck;
+            }
+            // A flood from outside must not keep out the BYE of a call.
+            let room = if envelope.to.tag().is_some() { self.limit } else { self.limit.div_ceil(2) };
+            if self.servers.len() >= room {
+                return Arrival::Full;
+            }
+            let reliable = flow.transport.is_reliable();
+            let machine = match envelope.cseq.method {
+                Method::Invite => ServerMachine::Invite(InviteServer::new(reliable)),
+                _ => ServerMachine::Other(Server::new(reliable)),
+            };
+            self.servers.insert(key.clone(), ServerEntry { machine, flow, answer: None });
+            return Arrival::New(key);
+        };
+        let repeat = match &mut entry.machine {
+            // Some peers give the ACK of a 2xx the branch of its INVITE.
+            ServerMachine::Invite(machine) if is_ack && machine.state() == server_invite::State::Accepted => {
+                return Arrival::OtherAck;
+            }
+            ServerMachine::Invite(machine) if is_ack => {
+                machine.on_ack(now);
+                false
+            }
+            ServerMachine::Invite(machine) => machine.on_repeated_request(),
+            ServerMachine::Other(machine) => machine.on_repeated_request(),
+        };
+        if let (true, Some(bytes)) = (repeat, &entry.answer) {
+            out.push_back(Output::Transmit { flow: entry.flow, bytes: bytes.clone() });
+        }
+        self.servers.retain(|_, entry| !entry.is_over());
+        Arrival::Absorbed
+    }
+
+    /// Sends an answer through its transaction, unless that is over or has its final answer.
+    pub fn respond(&mut self, now: Instant, key: &ServerKey, response: &Response, out: &mut VecDeque<Output>) {
+        let Some(entry) = self.servers.get_mut(key) else { return };
+        let send = match &mut entry.machine {
+            ServerMachine::Invite(machine) => machine.on_answer(now, response.status),
+            ServerMachine::Other(machine) => machine.on_answer(now, response.status),
+        };
+        if send {
+            let bytes = response.to_bytes();
+            out.push_back(Output::Transmit { flow: entry.flow, bytes: bytes.clone() });
+            entry.answer = Some(bytes);
+        }
+        if entry.is_over() {
+            self.servers.remove(key);
+        }
+    }
+
+    /// Whether a server transaction is there.
+    pub fn has(&self, key: &ServerKey) -> bool {
+        self.servers.contains_key(key)
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut VecDeque<Output>) -> Vec<Failed<O>> {
+        let mut failed = Vec::new();
+        self.clients.retain(|_, entry| {
+            while let Some(expiry) = entry.on_timeout(now) {
+                match expiry {
+                    Expiry::Retransmit => {
+                        out.push_back(Output::Transmit { flow: entry.flow, bytes: entry.request.to_bytes() });
+                    }
+                    Expiry::TimedOut => failed.push(entry.failed(Failure::Timeout)),
+                }
+            }
+            !entry.is_over()
+        });
+        self.servers.retain(|_, entry| {
+            if let (true, Some(bytes)) = (entry.on_timeout(now), &entry.answer) {
+                out.push_back(Output::Transmit { flow: entry.flow, bytes: bytes.clone() });
+            }
+            !entry.is_over()
+        });
+        failed
+    }
+
+    /// Ends a client transaction that nobody waits for any longer.
+    pub fn abandon(&mut self, branch: &str, method: &Method) {
+        self.clients.remove(&(branch.to_owned(), method.clone()));
+    }
+
+    /// The flow is broken: every client transaction on it that waits for an answer has failed (RFC 3261 §17.1.4).
+    pub fn flow_failed(&mut self, flow: &Flow, error: &str) -> Vec<Failed<O>> {
+        let mut failed = Vec::new();
+        self.clients.retain(|_, entry| {
+            let waits = entry.flow == *flow && entry.waits_for_answer();
+            if waits {
+                failed.push(entry.failed(Failure::Transport(error.to_owned())));
+            }
+            !waits
+        });
+        failed
+    }
+}
+
+impl<O: Copy> ClientEntry<O> {
+    fn failed(&self, why: Failure) -> Failed<O> {
+        Failed { owner: self.owner, cseq: self.cseq.clone(), why }
+    }
+
+    fn on_timeout(&mut self, now: Instant) -> Option<Expiry> {
+        match &mut self.machine {
+            ClientMachine::Invite { machine, .. } => machine.on_timeout(now),
+            ClientMachine::Other(machine) => machine.on_timeout(now),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match &self.machine {
+            ClientMachine::Invite { machine, .. } => machine.state() == client_invite::State::Terminated,
+            ClientMachine::Other(machine) => machine.state() == client::State::Terminated,
+        }
+    }
+
+    fn waits_for_answer(&self) -> bool {
+        match &self.machine {
+            ClientMachine::Invite { machine, .. } => {
+                use client_invite::State;
+                matches!(machine.state(), State::Calling { .. } | State::Proceeding)
+            }
+            ClientMachine::Other(machine) => {
+                matches!(machine.state(), client::State::Trying { .. } | client::State::Proceeding)
+            }
+        }
+    }
+}
+
+impl ServerEntry {
+    /// Whether the answer is to be sent again.
+    fn on_timeout(&mut self, now: Instant) -> bool {
+        match &mut self.machine {
+            ServerMachine::Invite(machine) => {
+                let mut repeat = false;
+                while let Some(expiry) = machine.on_timeout(now) {
+                    repeat |= expiry == Expiry::Retransmit;
+                }
+                repeat
+            }
+            ServerMachine::Other(machine) => {
+                machine.on_timeout(now);
+                false
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match &self.machine {
+            ServerMachine::Invite(machine) => machine.state() == server_invite::State::Terminated,
+            ServerMachine::Other(machine) => machine.state() == server::State::Terminated,
+        }
+    }
+}
+
+/// RFC 3261 §17.1.1.3
+fn ack_of_failure(invite: &Request, failure: &Response, cseq: u32) -> Request {
+    let mut ack = Request::new(Method::Ack, invite.uri.clone());
+    if let Some(via) = invite.headers.values("Via").next() {
+        ack.headers.push("Via", via);
+    }
+    for name in ["Route", "Max-Forwards", "From"] {
+        ack.headers.copy(name, &invite.headers);
+    }
+    ack.headers.copy("To", &failure.headers);
+    ack.headers.copy("Call-ID", &invite.headers);
+    ack.headers.push("CSeq", CSeq { number: cseq, method: Method::Ack }.to_string());
+    ack
+}
+
+#[cfg(test)]
+mod testing {
+    use std::time::{Duration, Instant};
+
+    use super::Expiry;
+
+    /// Any instant: all times in these tests are relative to it.
+    #[expect(clippy::disallowed_methods, reason = "an Instant can be had in no other way")]
+    pub fn clock() -> Instant {
+        Instant::now()
+    }
+
+    /// Runs a machine along its own timers: milliseconds from `start`, and what each wanted.
+    pub fn fire_times(
+        start: Instant,
+        mut next: impl FnMut() -> Option<(Instant, Option<Expiry>)>,
+    ) -> Vec<(u128, Option<Expiry>)> {
+        let mut fired = Vec::new();
+        while let Some((at, expiry)) = next() {
+            assert!(at < start + Duration::from_secs(100), "a timer never ends");
+            fired.push(((at - start).as_millis(), expiry));
+        }
+        fired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Transport;
+    use crate::sip::message::Message;
+
+    fn flow() -> Flow {
+        let local = "192.0.2.1:5060".parse().unwrap();
+        Flow { transport: Transport::Udp, local, remote: "192.0.2.2:5060".parse().unwrap() }
+    }
+
+    fn request(method: &str, branch: &str) -> Request {
+        let text = format!(
+            "{method} sip:b@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch={branch}\r\n\
+             From: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 7 {method}\r\nRoute: <sip:p;lr>\r\n\r\n"
+        );
+        match Message::parse(text.as_bytes()) {
+            Ok(Message::Request(request)) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn sent(out: &mut VecDeque<Output>) -> Vec<String> {
+        out.drain(..)
+            .map(|output| match output {
+                Output::Transmit { bytes, .. } => String::from_utf8(bytes).unwrap().lines().next().unwrap().to_owned(),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn acks_a_failure_with_the_branch_and_route_of_the_invite() {
+        let (now, mut out) = (testing::clock(), VecDeque::new());
+        let mut transactions = Transactions::new(10);
+        let invite = request("INVITE", "z9hG4bKa");
+        assert!(transactions.send(now, flow(), invite.clone(), (), &mut out));
+        out.clear();
+        let busy = Response::answer(&invite, 486).with_to_tag("t");
+        let envelope = busy.envelope().unwrap();
+        assert!(transactions.on_response(now, &busy, &envelope, &mut out).is_some());
+        let Some(Output::Transmit { bytes, .. }) = out.pop_front() else { panic!("no ACK") };
+        let ack = String::from_utf8(bytes).unwrap();
+        assert!(ack.starts_with("ACK sip:b@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKa\r\n"));
+        assert!(ack.contains("Route: <sip:p;lr>\r\n") && ack.contains("To: <sip:b@x>;tag=t\r\n"));
+        assert!(ack.contains("CSeq: 7 ACK\r\n"));
+        assert!(transactions.on_response(now, &busy, &envelope, &mut out).is_none(), "a repeated failure is absorbed");
+        assert_eq!(sent(&mut out), ["ACK sip:b@192.0.2.2 SIP/2.0"]);
+    }
+
+    #[test]
+    fn a_repeated_request_is_answered_but_not_new() {
+        let (now, mut out) = (testing::clock(), VecDeque::new());
+        let mut transactions: Transactions<()> = Transactions::new(1);
+        let invite = request("INVITE", "z9hG4bKa");
+        let envelope = invite.envelope().unwrap();
+        let Arrival::New(key) = transactions.on_request(now, flow(), &envelope, &mut out) else { panic!("not new") };
+        transactions.respond(now, &key, &Response::answer(&invite, 180).with_to_tag("t"), &mut out);
+        assert_eq!(transactions.on_request(now, flow(), &envelope, &mut out), Arrival::Absorbed);
+        assert_eq!(sent(&mut out), ["SIP/2.0 180 Ringing", "SIP/2.0 180 Ringing"]);
+
+        let other = request("INVITE", "z9hG4bKb").envelope().unwrap();
+        assert_eq!(transactions.on_request(now, flow(), &other, &mut out), Arrival::Full);
+        let ack = request("ACK", "z9hG4bKc").envelope().unwrap();
+        assert_eq!(transactions.on_request(now, flow(), &ack, &mut out), Arrival::OtherAck);
+    }
+
+    #[test]
+    fn requests_without_the_magic_cookie_are_told_apart_by_more_than_the_branch() {
+        let mut second = request("OPTIONS", "1").envelope().unwrap();
+        let first = ServerKey::of(&second);
+        second.cseq.number += 1;
+        assert_ne!(first, ServerKey::of(&second));
+    }
+
+    #[test]
+    fn a_broken_flow_fails_what_waits_on_it() {
+        let (now, mut out) = (testing::clock(), VecDeque::new());
+        let mut transactions = Transactions::new(10);
+        assert!(transactions.send(now, flow(), request("OPTIONS", "z9hG4bKa"), 1, &mut out));
+        let other = Flow { transport: Transport::Tcp, ..flow() };
+        assert!(transactions.send(now, other, request("OPTIONS", "z9hG4bKb"), 2, &mut out));
+        let failed = transactions.flow_failed(&flow(), "unreachable");
+        assert_eq!(failed.iter().map(|f| f.owner).collect::<Vec<_>>(), [1]);
+        assert_eq!(transactions.len(), 1);
+    }
+}

@@ -1,0 +1,351 @@
+//! Calls from telephones that others wrote, directly and through Asterisk 22, with recorded human speech and the real models.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::support::asterisk::{self, Asterisk};
+use crate::support::baresip::Baresip;
+use crate::support::linphone::Linphone;
+use crate::support::netns::Netns;
+use crate::support::process::Deadline;
+use crate::support::secretary::{Account, CallFiles, Record, Secretary, Turn, transcribe};
+use crate::support::wav;
+use crate::support::wer::{wer, words};
+
+/// Ports of the secretary: the standard one where it is called directly, another beside a PBX on the same address.
+const DIRECT: u16 = 5060;
+const BESIDE_PBX: u16 = 5070;
+/// The caller listens to the greeting first, and to the answer afterwards.
+const LEAD_S: u32 = 7;
+const TAIL_S: u32 = 45;
+/// Bound on the word error rate of the caller's sentence.
+const MAX_WORD_ERROR_RATE: f64 = 0.35;
+/// Part of the answer's longer words that must be recognisable on the far side: a synthetic voice on a telephone line, read
+/// by the base model.
+const MIN_WORDS_HEARD: f32 = 0.5;
+
+/// A recorded sentence of tests/data/speech and what is said in it.
+struct Clip {
+    file: &'static str,
+    text: &'static str,
+}
+
+const RUSSIAN: Clip = Clip {
+    file: "ru_real_0308.wav", text: "Это странно, но я уж, как-то привыкла к вам."
+};
+const RUSSIAN_2: Clip = Clip {
+    file: "ru_real_0722.wav",
+    text: "Эпизод борьбы английских колоний в Северной, Америке, за независимость.",
+};
+const RUSSIAN_3: Clip = Clip {
+    file: "ru_real_0552.wav",
+    text: "В церковь, ходили одни старухи, не считая меня, и Марии.",
+};
+const ENGLISH: Clip =
+    Clip { file: "en_real_cities_1.wav", text: "It was the best of times, it was the worst of times." };
+const ENGLISH_2: Clip =
+    Clip { file: "en_real_cities_3.wav", text: "It was the epoch of belief, it was the epoch of incredulity." };
+
+#[test]
+fn baresip_speaks_russian() {
+    speech_call(&RUSSIAN, Telephone::Baresip, Way::Direct);
+}
+
+#[test]
+fn baresip_speaks_english() {
+    speech_call(&ENGLISH, Telephone::Baresip, Way::Direct);
+}
+
+#[test]
+fn baresip_speaks_russian_through_asterisk() {
+    speech_call(&RUSSIAN_2, Telephone::Baresip, Way::Asterisk);
+}
+
+#[test]
+fn baresip_speaks_english_through_asterisk() {
+    speech_call(&ENGLISH_2, Telephone::Baresip, Way::Asterisk);
+}
+
+#[test]
+fn linphone_speaks_russian() {
+    speech_call(&RUSSIAN_3, Telephone::Linphone, Way::Direct);
+}
+
+#[test]
+fn linphone_speaks_english_through_asterisk() {
+    speech_call(&ENGLISH, Telephone::Linphone, Way::Asterisk);
+}
+
+#[test]
+fn linphone_speaks_russian_through_asterisk() {
+    speech_call(&RUSSIAN, Telephone::Linphone, Way::Asterisk);
+}
+
+#[test]
+fn linphone_speaks_english() {
+    speech_call(&ENGLISH_2, Telephone::Linphone, Way::Direct);
+}
+
+#[test]
+fn secretary_stands_in_for_a_person_who_is_not_there() {
+    let netns = Netns::new();
+    let asterisk = Asterisk::start(&netns);
+    let secretary = Secretary::start(&netns, BESIDE_PBX, &[office_account()]);
+    asterisk.wait_registered("200", Duration::from_secs(30));
+    let mut caller = Caller::call(&netns, Telephone::Baresip, Way::Asterisk, "102", &silence(&netns));
+    caller.wait_established();
+    let call = secretary.wait_call(Duration::from_secs(10));
+    assert!(call.record().caller().contains("101"), "the secretary knows who calls: {:?}", call.record());
+    caller.hang_up();
+}
+
+#[test]
+fn registers_again_after_the_pbx_restarted() {
+    let netns = Netns::new();
+    let mut asterisk = Asterisk::start(&netns);
+    let secretary = Secretary::start(&netns, BESIDE_PBX, &[office_account()]);
+    asterisk.wait_registered("200", Duration::from_secs(30));
+    asterisk.restart();
+    let within = Duration::from_secs(30);
+    let deadline = Deadline::after(within);
+    asterisk.wait_registered("200", within);
+    println!("registered again {:.1} s after the PBX was up", (within - deadline.left()).as_secs_f32());
+    let mut caller = Caller::call(&netns, Telephone::Baresip, Way::Asterisk, "200", &silence(&netns));
+    caller.wait_established();
+    let call = secretary.wait_call(Duration::from_secs(10));
+    caller.hang_up();
+    completed(&call);
+}
+
+#[test]
+fn registers_with_md5_and_with_sha_256() {
+    let more = "[201](extension)\nauth=201\naors=201\n[201](password)\nusername=201\npassword=md5-only\n\
+                supported_algorithms_uas=MD5\n[201](registration)\n\
+                [202](extension)\nauth=202\naors=202\n[202](password)\nusername=202\npassword=sha-only\n\
+                supported_algorithms_uas=SHA-256\n[202](registration)\n";
+    let netns = Netns::new();
+    let asterisk = Asterisk::start_with(&netns, more, "");
+    let account = |username, password| Account { registrar: asterisk::ADDRESS, username, password };
+    let accounts = [office_account(), account("201", "md5-only"), account("202", "sha-only")];
+    let _secretary = Secretary::start(&netns, BESIDE_PBX, &accounts);
+    for extension in ["200", "201", "202"] {
+        asterisk.wait_registered(extension, Duration::from_secs(30));
+    }
+    let algorithms = |user: &str| -> Vec<String> {
+        let log = asterisk.log();
+        let authorizations = log.lines().filter(|line| line.to_ascii_lowercase().starts_with("authorization:"));
+        let ours = authorizations.filter(|line| line.contains(&format!("username=\"{user}\"")));
+        ours.map(|line| if line.contains("SHA-256") { "SHA-256" } else { "MD5" }.to_owned()).collect()
+    };
+    assert_eq!(algorithms("201"), ["MD5"]);
+    assert_eq!(algorithms("202"), ["SHA-256"]);
+    assert_eq!(algorithms("200"), ["SHA-256"], "of two offers the stronger one is taken");
+}
+
+#[test]
+fn caller_hangs_up_and_the_files_are_closed() {
+    let netns = Netns::new();
+    let secretary = Secretary::start(&netns, DIRECT, &[]);
+    let mut caller = Caller::call(&netns, Telephone::Baresip, Way::Direct, "secretary", &silence(&netns));
+    caller.wait_established();
+    let call = secretary.wait_call(Duration::from_secs(10));
+    caller.hang_up();
+    let record = completed(&call);
+    assert_eq!(record.ended_by(), "caller");
+}
+
+#[test]
+fn interrupt_in_a_call_says_bye_and_closes_the_files() {
+    let netns = Netns::new();
+    let mut secretary = Secretary::start(&netns, DIRECT, &[]);
+    let mut caller = Baresip::call(&netns, &direct_uri("secretary"), &silence(&netns));
+    caller.wait_established();
+    let call = secretary.wait_call(Duration::from_secs(10));
+    call.wait_record("the greeting is in the record", Duration::from_secs(20), |record| !record.turns().is_empty());
+    let status = secretary.interrupt();
+    assert!(status.success(), "{status}");
+    caller.wait_bye();
+    let record = completed(&call);
+    assert_eq!(record.ended_by(), "shutdown");
+}
+
+#[test]
+fn killed_in_a_call_leaves_a_recording_and_a_transcript() {
+    let netns = Netns::new();
+    let mut secretary = Secretary::start(&netns, DIRECT, &[]);
+    let microphone = netns.dir().join("microphone.wav");
+    wav::microphone(&RUSSIAN.path(), LEAD_S, TAIL_S, &microphone);
+    let mut caller = Baresip::call(&netns, &direct_uri("secretary"), &microphone);
+    caller.wait_established();
+    let call = secretary.wait_call(Duration::from_secs(10));
+    let before = wait_for_answer(&call);
+    secretary.kill();
+
+    let _restarted = Secretary::start(&netns, DIRECT, &[]);
+    let record = call.wait_record("the call is known as interrupted", Duration::from_secs(10), |record| {
+        record.status() == "interrupted"
+    });
+    assert_playable(&call);
+    let recorded = wav::seconds(&call.input());
+    assert!(recorded > LEAD_S as f32, "only {recorded:.1} s of the call were kept");
+    let transcript = call.transcript();
+    for turn in before.answered_turns() {
+        assert!(transcript.contains(&turn.caller), "{:?} is in the transcript:\n{transcript}", turn.caller);
+        assert!(transcript.contains(&turn.heard), "{:?} is in the transcript:\n{transcript}", turn.heard);
+    }
+    assert!(record.answered_turns().len() >= before.answered_turns().len());
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Telephone {
+    Baresip,
+    Linphone,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Direct,
+    Asterisk,
+}
+
+enum Caller {
+    Baresip(Baresip),
+    Linphone(Linphone),
+}
+
+impl Caller {
+    fn call(netns: &Netns, telephone: Telephone, way: Way, callee: &str, microphone: &Path) -> Self {
+        let (pbx, phone) = (asterisk::ADDRESS, asterisk::PHONE);
+        match (telephone, way) {
+            (Telephone::Baresip, Way::Direct) => Self::Baresip(Baresip::call(netns, &direct_uri(callee), microphone)),
+            (Telephone::Baresip, Way::Asterisk) => {
+                Self::Baresip(Baresip::call_extension(netns, pbx, phone, callee, microphone))
+            }
+            (Telephone::Linphone, Way::Direct) => {
+                Self::Linphone(Linphone::call(netns, &direct_uri(callee), microphone))
+            }
+            (Telephone::Linphone, Way::Asterisk) => {
+                Self::Linphone(Linphone::call_extension(netns, pbx, phone, callee, microphone))
+            }
+        }
+    }
+
+    fn wait_established(&mut self) {
+        match self {
+            Self::Baresip(caller) => caller.wait_established(),
+            Self::Linphone(caller) => caller.wait_established(),
+        }
+    }
+
+    fn hang_up(&mut self) {
+        match self {
+            Self::Baresip(caller) => caller.hang_up(),
+            Self::Linphone(caller) => caller.hang_up(),
+        }
+    }
+
+    fn recording(&self) -> PathBuf {
+        match self {
+            Self::Baresip(caller) => caller.recording(),
+            Self::Linphone(caller) => caller.recording(),
+        }
+    }
+}
+
+/// One sentence and its answer: understood here, and the answer understandable at the other end.
+fn speech_call(clip: &Clip, telephone: Telephone, way: Way) {
+    let netns = Netns::new();
+    let microphone = netns.dir().join("microphone.wav");
+    wav::microphone(&clip.path(), LEAD_S, TAIL_S, &microphone);
+    let (_asterisk, secretary) = match way {
+        Way::Direct => (None, Secretary::start(&netns, DIRECT, &[])),
+        Way::Asterisk => {
+            let asterisk = Asterisk::start(&netns);
+            let secretary = Secretary::start(&netns, BESIDE_PBX, &[office_account()]);
+            asterisk.wait_registered("200", Duration::from_secs(30));
+            (Some(asterisk), secretary)
+        }
+    };
+    let mut caller = Caller::call(&netns, telephone, way, "200", &microphone);
+    caller.wait_established();
+    let call = secretary.wait_call(Duration::from_secs(10));
+    wait_for_answer(&call);
+    caller.hang_up();
+    let record = completed(&call);
+
+    let title = format!("{telephone:?} {way:?} {}", clip.file);
+    print_latencies(&title, &record.turns());
+    let turns = record.answered_turns();
+    let understood: Vec<&str> = turns.iter().map(|turn| turn.caller.as_str()).collect();
+    let understood = understood.join(" ");
+    let error_rate = wer(clip.text, &understood);
+    println!("{title}: word error rate {error_rate:.2}: {understood}");
+    assert!(error_rate <= MAX_WORD_ERROR_RATE, "{understood:?} instead of {:?}", clip.text);
+
+    // what came before is the greeting, perhaps in another language
+    let answer_file = netns.dir().join("answer.wav");
+    wav::cut(&caller.recording(), LEAD_S as f32 + wav::seconds(&clip.path()), &answer_file);
+    let heard = transcribe(&answer_file);
+    let said: Vec<&str> = turns.iter().map(|turn| turn.secretary.as_str()).collect();
+    let part = part_heard(&said.join(" "), &heard);
+    println!("{title}: {:.0} % of the answer's words heard: {heard}", part * 100.0);
+    assert!(part >= MIN_WORDS_HEARD, "the secretary said {said:?}, the caller heard {heard:?}");
+}
+
+/// Until the secretary has answered the caller's sentence.
+fn wait_for_answer(call: &CallFiles) -> Record {
+    call.wait_record("the secretary answers the caller", Duration::from_secs(60), |record| {
+        !record.answered_turns().is_empty()
+    })
+}
+
+/// Until the call is over and its files are whole.
+fn completed(call: &CallFiles) -> Record {
+    let record =
+        call.wait_record("the call is completed", Duration::from_secs(10), |record| record.status() == "completed");
+    assert_playable(call);
+    record
+}
+
+fn assert_playable(call: &CallFiles) {
+    let (input, output) = (wav::length(&call.input()), wav::length(&call.output()));
+    assert!(input > 0, "the recording is empty");
+    assert_eq!(input, output, "sample n of both files is the same instant");
+}
+
+fn print_latencies(title: &str, turns: &[Turn]) {
+    for (number, turn) in turns.iter().enumerate() {
+        if let Some(latency) = turn.to_first_audio_ms {
+            println!("{title}: turn {number}: {latency:.0} ms from the end of speech to the first audio of the answer");
+        }
+    }
+}
+
+/// A caller who says nothing.
+fn silence(netns: &Netns) -> PathBuf {
+    let file = netns.dir().join("silence.wav");
+    wav::write(&file, &[0; 60 * wav::TELEPHONE_HZ as usize], wav::TELEPHONE_HZ);
+    file
+}
+
+fn direct_uri(callee: &str) -> String {
+    format!("sip:{callee}@127.0.0.1:{DIRECT}")
+}
+
+fn office_account() -> Account<'static> {
+    let (username, password) = asterisk::SECRETARY;
+    Account { registrar: asterisk::ADDRESS, username, password }
+}
+
+impl Clip {
+    fn path(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/speech").join(self.file)
+    }
+}
+
+/// Which part of the words of at least four letters in `said` is among the words of `heard`.
+fn part_heard(said: &str, heard: &str) -> f32 {
+    let heard = words(heard);
+    let said: Vec<String> = words(said).into_iter().filter(|word| word.chars().count() >= 4).collect();
+    said.iter().filter(|word| heard.contains(word)).count() as f32 / said.len().max(1) as f32
+}

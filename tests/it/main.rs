@@ -1,0 +1,14 @@
+//! Behaviour: the core in virtual time, the engines with their real models, and the whole program with real telephones and
+//! a real PBX. One binary. A peer or a model that is missing fails its test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod call;
+mod dialog;
+mod engines;
+mod interop;
+mod rtp;
+mod sdp;
+mod sip;
+mod sip_messages;
+mod sip_registration;
+mod support;

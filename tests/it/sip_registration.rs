@@ -1,0 +1,235 @@
+//! Registration in virtual time, at a scripted registrar.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use secretary::sip::message::{Message, Method, Request, Response};
+use secretary::sip::{Command, Input, RegistrationFailure, RegistrationState, Transport};
+
+use crate::support::registrar::{Phone, Script};
+
+const CHALLENGE: &str = "Digest realm=\"pbx\", nonce=\"NONCE\", qop=\"auth\", algorithm=MD5";
+
+fn challenge(request: &Request, nonce: &str) -> Response {
+    Response::answer(request, 401).with("WWW-Authenticate", CHALLENGE.replace("NONCE", nonce))
+}
+
+/// 200 with the contact of the request, for as long as it asks.
+fn accept(request: &Request) -> Response {
+    let contact = request.headers.get("Contact").unwrap();
+    let expires = request.headers.get("Expires").unwrap();
+    Response::answer(request, 200).with("Contact", format!("{contact};expires={expires}"))
+}
+
+/// Demands credentials with the nonce that `nonce` holds now.
+fn registrar(nonce: Rc<RefCell<String>>) -> Script {
+    Box::new(move |request| {
+        let nonce = nonce.borrow();
+        let known = format!("nonce=\"{nonce}\"");
+        let fits = request.headers.get("Authorization").is_some_and(|credentials| credentials.contains(&known));
+        Some(if fits { accept(request) } else { challenge(request, &nonce) })
+    })
+}
+
+fn authorization(request: &Request) -> &str {
+    request.headers.get("Authorization").unwrap_or("")
+}
+
+fn is_registered(state: &RegistrationState) -> bool {
+    matches!(state, RegistrationState::Registered { .. })
+}
+
+#[test]
+fn a_challenge_is_answered_and_the_refresh_reuses_the_nonce() {
+    let mut phone = Phone::new(Transport::Udp, registrar(Rc::new(RefCell::new("one".into()))));
+    phone.register();
+    phone.run_for(Duration::from_secs(45));
+    // A third of 60 s: at 20 s and at 40 s, in one round trip each.
+    assert_eq!(phone.times(), [0, 0, 20_000, 40_000]);
+    let nc: Vec<_> = phone.sent.iter().map(|(_, request)| authorization(request).contains("nc=0000000")).collect();
+    assert_eq!(nc, [false, true, true, true]);
+    for (at, count) in [(1, "nc=00000001"), (2, "nc=00000002"), (3, "nc=00000003")] {
+        assert!(authorization(&phone.sent[at].1).contains(count));
+    }
+    assert_eq!(phone.states.len(), 4, "{:?}", phone.states);
+    assert_eq!(phone.states[0].1, RegistrationState::Registering);
+    assert!(phone.states.iter().skip(1).all(|(_, state)| is_registered(state)));
+}
+
+#[test]
+fn a_new_nonce_is_taken_without_a_pause() {
+    let nonce = Rc::new(RefCell::new("one".to_owned()));
+    let mut phone = Phone::new(Transport::Udp, registrar(nonce.clone()));
+    phone.register();
+    "two".clone_into(&mut nonce.borrow_mut());
+    phone.run_for(Duration::from_secs(25));
+    assert_eq!(phone.times(), [0, 0, 20_000, 20_000]);
+    assert!(is_registered(&phone.states.back().unwrap().1));
+}
+
+#[test]
+fn the_registrars_lifetime_counts() {
+    let script: Script = Box::new(|request| {
+        let others = "<sip:100@192.0.2.77:5060>;expires=3000";
+        Some(Response::answer(request, 200).with("Contact", format!("{others}, <sip:100@192.0.2.1:5060>;expires=30")))
+    });
+    let mut phone = Phone::new(Transport::Udp, script);
+    phone.register();
+    phone.run_for(Duration::from_secs(21));
+    assert_eq!(phone.times(), [0, 10_000, 20_000]);
+}
+
+#[test]
+fn a_registrar_that_is_down_and_back_is_found_again() {
+    let up = Rc::new(RefCell::new(true));
+    let is_up = up.clone();
+    let mut phone = Phone::new(Transport::Udp, Box::new(move |request| is_up.borrow().then(|| accept(request))));
+    phone.register();
+    phone.run_for(Duration::from_secs(5));
+    *up.borrow_mut() = false;
+    // The refresh at 20 s gets no answer for 32 s; then it is tried again and again.
+    phone.run_for(Duration::from_secs(55));
+    let failed = phone.states.iter().find(|(_, state)| matches!(state, RegistrationState::Failed { .. }));
+    let (at, RegistrationState::Failed { reason, .. }) = failed.unwrap() else { panic!("{failed:?}") };
+    assert_eq!((*at, reason), (52_000, &RegistrationFailure::Timeout));
+    phone.run_for(Duration::from_secs(600));
+    *up.borrow_mut() = true;
+    let back = phone.states.len();
+    phone.run_for(Duration::from_secs(30));
+    assert!(phone.states.iter().skip(back).any(|(_, state)| is_registered(state)), "{:?}", phone.states);
+}
+
+#[test]
+fn failures_are_retried_ever_more_slowly_up_to_a_bound() {
+    let mut phone = Phone::new(Transport::Tcp, Box::new(|request| Some(Response::answer(request, 500))));
+    phone.register();
+    phone.run_for(Duration::from_secs(200));
+    let times = phone.times();
+    let pauses: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    println!("pauses in ms: {pauses:?}");
+    for (pause, most) in pauses.iter().zip([2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]) {
+        assert!((most * 3 / 4..=most).contains(pause), "{pauses:?}");
+    }
+    assert!(pauses.len() >= 7);
+}
+
+#[test]
+fn a_broken_connection_registers_again() {
+    let mut phone = Phone::new(Transport::Tcp, Box::new(|request| Some(accept(request))));
+    phone.register();
+    phone.run_for(Duration::from_secs(1));
+    let flow = phone.flow;
+    phone.input(Input::FlowFailed { flow, error: "reset".into() });
+    assert!(matches!(phone.states.back().unwrap().1, RegistrationState::Failed { .. }));
+    phone.run_for(Duration::from_secs(3));
+    assert_eq!(phone.sent.len(), 2);
+    assert!(is_registered(&phone.states.back().unwrap().1));
+}
+
+#[test]
+fn an_interval_too_brief_is_raised() {
+    let script: Script = Box::new(|request| {
+        let asked: u64 = request.headers.get("Expires").unwrap().parse().unwrap();
+        let brief = || Response::answer(request, 423).with("Min-Expires", "120");
+        Some(if asked < 120 { brief() } else { accept(request) })
+    });
+    let mut phone = Phone::new(Transport::Udp, script);
+    phone.register();
+    phone.run_for(Duration::from_secs(50));
+    assert_eq!(phone.times(), [0, 0, 40_000]);
+}
+
+#[test]
+fn a_wrong_password_is_tried_again_slowly() {
+    let mut count = 0;
+    let script: Script = Box::new(move |request| {
+        count += 1;
+        Some(challenge(request, &format!("nonce{count}")))
+    });
+    let mut phone = Phone::new(Transport::Udp, script);
+    phone.register();
+    phone.run_for(Duration::from_secs(59));
+    assert_eq!(phone.times(), [0, 0], "one try with credentials");
+    let refused = RegistrationFailure::Credentials { status: 401 };
+    assert!(matches!(&phone.states.back().unwrap().1,
+        RegistrationState::Failed { reason, .. } if *reason == refused));
+    phone.run_for(Duration::from_secs(20));
+    assert_eq!(phone.sent.len(), 4, "then once a minute");
+}
+
+#[test]
+fn forbidden_is_tried_again_slowly() {
+    let mut phone = Phone::new(Transport::Udp, Box::new(|request| Some(Response::answer(request, 403))));
+    phone.register();
+    phone.run_for(Duration::from_secs(600));
+    assert!((8..=11).contains(&phone.sent.len()), "{:?}", phone.times());
+}
+
+#[test]
+fn unregister_takes_us_off_and_ends() {
+    let mut phone = Phone::new(Transport::Udp, registrar(Rc::new(RefCell::new("one".into()))));
+    phone.register();
+    phone.run_for(Duration::from_secs(1));
+    phone.input(Input::Command(Command::Unregister));
+    let (_, last) = phone.sent.last().unwrap();
+    assert_eq!((last.method.clone(), last.headers.get("Expires")), (Method::Register, Some("0")));
+    assert_eq!(phone.states.back().unwrap().1, RegistrationState::Unregistered);
+    phone.run_for(Duration::from_secs(600));
+    assert_eq!(phone.sent.len(), 3, "nothing more is sent");
+    assert_eq!(phone.endpoint.usage(), secretary::sip::Usage::default());
+}
+
+#[test]
+fn a_call_from_the_registrar_belongs_to_the_account() {
+    let mut phone = Phone::new(Transport::Udp, Box::new(|request| Some(accept(request))));
+    phone.register();
+    let invite = "INVITE sip:100@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\n\
+                  From: <sip:7@pbx.example>;tag=1\r\nTo: <sip:100@pbx.example>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\
+                  Contact: <sip:pbx@192.0.2.9>\r\n\r\n";
+    let (now, flow) = (phone.now, phone.flow);
+    phone.endpoint.handle_input(now, Input::Message { flow, bytes: invite.into() });
+    let outputs: Vec<_> = std::iter::from_fn(|| phone.endpoint.poll_output()).collect();
+    let shown = format!("{outputs:?}");
+    assert!(shown.contains("account: Some(AccountId(0))"), "{shown}");
+}
+
+#[test]
+fn a_call_through_an_account_answers_the_challenge() {
+    let mut phone = Phone::new(Transport::Udp, Box::new(|request| Some(accept(request))));
+    phone.register();
+    let call = phone.endpoint.next_call_key();
+    let (now, account) = (phone.now, Some(secretary::sip::AccountId(0)));
+    let command = Command::Invite { call, target: "*43#".into(), account, offer: b"offer".to_vec() };
+    phone.endpoint.handle_input(now, Input::Command(command));
+    let sent = |phone: &mut Phone| -> Vec<Request> {
+        let outputs = std::iter::from_fn(|| phone.endpoint.poll_output());
+        let bytes = outputs.filter_map(|output| match output {
+            secretary::sip::Output::Transmit { bytes, .. } => Some(bytes),
+            _ => None,
+        });
+        bytes
+            .filter_map(|bytes| match Message::parse(&bytes) {
+                Ok(Message::Request(request)) => Some(request),
+                _ => None,
+            })
+            .collect()
+    };
+    let first = sent(&mut phone).remove(0);
+    assert_eq!(first.uri.to_string(), "sip:*43%23@pbx.example");
+    let header = CHALLENGE.replace("NONCE", "n");
+    let refusal = Response::answer(&first, 407).with_to_tag("t").with("Proxy-Authenticate", header);
+    let flow = phone.flow;
+    phone.endpoint.handle_input(now, Input::Message { flow, bytes: refusal.to_bytes() });
+    let second = sent(&mut phone);
+    assert_eq!(second.iter().map(|r| r.method.as_str()).collect::<Vec<_>>(), ["ACK", "INVITE"]);
+    assert_eq!(second[1].headers.get("CSeq"), Some("2 INVITE"));
+    assert!(second[1].headers.get("Proxy-Authorization").unwrap().contains("uri=\"sip:*43%23@pbx.example\""));
+    let answer = Response::answer(&second[1], 200).with_to_tag("t").with("Contact", "<sip:pbx@192.0.2.9>");
+    let mut answer = answer;
+    answer.set_sdp(b"answer".to_vec());
+    phone.endpoint.handle_input(now, Input::Message { flow, bytes: answer.to_bytes() });
+    let ack = sent(&mut phone).remove(0);
+    assert_eq!(ack.method, Method::Ack);
+    assert_eq!(ack.headers.get("Proxy-Authorization"), second[1].headers.get("Proxy-Authorization"));
+}

@@ -1,0 +1,85 @@
+//! baresip as the caller: plays a WAV as its microphone and records what it hears.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::netns::Netns;
+use super::process::{Process, require_program};
+
+const SIP_PORT: u16 = 5062;
+
+pub struct Baresip {
+    process: Process,
+    recordings: PathBuf,
+}
+
+impl Baresip {
+    /// Calls `uri` from a telephone without a PBX.
+    pub fn call(netns: &Netns, uri: &str, microphone: &std::path::Path) -> Self {
+        Self::call_from(netns, "<sip:caller@127.0.0.1>;regint=0", uri, microphone)
+    }
+
+    /// Calls `extension` from an extension of the PBX at `registrar`.
+    pub fn call_extension(
+        netns: &Netns,
+        registrar: &str,
+        (user, password): (&str, &str),
+        extension: &str,
+        microphone: &std::path::Path,
+    ) -> Self {
+        let account = format!("<sip:{user}@{registrar}>;auth_user={user};auth_pass={password};regint=60");
+        Self::call_from(netns, &account, &format!("sip:{extension}@{registrar}"), microphone)
+    }
+
+    fn call_from(netns: &Netns, account: &str, uri: &str, microphone: &std::path::Path) -> Self {
+        require_program("baresip");
+        let profile = netns.dir().join("baresip");
+        let recordings = profile.join("recordings");
+        fs::create_dir_all(&recordings).expect("a folder for baresip");
+        fs::write(profile.join("accounts"), format!("{account};audio_codecs=PCMA/8000/1,PCMU/8000/1\n"))
+            .expect("accounts");
+        fs::write(profile.join("contacts"), "").expect("contacts");
+        // the address, not the interface's name, or the SDP may carry another one; the sound file has the codec's rate
+        let config = format!(
+            "poll_method epoll\nsip_listen 127.0.0.1:{SIP_PORT}\ncall_local_timeout 120\naudio_player aubridge,nil\n\
+             audio_source aufile,{}\naudio_alert aubridge,nil\nausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\n\
+             auplay_channels 1\naudio_buffer 20-160\nnet_interface 127.0.0.1\nrtp_ports 20000-20100\nrtcp_mux no\n\
+             jitter_buffer_delay 5-10\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\n\
+             module aubridge.so\nmodule sndfile.so\nmodule_tmp uuid.so\nmodule_tmp account.so\nmodule_app contact.so\n\
+             module_app menu.so\nsnd_path {}\n",
+            microphone.display(),
+            recordings.display()
+        );
+        fs::write(profile.join("config"), config).expect("config");
+        let mut command = netns.command("baresip");
+        command.arg("-s").arg("-f").arg(&profile).args(["-e", &format!("/dial {uri}")]);
+        command.env("HOME", netns.dir());
+        Self { process: Process::spawn("baresip", &mut command, netns.dir()), recordings }
+    }
+
+    pub fn wait_established(&mut self) {
+        self.process.wait_for("Call established", Duration::from_secs(30));
+    }
+
+    /// Waits until the other side hangs up.
+    pub fn wait_bye(&mut self) {
+        self.process.wait_for("BYE sip:", Duration::from_secs(5));
+    }
+
+    /// Hangs up and ends.
+    pub fn hang_up(&mut self) {
+        self.process.signal("INT");
+        self.process.wait_exit(Duration::from_secs(10));
+    }
+
+    /// What it heard, 8 kHz mono.
+    pub fn recording(&self) -> PathBuf {
+        let files = fs::read_dir(&self.recordings).expect("the recordings of baresip");
+        files
+            .flatten()
+            .map(|entry| entry.path())
+            .find(|path| path.to_string_lossy().ends_with("-dec.wav"))
+            .expect("a recording of what baresip heard")
+    }
+}

@@ -1,0 +1,102 @@
+//! linphonec as the caller, driven at its prompt as a person would: what a user with Linphone has.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::netns::Netns;
+use super::process::{Process, require_program, wait_until};
+
+const SIP_PORT: u16 = 5064;
+const RTP_PORT: u16 = 7078;
+
+pub struct Linphone {
+    process: Process,
+    recording: PathBuf,
+}
+
+impl Linphone {
+    /// Calls `uri` without any account.
+    pub fn call(netns: &Netns, uri: &str, microphone: &Path) -> Self {
+        let mut linphone = Self::start(netns, "");
+        linphone.dial(uri, microphone);
+        linphone
+    }
+
+    /// Registers as an extension of the PBX at `registrar` and calls another one.
+    pub fn call_extension(
+        netns: &Netns,
+        registrar: &str,
+        (user, password): (&str, &str),
+        extension: &str,
+        microphone: &Path,
+    ) -> Self {
+        let account = format!(
+            "[auth_info_0]\nusername={user}\nuserid={user}\npasswd={password}\nrealm=asterisk\n\
+             [proxy_0]\nreg_proxy=<sip:{registrar}>\nreg_route=<sip:{registrar};lr>\nreg_identity=<sip:{user}@{registrar}>\n\
+             reg_expires=120\nreg_sendregister=1\npublish=0\n"
+        );
+        let mut linphone = Self::start(netns, &account);
+        linphone.wait_registered();
+        linphone.dial(&format!("sip:{extension}@{registrar}"), microphone);
+        linphone
+    }
+
+    fn start(netns: &Netns, account: &str) -> Self {
+        require_program("linphonec");
+        // it does not start without this folder
+        fs::create_dir_all(netns.dir().join(".local/share/linphone")).expect("a folder for linphonec");
+        let config = netns.dir().join("linphonerc");
+        // the network state monitor would find no network on a machine that has only a loopback interface
+        let settings = format!(
+            "[sip]\nsip_port={SIP_PORT}\nsip_tcp_port={SIP_PORT}\nsip_tls_port=-1\nguess_hostname=0\n\
+             contact=\"caller\" <sip:caller@127.0.0.1:{SIP_PORT}>\nuse_ipv6=0\nauto_net_state_mon=0\n\
+             bind_address=127.0.0.1\nregister_only_when_network_is_up=0\nmedia_encryption=none\ndefault_proxy=0\n\
+             [rtp]\naudio_rtp_port={RTP_PORT}\n[net]\nfirewall_policy=0\n\
+             [sound]\nplayback_dev_id=\ncapture_dev_id=\nringer_dev_id=\nechocancellation=0\nuse_files=1\n\
+             [video]\ndisplay=0\ncapture=0\n\
+             [audio_codec_0]\nmime=PCMU\nrate=8000\nchannels=1\nenabled=1\n\
+             [audio_codec_1]\nmime=PCMA\nrate=8000\nchannels=1\nenabled=1\n{account}"
+        );
+        fs::write(&config, settings).expect("linphonerc");
+        // it fills a buffer before it prints, unless told to print line by line
+        let mut command = netns.command("stdbuf");
+        command.args(["-oL", "linphonec", "-c"]).arg(&config).env("HOME", netns.dir());
+        let mut process = Process::spawn("linphonec", &mut command, netns.dir());
+        process.wait_for("linphonec>", Duration::from_secs(20));
+        Self { process, recording: netns.dir().join("linphone-heard.wav") }
+    }
+
+    /// It does not say by itself when it is registered: it is asked.
+    fn wait_registered(&mut self) {
+        let process = &mut self.process;
+        wait_until("linphonec is registered", Duration::from_secs(20), || {
+            process.type_line("status register");
+            process.output().contains("registered, identity").then_some(())
+        });
+    }
+
+    fn dial(&mut self, uri: &str, microphone: &Path) {
+        self.process.type_line("soundcard use files");
+        self.process.type_line(&format!("play {}", microphone.display()));
+        self.process.type_line(&format!("record {}", self.recording.display()));
+        self.process.type_line(&format!("call {uri}"));
+    }
+
+    pub fn wait_established(&mut self) {
+        self.process.wait_for("connected", Duration::from_secs(30));
+    }
+
+    /// Hangs up and ends.
+    pub fn hang_up(&mut self) {
+        self.process.type_line("terminate");
+        self.process.wait_for("ended", Duration::from_secs(20));
+        self.process.type_line("quit");
+        self.process.wait_exit(Duration::from_secs(20));
+    }
+
+    /// What it heard.
+    pub fn recording(&self) -> PathBuf {
+        self.recording.clone()
+    }
+}

@@ -1,0 +1,15 @@
+//! What the tests share: virtual-time peers, stand-ins, recordings, and real programs in network namespaces.
+
+pub mod asterisk;
+pub mod baresip;
+pub mod gemini;
+pub mod linphone;
+pub mod loudness;
+pub mod netns;
+pub mod pair;
+pub mod process;
+pub mod registrar;
+pub mod secretary;
+pub mod speech;
+pub mod wav;
+pub mod wer;

@@ -1,0 +1,87 @@
+//! A network namespace for one test: every peer finds the standard ports free, and nothing outlives the test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+/// Calls with real peers run one after the other: two at once would only measure each other on a small machine.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+static COUNT: AtomicU32 = AtomicU32::new(0);
+const PREFIX: &str = "secretary-test";
+
+/// A loopback-only network and a folder for the files of a test. On drop every process inside is killed, and the folder is
+/// removed unless the test failed.
+pub struct Netns {
+    name: String,
+    dir: PathBuf,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Netns {
+    pub fn new() -> Self {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        remove_leftovers();
+        let name = format!("{PREFIX}-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let dir = std::env::temp_dir().join(&name);
+        fs::create_dir(&dir).expect("a folder for the test");
+        ip(&["netns", "add", &name]);
+        let netns = Self { name, dir, _turn: turn };
+        ip(&["-n", &netns.name, "link", "set", "lo", "up"]);
+        netns
+    }
+
+    /// Where peers and the secretary put their files.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// `program`, to be run inside; it keeps the process id that it is started with.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name, program]);
+        command
+    }
+}
+
+impl Drop for Netns {
+    fn drop(&mut self) {
+        remove(&self.name);
+        if std::thread::panicking() {
+            eprintln!("files of the failed test: {}", self.dir.display());
+        } else {
+            let _ = fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+fn ip(arguments: &[&str]) {
+    let output = Command::new("ip").args(arguments).output().expect("the ip program (package iproute2): run ./test.sh");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "ip {}: {error}(namespaces need root: run ./test.sh as root)",
+        arguments.join(" ")
+    );
+}
+
+/// Namespaces of test runs that were killed before they could clean up.
+fn remove_leftovers() {
+    let Ok(names) = fs::read_dir("/run/netns") else { return };
+    for name in names.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
+        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').nth(1));
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            remove(&name);
+        }
+    }
+}
+
+fn remove(name: &str) {
+    if let Ok(pids) = Command::new("ip").args(["netns", "pids", name]).output() {
+        for pid in String::from_utf8_lossy(&pids.stdout).split_whitespace() {
+            let _ = Command::new("kill").args(["-KILL", pid]).status();
+        }
+    }
+    let _ = Command::new("ip").args(["netns", "del", name]).status();
+}

@@ -1,0 +1,197 @@
+//! The program under test, run as a user runs it, and what it leaves in its call log.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::netns::Netns;
+use super::process::{Process, wait_until};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_secretary");
+/// Models, and everything that the program looks for beside itself, are found from here.
+const HOME: &str = env!("CARGO_MANIFEST_DIR");
+
+pub struct Secretary {
+    process: Process,
+    calls_log: PathBuf,
+}
+
+/// An `[[account]]` of secretary.toml at the PBX of the test.
+pub struct Account<'a> {
+    pub registrar: &'a str,
+    pub username: &'a str,
+    pub password: &'a str,
+}
+
+impl Secretary {
+    /// Answers calls on 127.0.0.1:`port`, registered with `accounts`; returns when it is ready.
+    pub fn start(netns: &Netns, port: u16, accounts: &[Account]) -> Self {
+        require_models();
+        let calls_log = netns.dir().join("calls_log");
+        let config = netns.dir().join("secretary.toml");
+        fs::write(&config, configuration(port, &calls_log, accounts)).expect("secretary.toml");
+        let mut command = netns.command(PROGRAM);
+        command.args(["serve", "--log-format", "json", "--config"]).arg(&config).current_dir(HOME);
+        command.env_remove("GEMINI_API_KEY");
+        for account in accounts {
+            command.env(password_env(account.username), account.password);
+        }
+        let mut process = Process::spawn("secretary", &mut command, netns.dir());
+        process.wait_output("ready", Duration::from_secs(120), is_ready);
+        Self { process, calls_log }
+    }
+
+    /// As Ctrl-C does: ends by itself.
+    pub fn interrupt(&mut self) -> ExitStatus {
+        self.process.signal("INT");
+        self.process.wait_exit(Duration::from_secs(30))
+    }
+
+    /// As a power cut does.
+    pub fn kill(&mut self) {
+        self.process.signal("KILL");
+        self.process.wait_exit(Duration::from_secs(10));
+    }
+
+    /// The newest call of the log, once there is one.
+    pub fn wait_call(&self, within: Duration) -> CallFiles {
+        wait_until("a call is in the call log", within, || CallFiles::newest(&self.calls_log))
+    }
+}
+
+/// Whether the log on stderr, a JSON object a line, has the message that calls are taken now.
+fn is_ready(log: &str) -> bool {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines
+        .filter_map(|line| line["fields"]["message"].as_str().map(str::to_owned))
+        .any(|message| message.split(|char: char| !char.is_alphanumeric()).any(|word| word == "ready"))
+}
+
+fn configuration(port: u16, calls_log: &Path, accounts: &[Account]) -> String {
+    let mut toml = format!(
+        "[sip]\nbind = \"127.0.0.1\"\nport = {port}\n\n[rtp]\nport_min = 10000\nport_max = 10100\n\n[log]\ndir = {:?}\n",
+        calls_log
+    );
+    for Account { registrar, username, .. } in accounts {
+        toml += &format!(
+            "\n[[account]]\nname = \"{username}\"\nregistrar = \"{registrar}\"\nusername = \"{username}\"\n\
+             password_env = \"{}\"\ntransport = \"udp\"\nexpires_s = 60\n",
+            password_env(username)
+        );
+    }
+    toml
+}
+
+fn password_env(username: &str) -> String {
+    format!("SIP_PASSWORD_{username}")
+}
+
+fn require_models() {
+    for model in ["ggml-base.bin", "silero_vad.onnx", "en_US-joe-medium.onnx", "libonnxruntime.so"] {
+        let path = Path::new(HOME).join("models").join(model);
+        assert!(path.is_file(), "{} is missing: run ./test.sh, which fetches the models", path.display());
+    }
+}
+
+/// The four files of one call.
+pub struct CallFiles {
+    stem: PathBuf,
+}
+
+impl CallFiles {
+    fn newest(calls_log: &Path) -> Option<Self> {
+        let entries = fs::read_dir(calls_log).ok()?.flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let stem = names.filter_map(|name| name.strip_suffix("_record.json").map(str::to_owned)).max()?;
+        Some(Self { stem: calls_log.join(stem) })
+    }
+
+    fn file(&self, ending: &str) -> PathBuf {
+        let mut name = self.stem.clone().into_os_string();
+        name.push(ending);
+        name.into()
+    }
+
+    pub fn input(&self) -> PathBuf {
+        self.file("_input.wav")
+    }
+
+    pub fn output(&self) -> PathBuf {
+        self.file("_output.wav")
+    }
+
+    pub fn transcript(&self) -> String {
+        fs::read_to_string(self.file("_transcript.txt")).expect("the transcript")
+    }
+
+    pub fn record(&self) -> Record {
+        let text = fs::read_to_string(self.file("_record.json")).expect("the record");
+        Record(serde_json::from_str(&text).expect("the record is JSON"))
+    }
+
+    /// Waits until the record says what is asked for.
+    pub fn wait_record(&self, what: &str, within: Duration, holds: impl Fn(&Record) -> bool) -> Record {
+        wait_until(what, within, || Some(self.record()).filter(&holds))
+    }
+}
+
+/// `record.json`: the one place that knows the names of its fields.
+#[derive(Debug)]
+pub struct Record(Value);
+
+impl Record {
+    pub fn status(&self) -> &str {
+        self.0["status"].as_str().unwrap_or_default()
+    }
+
+    pub fn caller(&self) -> &str {
+        self.0["caller"].as_str().unwrap_or_default()
+    }
+
+    pub fn ended_by(&self) -> &str {
+        self.0["ended_by"].as_str().unwrap_or_default()
+    }
+
+    pub fn turns(&self) -> Vec<Turn> {
+        let text = |turn: &Value, name: &str| turn[name].as_str().unwrap_or_default().to_owned();
+        let turns = self.0["turns"].as_array().map(Vec::as_slice).unwrap_or_default();
+        turns
+            .iter()
+            .map(|turn| Turn {
+                caller: text(turn, "caller_text"),
+                secretary: text(turn, "secretary_text"),
+                heard: text(turn, "heard_text"),
+                to_first_audio_ms: turn["latency"]["speech_end_to_first_audio_ms"].as_f64(),
+            })
+            .collect()
+    }
+
+    /// The turns in which the caller spoke and has heard an answer.
+    pub fn answered_turns(&self) -> Vec<Turn> {
+        self.turns().into_iter().filter(|turn| !turn.caller.is_empty() && !turn.heard.is_empty()).collect()
+    }
+}
+
+#[derive(Debug)]
+pub struct Turn {
+    /// What the caller said, as it was understood.
+    pub caller: String,
+    /// What the secretary answered, and what of it was spoken.
+    pub secretary: String,
+    pub heard: String,
+    /// From the end of the caller's speech to the first sample of the answer on the wire.
+    pub to_first_audio_ms: Option<f64>,
+}
+
+/// What the program itself recognises in a recording.
+pub fn transcribe(recording: &Path) -> String {
+    let mut command = Command::new(PROGRAM);
+    let output = command.args(["transcribe", "--json"]).arg(recording).current_dir(HOME).output().expect("the program");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "secretary transcribe {}: {error}", recording.display());
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON from secretary transcribe");
+    answer["text"].as_str().expect("the text").to_owned()
+}

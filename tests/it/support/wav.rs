@@ -1,0 +1,60 @@
+//! WAV files for the microphones of peers, and pieces of what they recorded.
+
+use std::path::Path;
+
+use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
+use secretary::rtp::codec::resample::resample;
+
+/// Rate of telephone sound, Hz.
+pub const TELEPHONE_HZ: u32 = 8000;
+
+/// Writes what a caller says in a call: `lead_s` seconds of silence while the greeting is spoken, the clip, and `tail_s` seconds
+/// of silence in which the answer comes. The file has the rate of the telephone's codecs.
+pub fn microphone(clip: &Path, lead_s: u32, tail_s: u32, file: &Path) {
+    let (speech, rate_hz) = read(clip);
+    let speech = resample(&speech, rate_hz, TELEPHONE_HZ).expect("an ordinary rate");
+    let silence = |seconds: u32| std::iter::repeat_n(0, (seconds * TELEPHONE_HZ) as usize);
+    let samples: Vec<i16> = silence(lead_s).chain(speech).chain(silence(tail_s)).collect();
+    write(file, &samples, TELEPHONE_HZ);
+}
+
+/// Writes what `recording` holds from `from_s` seconds on, at its own rate. The recording may be shorter than its header says:
+/// linphonec counts its header as sound.
+pub fn cut(recording: &Path, from_s: f32, file: &Path) {
+    let (mut reader, rate_hz) = open(recording);
+    let start = (from_s * rate_hz as f32) as usize;
+    let samples: Vec<i16> = reader.samples().map_while(Result::ok).skip(start).collect();
+    write(file, &samples, rate_hz);
+}
+
+/// Length in samples; fails when the file is not a WAV that plays.
+pub fn length(file: &Path) -> usize {
+    read(file).0.len()
+}
+
+/// Length in seconds.
+pub fn seconds(file: &Path) -> f32 {
+    let (samples, rate_hz) = read(file);
+    samples.len() as f32 / rate_hz as f32
+}
+
+/// Samples and their rate in Hz.
+pub fn read(file: &Path) -> (Vec<i16>, u32) {
+    let (mut reader, rate_hz) = open(file);
+    let samples: Result<_, _> = reader.samples().collect();
+    (samples.unwrap_or_else(|error| panic!("{}: {error}", file.display())), rate_hz)
+}
+
+fn open(file: &Path) -> (WavReader<impl std::io::Read>, u32) {
+    let reader = WavReader::open(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let WavSpec { channels, sample_rate, bits_per_sample, sample_format } = reader.spec();
+    assert_eq!((channels, sample_format, bits_per_sample), (1, SampleFormat::Int, 16), "{}", file.display());
+    (reader, sample_rate)
+}
+
+pub fn write(file: &Path, samples: &[i16], rate_hz: u32) {
+    let spec = WavSpec { channels: 1, sample_rate: rate_hz, bits_per_sample: 16, sample_format: SampleFormat::Int };
+    let mut writer = WavWriter::create(file, spec).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    samples.iter().for_each(|&sample| writer.write_sample(sample).expect("a sample written"));
+    writer.finalize().expect("a WAV closed");
+}

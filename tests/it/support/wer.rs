@@ -1,0 +1,44 @@
+//! Word error rate: how far a transcript is from what was said.
+
+/// Substituted, missing and extra words, divided by the words of `said`. Without case, punctuation and ё.
+pub fn wer(said: &str, heard: &str) -> f64 {
+    let (said, heard) = (words(said), words(heard));
+    if said.is_empty() {
+        return heard.len() as f64;
+    }
+    // Levenshtein distance; `row[n]` is that of the words so far from the first n heard.
+    let mut row: Vec<usize> = (0..=heard.len()).collect();
+    for (i, word) in said.iter().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, other) in heard.iter().enumerate() {
+            let substituted = diagonal + usize::from(word != other);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[heard.len()] as f64 / said.len() as f64
+}
+
+/// The words of a text as they are compared.
+pub fn words(text: &str) -> Vec<String> {
+    let text = text.to_lowercase().replace('ё', "е");
+    let words = text.split(|c: char| !c.is_alphanumeric() && c != '\'');
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn equal_texts_have_no_errors() {
+    assert_eq!(wer("Ещё раз, пожалуйста!", "еще раз пожалуйста"), 0.0);
+    assert_eq!(wer("", ""), 0.0);
+}
+
+#[test]
+fn substituted_missing_and_extra_words_count_alike() {
+    assert_eq!(wer("one two three four", "one too three four"), 0.25);
+    assert_eq!(wer("one two three four", "one three four"), 0.25);
+    assert_eq!(wer("one two three four", "one two and three four"), 0.25);
+    assert_eq!(wer("one two three four", ""), 1.0);
+    assert_eq!(wer("one", "two three four"), 3.0);
+    assert_eq!(wer("a b c d e f", "b c d e f a"), 2.0 / 6.0);
+}
