@@ -37,6 +37,8 @@ pub const USER_AGENT: &str = concat!("secretary/", env!("CARGO_PKG_VERSION"));
 pub const GEMINI_KEY: &str = "GEMINI_API_KEY";
 /// Clauses of a text that wait to be collected.
 const SPEECH_QUEUE: usize = 16;
+/// The longest wait for the engines' threads at the end.
+const ENGINES: Duration = Duration::from_millis(30);
 /// The longest wait for calls to end after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -117,10 +119,16 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
         accounts: config.account.iter().map(|account| account.name.clone()).collect(),
     });
     announce(&config, &sip, &names).await;
-    answer_calls(&office, calls, &config).await?;
+    let calls = answer_calls(&office, calls, &config).await?;
+    // All at once: a tenth of a second after Ctrl-C nothing is left.
+    let engines = spawn_blocking(move || engines.shutdown());
+    calls.end().await;
     sip.stop().await;
     sip_task.await.context("the SIP task failed")?;
-    engines.shutdown();
+    // A model in the middle of an utterance needs up to a second; nobody waits for it any more.
+    if timeout(ENGINES, engines).await.is_err() {
+        tracing::debug!("an engine was still at work");
+    }
     drop(lock);
     Ok(())
 }
@@ -214,7 +222,23 @@ enum Stop {
     Drain,
 }
 
-async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCall>, config: &Config) -> Result<()> {
+/// The calls that go on.
+struct Calls {
+    tasks: JoinSet<()>,
+    running: watch::Sender<Running>,
+}
+
+impl Calls {
+    /// Ends every call and waits until its files are written.
+    async fn end(mut self) {
+        // Every call has a receiver of its own; without calls nobody listens.
+        let _ = self.running.send(Running::Stopping);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Answers until a signal; tells which calls go on then.
+async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCall>, config: &Config) -> Result<Calls> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut registrations = office.sip.registrations();
@@ -255,10 +279,7 @@ async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCal
             tracing::warn!(calls = calls.len(), "calls that went on are ended");
         }
     }
-    // Every call has a receiver of its own; without calls nobody listens.
-    let _ = running.send(Running::Stopping);
-    while calls.join_next().await.is_some() {}
-    Ok(())
+    Ok(Calls { tasks: calls, running })
 }
 
 /// Logs what became of the registrations, a change once.

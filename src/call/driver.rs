@@ -131,7 +131,10 @@ impl Driver {
     async fn answer(office: Arc<Office>, key: CallKey, incoming: Box<Incoming>) -> Result<Self, Refusal> {
         let socket = office.ports.bind().map_err(|e| Refusal::new(503, e))?;
         let port = socket.local_addr().map_err(|e| Refusal::new(503, e))?.port();
-        let vad = office.vad.start().map_err(|e| Refusal::new(500, e))?;
+        // It loads a model: 40 ms.
+        let silero = office.vad.clone();
+        let vad = spawn_blocking(move || silero.start()).await.map_err(|e| Refusal::new(500, e))?;
+        let vad = vad.map_err(|e| Refusal::new(500, e))?;
         let setup = CallSetup {
             config: Arc::clone(&office.config),
             script: Arc::clone(&office.script),

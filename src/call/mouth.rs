@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::rtp::Stream;
+use crate::rtp::{FRAME_SAMPLES, Stream};
 
 /// One phrase of a call; the marks of the RTP playout carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,7 +45,8 @@ impl Phrase {
         if self.played == 0 {
             return String::new();
         }
-        if self.synthesis == Synthesis::Whole && self.played >= self.samples {
+        // The frame that two phrases share counts for the second.
+        if self.synthesis == Synthesis::Whole && self.played + FRAME_SAMPLES >= self.samples {
             return self.text.clone();
         }
         let words: Vec<&str> = self.text.split_whitespace().collect();

@@ -14,7 +14,7 @@ use crate::engine::{Language, TurnId};
 use crate::rtp::Stream;
 
 /// A part this long is transcribed once and for all when the caller pauses; a shorter one again with what follows.
-const LONG_PART: Duration = Duration::from_secs(10);
+const LONG_PART: Duration = Duration::from_secs(15);
 /// The longest part: Whisper reads 30 s at once.
 const MAX_PART: Duration = Duration::from_secs(25);
 /// The longest wait for an answer before the caller is asked to say it again.
@@ -141,12 +141,12 @@ impl Talk {
                 self.resume(ahead);
                 self.turn = Turn::Hearing;
             }
-            Turn::Thinking { stage, .. } if self.has_caller(stage) => {
+            Turn::Thinking { stage, ahead, .. } if self.has_caller(stage) => {
                 // He goes on before a word of the answer was heard: his turn is not over after all.
                 self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
                 self.silence(stream);
                 self.turn_id = self.turn_id.next();
-                self.timeline.reopen();
+                self.resume(ahead);
                 self.turn = Turn::Hearing;
             }
             // Speech over an answer interrupts it when there is enough of it (`advance`).
@@ -195,14 +195,12 @@ impl Talk {
                 }
             }
             Turn::Hearing => self.advance_hearing(now),
-            Turn::Deciding { ends_at, .. } => {
+            Turn::Deciding { ends_at, ahead } => {
                 if now >= ends_at && !self.ears.is_talking() {
-                    self.end_turn(now);
+                    self.end_turn(now, ahead);
                 }
             }
-            Turn::Thinking { stage, filler, give_up_at } => {
-                return self.advance_thinking(now, stage, filler, give_up_at);
-            }
+            Turn::Thinking { .. } => return self.advance_thinking(now),
             Turn::Speaking { answer } => return self.advance_speaking(now, answer, stream),
             Turn::Silent => {}
         }
@@ -235,12 +233,11 @@ impl Talk {
         Some(id)
     }
 
-    fn end_turn(&mut self, now: Instant) {
+    fn end_turn(&mut self, now: Instant, ahead: Option<PartId>) {
         self.timeline.note(Moment::TurnEnded, now);
-        let voiced = self.ears.voiced();
-        self.ears.end_part();
         self.turn = Turn::Thinking {
-            stage: Stage::Transcript { voiced },
+            stage: Stage::Transcript { voiced: self.ears.voiced() },
+            ahead,
             filler: Filler::DueAt(now + self.config.turn.filler_after()),
             give_up_at: now + GIVE_UP_AFTER,
         };
@@ -275,7 +272,7 @@ impl Talk {
     }
 
     fn reply_when_heard(&mut self, now: Instant) {
-        let Turn::Thinking { stage: Stage::Transcript { voiced }, filler, give_up_at } = self.turn else { return };
+        let Turn::Thinking { stage: Stage::Transcript { voiced }, ahead, filler, give_up_at } = self.turn else { return };
         if self.parts.iter().any(|p| p.text.is_none()) {
             return;
         }
@@ -286,7 +283,7 @@ impl Talk {
         }
         self.misses = 0;
         self.silence_prompts = 0;
-        self.turn = Turn::Thinking { stage: Stage::Reply(Answer::Coming(Then::Listen)), filler, give_up_at };
+        self.turn = Turn::Thinking { stage: Stage::Reply(Answer::Coming(Then::Listen)), ahead, filler, give_up_at };
         self.out.push_back(Output::Reply { turn: self.turn_id, text, language: self.language() });
     }
 
@@ -294,6 +291,7 @@ impl Talk {
     fn unheard(&mut self, now: Instant, voiced: Duration) {
         if voiced < NOISE || self.misses >= MAX_MISSES {
             self.parts.clear();
+            self.ears.end_part();
             self.mouth.clear();
             self.out.push_back(Output::Silence);
             self.turn = Turn::Listening { since: self.quiet_since };
@@ -324,6 +322,7 @@ impl Talk {
     fn say(&mut self, now: Instant, line: &str, then: Then) {
         self.turn = Turn::Thinking {
             stage: Stage::Reply(Answer::Whole(then)),
+            ahead: None,
             filler: Filler::Said,
             give_up_at: now + GIVE_UP_AFTER,
         };
@@ -381,6 +380,7 @@ impl Talk {
             && let Turn::Thinking { stage: Stage::Reply(answer), .. } = self.turn
         {
             self.turn = Turn::Speaking { answer };
+            self.ears.end_part();
         }
         self.mouth.feed(stream);
     }
@@ -395,7 +395,8 @@ impl Talk {
         }
     }
 
-    fn advance_thinking(&mut self, now: Instant, stage: Stage, filler: Filler, give_up_at: Instant) -> Option<EndedBy> {
+    fn advance_thinking(&mut self, now: Instant) -> Option<EndedBy> {
+        let Turn::Thinking { stage, ahead, filler, give_up_at } = self.turn else { return None };
         if let Stage::Reply(Answer::Whole(then)) = stage
             && (self.mouth.is_empty() || now >= give_up_at)
         {
@@ -413,7 +414,7 @@ impl Talk {
         } else if let Filler::DueAt(at) = filler
             && now >= at
         {
-            self.turn = Turn::Thinking { stage, filler: Filler::Said, give_up_at };
+            self.turn = Turn::Thinking { stage, ahead, filler: Filler::Said, give_up_at };
             let fillers = &self.script.lines(self.language()).fillers;
             if let Some(line) = fillers.get(self.fillers % fillers.len().max(1)).cloned() {
                 self.fillers += 1;
@@ -504,8 +505,8 @@ impl Talk {
             self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
             self.silence(stream);
         }
-        let sent_already = matches!(self.turn, Turn::Deciding { .. });
-        if !sent_already && self.ears.voiced() >= NOISE {
+        let transcribed_ahead = matches!(self.turn, Turn::Deciding { .. } | Turn::Thinking { ahead: Some(_), .. });
+        if !transcribed_ahead && self.ears.voiced() >= NOISE {
             self.transcribe();
         }
         self.turn = Turn::Silent;

@@ -82,8 +82,9 @@ pub(super) enum Turn {
     Hearing,
     /// The caller paused. The part `ahead` is being transcribed ahead; at `ends_at` his turn is over.
     Deciding { ends_at: Instant, ahead: Option<PartId> },
-    /// The turn is over and nothing of the answer can be heard yet. At `give_up_at` there is an answer all the same.
-    Thinking { stage: Stage, filler: Filler, give_up_at: Instant },
+    /// The turn is over and nothing of the answer can be heard yet; a caller who goes on now still continues the part
+    /// `ahead`. At `give_up_at` there is an answer all the same.
+    Thinking { stage: Stage, ahead: Option<PartId>, filler: Filler, give_up_at: Instant },
     /// The answer is being heard.
     Speaking { answer: Answer },
     /// The call is over.

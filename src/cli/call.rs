@@ -27,8 +27,8 @@ use crate::sip::{CallKey, Command, EndCause, Endpoint, EndpointConfig, SessionEv
 
 /// Sound of a call in Hz.
 const RATE_HZ: u32 = 8_000;
-/// The other side has finished when it was silent for this long.
-const PAUSE: Duration = Duration::from_millis(1_000);
+/// The other side has finished when it was silent for this long; «Секунду…» and the answer are not so far apart.
+const PAUSE: Duration = Duration::from_millis(2_500);
 /// The other side says nothing at all: the next recording is played all the same.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// After the last recording, so much silence ends the call.
@@ -266,13 +266,13 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(pace.tick(&LOUD, false), Step::Listen);
         }
-        assert_eq!(until(&mut pace, &SILENT), (50, Step::PlayNext));
+        assert_eq!(until(&mut pace, &SILENT), (125, Step::PlayNext));
         for _ in 0..100 {
             assert_eq!(pace.tick(&SILENT, true), Step::Listen);
         }
         pace.tick(&LOUD, false);
-        assert_eq!(until(&mut pace, &SILENT), (50, Step::PlayNext));
-        assert_eq!(until(&mut pace, &SILENT), (450, Step::HangUp));
+        assert_eq!(until(&mut pace, &SILENT), (125, Step::PlayNext));
+        assert_eq!(until(&mut pace, &SILENT), (375, Step::HangUp));
     }
 
     #[test]

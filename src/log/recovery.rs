@@ -41,13 +41,7 @@ enum Mended {
 }
 
 fn recover_call(files: &CallFiles) -> io::Result<Mended> {
-    let bytes = fs::read(&files.record)?;
-    // A process killed in the first instant of a call leaves an empty record.
-    let mut record: Value = if bytes.is_empty() {
-        serde_json::json!({ "status": Status::InProgress, "turns": [] })
-    } else {
-        serde_json::from_slice(&bytes)?
-    };
+    let mut record: Value = serde_json::from_slice(&fs::read(&files.record)?)?;
     if record["status"] != serde_json::to_value(Status::InProgress)? {
         return Ok(Mended::NotNeeded);
     }

@@ -62,8 +62,8 @@ impl CallLog {
         for n in 1..=MAX_CALLS_A_SECOND {
             let name = if n == 1 { time.to_string() } else { format!("{time}_{n}") };
             let files = CallFiles::of(dir, &name);
-            match OpenOptions::new().write(true).create_new(true).open(&files.record) {
-                Ok(_) => return Self::open(files, record),
+            match WavFile::create(&files.input, SAMPLE_RATE_HZ) {
+                Ok(input) => return Self::open(files, input, record),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -71,13 +71,12 @@ impl CallLog {
         Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("over {MAX_CALLS_A_SECOND} calls in one second")))
     }
 
-    fn open(files: CallFiles, record: CallRecord) -> io::Result<Self> {
-        record.save(&files.record)?;
-        let input = WavFile::create(&files.input, SAMPLE_RATE_HZ)?;
+    fn open(files: CallFiles, input: WavFile, record: CallRecord) -> io::Result<Self> {
         let output = WavFile::create(&files.output, SAMPLE_RATE_HZ)?;
         let mut transcript = OpenOptions::new().append(true).create_new(true).open(&files.transcript)?;
         let name = record.caller_name.as_deref().unwrap_or_default();
         writeln!(transcript, "{}  {} {}", record.started_at.format("%Y-%m-%d %H:%M:%S"), record.caller, name)?;
+        record.save(&files.record)?;
         Ok(Self { files, record, input, output, transcript })
     }
 
@@ -112,14 +111,12 @@ impl CallLog {
         self.record.ended_by = Some(ended_by);
         self.record.ended_at = Some(ended_at);
         let message = self.record.message.as_ref().map(message_lines).unwrap_or_default();
-        let results = [
-            self.transcript.write_all(message.as_bytes()),
-            self.input.sync(),
-            self.output.sync(),
-            self.save(),
-            self.transcript.sync_data(),
-        ];
-        results.into_iter().collect()
+        self.transcript.write_all(message.as_bytes()).and(self.save())?;
+        // The system writes what a stopping program leaves; only a power cut would need the wait for the disk.
+        if ended_by == EndedBy::Shutdown {
+            return Ok(());
+        }
+        self.input.sync().and(self.output.sync()).and(self.transcript.sync_data())
     }
 }
 

@@ -28,7 +28,7 @@ use super::{Cancel, Language};
 use crate::rtp::codec::resample::ResampleError;
 
 /// Texts of callers that may wait, and as many prepared ones.
-const QUEUE_LEN: usize = 64;
+const QUEUE_LEN: usize = 128;
 
 /// `[tts]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -211,7 +211,7 @@ impl Tts {
     /// Speaks a fixed phrase in the background and keeps it for good, for [`cached`](Self::cached).
     ///
     /// # Errors
-    /// [`TtsError::QueueFull`] with 64 phrases waiting.
+    /// [`TtsError::QueueFull`] with 128 phrases waiting.
     pub fn prepare(&self, text: &str, language: Language, rate_hz: u32) -> Result<(), TtsError> {
         let (cancel, priority) = (Cancel::default(), Priority::Background);
         let job = SpeakJob { text: text.to_owned(), language, rate_hz, cancel, priority };
