@@ -5,6 +5,7 @@
 //!
 //! Left out: ducking and backchannels («угу») told from words, an end-of-turn model, hold music, transfer.
 
+#[expect(clippy::module_inception, reason = "a call is the room and its centre")]
 mod call;
 pub mod driver;
 pub mod ears;
@@ -68,6 +69,7 @@ pub enum Input {
 
 /// Something the call wants done.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large one, a frame of both sides, is also the frequent one")]
 pub enum Output {
     /// A datagram for the other side, from the call's RTP port.
     Transmit { to: SocketAddr, datagram: Vec<u8> },

@@ -272,7 +272,9 @@ impl Talk {
     }
 
     fn reply_when_heard(&mut self, now: Instant) {
-        let Turn::Thinking { stage: Stage::Transcript { voiced }, ahead, filler, give_up_at } = self.turn else { return };
+        let Turn::Thinking { stage: Stage::Transcript { voiced }, ahead, filler, give_up_at } = self.turn else {
+            return;
+        };
         if self.parts.iter().any(|p| p.text.is_none()) {
             return;
         }

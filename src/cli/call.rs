@@ -32,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(2_500);
 /// The other side says nothing at all: the next recording is played all the same.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// After the last recording, so much silence ends the call.
-const FAREWELL: Duration = Duration::from_secs(10);
+const FAREWELL: Duration = Duration::from_secs(6);
 /// Louder than line noise (RMS of 16-bit samples, about -44 dBFS).
 const SPEECH_RMS: f64 = 200.0;
 /// A few ports of our own; those of [rtp] may belong to a secretary on this machine.
@@ -272,7 +272,7 @@ mod tests {
         }
         pace.tick(&LOUD, false);
         assert_eq!(until(&mut pace, &SILENT), (125, Step::PlayNext));
-        assert_eq!(until(&mut pace, &SILENT), (375, Step::HangUp));
+        assert_eq!(until(&mut pace, &SILENT), (175, Step::HangUp));
     }
 
     #[test]

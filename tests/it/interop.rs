@@ -315,6 +315,9 @@ fn assert_playable(call: &CallFiles) {
 
 fn print_latencies(title: &str, turns: &[Turn]) {
     for (number, turn) in turns.iter().enumerate() {
+        if let Some(latency) = turn.greeting_ms {
+            println!("{title}: {latency:.0} ms from the answer to the first audio of the greeting");
+        }
         if let Some(latency) = turn.to_first_audio_ms {
             println!("{title}: turn {number}: {latency:.0} ms from the end of speech to the first audio of the answer");
         }

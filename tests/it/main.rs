@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod call;
+mod cli;
 mod dialog;
 mod engines;
 mod interop;
+mod program;
 mod rtp;
 mod sdp;
 mod sip;

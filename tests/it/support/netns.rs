@@ -1,4 +1,5 @@
-//! A network namespace for one test: every peer finds the standard ports free, and nothing outlives the test.
+//! A network for one test: a namespace, in which every peer finds the standard ports free and which nothing outlives, or the
+//! machine's own for what speaks with a stand-in inside the test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,8 @@ const PREFIX: &str = "secretary-test";
 /// A loopback-only network and a folder for the files of a test. On drop every process inside is killed, and the folder is
 /// removed unless the test failed.
 pub struct Netns {
-    name: String,
+    /// `None`: the machine's own network.
+    namespace: Option<String>,
     dir: PathBuf,
     _turn: MutexGuard<'static, ()>,
 }
@@ -23,13 +25,18 @@ impl Netns {
     pub fn new() -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         remove_leftovers();
-        let name = format!("{PREFIX}-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let dir = std::env::temp_dir().join(&name);
-        fs::create_dir(&dir).expect("a folder for the test");
+        let (name, dir) = name_and_dir();
         ip(&["netns", "add", &name]);
-        let netns = Self { name, dir, _turn: turn };
-        ip(&["-n", &netns.name, "link", "set", "lo", "up"]);
+        let netns = Self { namespace: Some(name.clone()), dir, _turn: turn };
+        ip(&["-n", &name, "link", "set", "lo", "up"]);
         netns
+    }
+
+    /// The machine's own network.
+    pub fn host() -> Self {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let (_, dir) = name_and_dir();
+        Self { namespace: None, dir, _turn: turn }
     }
 
     /// Where peers and the secretary put their files.
@@ -37,17 +44,38 @@ impl Netns {
         &self.dir
     }
 
+    /// The processes inside.
+    pub fn processes(&self) -> Vec<String> {
+        let Some(name) = &self.namespace else { return Vec::new() };
+        let output = Command::new("ip").args(["netns", "pids", name]).output().expect("the ip program");
+        String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect()
+    }
+
     /// `program`, to be run inside; it keeps the process id that it is started with.
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.name, program]);
-        command
+        match &self.namespace {
+            None => Command::new(program),
+            Some(name) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", name, program]);
+                command
+            }
+        }
     }
+}
+
+fn name_and_dir() -> (String, PathBuf) {
+    let name = format!("{PREFIX}-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let dir = std::env::temp_dir().join(&name);
+    fs::create_dir(&dir).expect("a folder for the test");
+    (name, dir)
 }
 
 impl Drop for Netns {
     fn drop(&mut self) {
-        remove(&self.name);
+        if let Some(name) = &self.namespace {
+            remove(name);
+        }
         if std::thread::panicking() {
             eprintln!("files of the failed test: {}", self.dir.display());
         } else {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -29,19 +29,29 @@ pub struct Account<'a> {
 impl Secretary {
     /// Answers calls on 127.0.0.1:`port`, registered with `accounts`; returns when it is ready.
     pub fn start(netns: &Netns, port: u16, accounts: &[Account]) -> Self {
+        Self::start_with(netns, port, accounts, "", &[])
+    }
+
+    /// The same with more in its secretary.toml and in its environment.
+    pub fn start_with(netns: &Netns, port: u16, accounts: &[Account], more: &str, env: &[(&str, &str)]) -> Self {
         require_models();
         let calls_log = netns.dir().join("calls_log");
         let config = netns.dir().join("secretary.toml");
-        fs::write(&config, configuration(port, &calls_log, accounts)).expect("secretary.toml");
+        fs::write(&config, configuration(port, &calls_log, accounts) + more).expect("secretary.toml");
         let mut command = netns.command(PROGRAM);
         command.args(["serve", "--log-format", "json", "--config"]).arg(&config).current_dir(HOME);
-        command.env_remove("GEMINI_API_KEY");
+        command.env_remove("GEMINI_API_KEY").envs(env.iter().copied());
         for account in accounts {
             command.env(password_env(account.username), account.password);
         }
         let mut process = Process::spawn("secretary", &mut command, netns.dir());
         process.wait_output("ready", Duration::from_secs(120), is_ready);
         Self { process, calls_log }
+    }
+
+    /// What it has printed and logged so far.
+    pub fn output(&self) -> String {
+        self.process.output()
     }
 
     /// As Ctrl-C does: ends by itself.
@@ -155,6 +165,11 @@ impl Record {
         self.0["ended_by"].as_str().unwrap_or_default()
     }
 
+    /// Name, number and matter of the message that was taken.
+    pub fn message(&self) -> [&str; 3] {
+        ["name", "number", "matter"].map(|field| self.0["message"][field].as_str().unwrap_or_default())
+    }
+
     pub fn turns(&self) -> Vec<Turn> {
         let text = |turn: &Value, name: &str| turn[name].as_str().unwrap_or_default().to_owned();
         let turns = self.0["turns"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -165,6 +180,7 @@ impl Record {
                 secretary: text(turn, "secretary_text"),
                 heard: text(turn, "heard_text"),
                 to_first_audio_ms: turn["latency"]["speech_end_to_first_audio_ms"].as_f64(),
+                greeting_ms: turn["latency"]["answer_to_first_audio_ms"].as_f64(),
             })
             .collect()
     }
@@ -184,6 +200,18 @@ pub struct Turn {
     pub heard: String,
     /// From the end of the caller's speech to the first sample of the answer on the wire.
     pub to_first_audio_ms: Option<f64>,
+    /// From the answered call to the first sample of the greeting.
+    pub greeting_ms: Option<f64>,
+}
+
+/// `secretary call`: plays each recording when the other side falls silent, and returns when the call is over.
+pub fn call(netns: &Netns, uri: &str, play: &[PathBuf]) -> Output {
+    let mut command = netns.command(PROGRAM);
+    command.args(["call", uri]).current_dir(HOME);
+    for file in play {
+        command.arg("--play").arg(file);
+    }
+    command.output().expect("the program")
 }
 
 /// What the program itself recognises in a recording.

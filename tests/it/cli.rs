@@ -1,0 +1,186 @@
+//! The commands as a person types them, and what they say when something is wrong.
+
+use std::fs;
+use std::io::Write;
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::netns::Netns;
+use crate::support::process::wait_until;
+use crate::support::secretary::{Account, Secretary};
+use crate::support::wer::wer;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_secretary");
+const HOME: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Runs a command to its end, with nothing of the developer's own environment that matters to it.
+fn run(arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).current_dir(HOME).env_remove("GEMINI_API_KEY").env_remove("RUST_LOG");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn config(dir: &tempfile::TempDir, toml: &str) -> String {
+    let path = dir.path().join("secretary.toml");
+    fs::write(&path, toml).unwrap();
+    path.display().to_string()
+}
+
+fn clip(name: &str) -> String {
+    Path::new(HOME).join("tests/data/speech").join(name).display().to_string()
+}
+
+#[test]
+fn a_misspelt_key_stops_the_start_and_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(&dir, "[sip]\nbind = \"127.0.0.1\"\n\n[turn]\nend_silense_ms = 500\n");
+    let output = run(&["serve", "--config", &config], "");
+    assert!(!output.status.success());
+    let error = stderr(&output);
+    assert!(error.contains("secretary.toml:5:1: unknown field `end_silense_ms`"), "{error}");
+    assert!(error.contains("Did you mean `end_silence_ms`?"), "{error}");
+}
+
+#[test]
+fn a_port_in_use_is_one_clear_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let log = dir.path().join("calls_log");
+    let config = config(&dir, &format!("[sip]\nbind = \"127.0.0.1\"\nport = {port}\n[log]\ndir = {log:?}\n"));
+    let output = run(&["serve", "--config", &config], "");
+    assert!(!output.status.success());
+    let error = stderr(&output);
+    assert!(error.contains(&format!("cannot listen on UDP 127.0.0.1:{port}")), "{error}");
+    assert!(error.contains("choose another [sip] port"), "{error}");
+}
+
+#[test]
+fn missing_models_stop_the_start_and_say_how_to_get_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("calls_log");
+    let toml =
+        format!("[sip]\nbind = \"127.0.0.1\"\nport = 15098\n[models]\ndir = \"/nowhere\"\n[log]\ndir = {log:?}\n");
+    let output = run(&["serve", "--config", &config(&dir, &toml)], "");
+    assert!(!output.status.success());
+    let error = stderr(&output);
+    assert!(error.contains("/nowhere/libonnxruntime.so") && error.contains("./run.sh"), "{error}");
+}
+
+#[test]
+fn check_tells_of_each_part_whether_it_can_be_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("calls_log");
+    let toml = format!("[sip]\nbind = \"127.0.0.1\"\nport = 15097\n[log]\ndir = {log:?}\n");
+    let output = run(&["check", "--config", &config(&dir, &toml)], "");
+    let report = stdout(&output);
+    println!("{report}");
+    assert!(output.status.success(), "{report}{}", stderr(&output));
+    let parts =
+        ["ONNX Runtime", "voice detection", "recognition", "speaking ru", "speaking en", "front desk", "SIP port"];
+    for part in parts {
+        assert!(report.lines().any(|line| line.starts_with("ok ") && line.contains(part)), "{part}:\n{report}");
+    }
+}
+
+#[test]
+fn check_counts_what_cannot_be_used_and_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("calls_log");
+    let toml = format!(
+        "[sip]\nbind = \"127.0.0.1\"\nport = 15096\n[log]\ndir = {log:?}\n[stt]\nmodel = \"ggml-none.bin\"\n\
+         [[account]]\nname = \"office\"\nregistrar = \"127.0.0.1:9\"\nusername = \"200\"\npassword_env = \"PATH\"\n"
+    );
+    let output = run(&["check", "--config", &config(&dir, &toml)], "");
+    let report = stdout(&output);
+    println!("{report}");
+    assert!(!output.status.success());
+    let failed = |part: &str, what_to_do: &str| {
+        let line = report.lines().find(|line| line.starts_with("FAIL") && line.contains(part));
+        assert!(line.is_some_and(|line| line.contains(what_to_do)), "{part}:\n{report}");
+    };
+    failed("recognition", "ggml-none.bin");
+    failed("account office", "check");
+    assert!(stderr(&output).contains("2 things cannot be used"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_registrar_that_is_down_does_not_stop_the_program() {
+    let netns = Netns::new();
+    let account = Account { registrar: "127.0.0.1:5999", username: "200", password: "secret" };
+    let secretary = Secretary::start(&netns, 5060, &[account]);
+    wait_until("it says that it is not registered", Duration::from_secs(60), || {
+        secretary.output().contains("not registered, trying again").then_some(())
+    });
+    assert!(!secretary.output().contains("secret\""), "the password is not in the log");
+}
+
+#[test]
+fn transcribe_prints_json_for_programs() {
+    let output = run(&["transcribe", "--json", &clip("ru_real_0308.wav")], "");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(wer("Это странно, но я уж как-то привыкла к вам.", json["text"].as_str().unwrap()) <= 0.35, "{json}");
+    assert_eq!(json["language"], "ru");
+    let segment = &json["segments"][0];
+    assert!(segment["start_s"].is_number() && segment["end_s"].is_number() && segment["text"].is_string(), "{json}");
+    assert!((json["audio_s"].as_f64().unwrap() - 4.3).abs() < 0.1, "{json}");
+    assert!(json["processing_s"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn transcribe_refuses_what_is_no_wav_file() {
+    let output = run(&["transcribe", &PathBuf::from(HOME).join("Cargo.toml").display().to_string()], "");
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("as WAV"), "{}", stderr(&output));
+}
+
+#[test]
+fn speak_writes_a_wav_file_that_can_be_understood() {
+    let dir = tempfile::tempdir().unwrap();
+    let wav = dir.path().join("a.wav").display().to_string();
+    let text = "Good morning, how can I help you today?";
+    let output = run(&["speak", "--out", &wav, text], "");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let heard = stdout(&run(&["transcribe", &wav], ""));
+    assert!(wer(text, &heard) <= 0.35, "{heard}");
+}
+
+#[test]
+fn speak_names_the_voices_when_there_is_none_of_that_name() {
+    let output = run(&["speak", "--voice", "nobody", "--out", "/dev/null", "Hello"], "");
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("en_US-joe-medium"), "{}", stderr(&output));
+}
+
+#[test]
+fn chat_takes_a_message_in_writing() {
+    let lines = "My name is John Smith, I want to book an appointment.\n415 555 0172\nyes\nno, goodbye\n";
+    let output = run(&["chat", "--language", "en"], lines);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = stdout(&output);
+    assert!(said.contains("John Smith") && said.contains("4155550172"), "{said}");
+}
+
+#[test]
+fn a_call_to_nobody_fails_and_says_so() {
+    let output = run(&["call", "sip:nobody@127.0.0.1:9"], "");
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("not answered"), "{}", stderr(&output));
+    assert!(stderr(&run(&["call", "nobody"], "")).contains("not a SIP address"));
+}

@@ -1,0 +1,111 @@
+//! The whole program on the telephone with itself: `secretary call` speaks to `secretary serve`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::support::gemini::{GeminiStandIn, Mode};
+use crate::support::netns::Netns;
+use crate::support::process::wait_until;
+use crate::support::secretary::{Record, Secretary, call};
+use crate::support::wer::wer;
+
+/// A port of the machine's own network that no telephone uses.
+const PORT: u16 = 15_060;
+const URI: &str = "sip:office@127.0.0.1:15060";
+/// A greeting that is over soon.
+const BRIEF: &str = "\n[office]\ngreeting.ru = \"Алло.\"\n";
+
+fn clip(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/speech").join(name)
+}
+
+/// One call that plays these recordings, and its record.
+fn one_call(netns: &Netns, secretary: &Secretary, clips: &[&str]) -> Record {
+    let clips: Vec<PathBuf> = clips.iter().map(|name| clip(name)).collect();
+    let output = call(netns, URI, &clips);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let files = secretary.wait_call(Duration::from_secs(1));
+    let record =
+        files.wait_record("the call is completed", Duration::from_secs(30), |record| record.status() == "completed");
+    println!("{}", files.transcript());
+    for turn in record.turns() {
+        if let Some(latency) = turn.to_first_audio_ms {
+            println!("{latency:.0} ms from the end of {:?} to the first audio of the answer", turn.caller);
+        }
+    }
+    record
+}
+
+#[test]
+fn a_message_in_russian_has_the_right_name_number_and_matter() {
+    let netns = Netns::host();
+    let secretary = Secretary::start(&netns, PORT, &[]);
+    let clips = ["ru_message_1.wav", "ru_message_2.wav", "ru_message_3.wav", "ru_message_4.wav"];
+    let record = one_call(&netns, &secretary, &clips);
+    let [name, number, matter] = record.message();
+    assert_eq!((name, number), ("Анна Коваленко", "89161234567"));
+    let said = "Здравствуйте, меня зовут Анна Коваленко. Передайте, что я заболела.";
+    assert!(wer(said, matter) <= 0.35, "{matter:?} instead of {said:?}");
+    assert_eq!(record.ended_by(), "secretary", "after the farewell she hangs up");
+}
+
+#[test]
+fn a_message_in_english_has_the_right_name_number_and_matter() {
+    let netns = Netns::host();
+    let secretary = Secretary::start(&netns, PORT, &[]);
+    let record = one_call(&netns, &secretary, &["en_message_1.wav", "en_message_2.wav", "en_message_3.wav"]);
+    let [name, number, matter] = record.message();
+    assert_eq!((name, number), ("John Smith", "4155550172"));
+    let said = "Hello, my name is John Smith. Please tell the doctor that I will be late tomorrow.";
+    assert!(wer(said, matter) <= 0.35, "{matter:?} instead of {said:?}");
+}
+
+#[test]
+fn a_call_over_tcp_is_answered_and_ctrl_c_leaves_nothing_running() {
+    let netns = Netns::new();
+    let mut secretary = Secretary::start_with(&netns, PORT, &[], BRIEF, &[]);
+    let output = call(&netns, &format!("{URI};transport=tcp"), &[clip("ru_message_4.wav")]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let files = secretary.wait_call(Duration::from_secs(1));
+    files.wait_record("she hangs up", Duration::from_secs(30), |record| record.ended_by() == "secretary");
+    assert!(secretary.interrupt().success());
+    wait_until("the voices' programs are gone too", Duration::from_secs(2), || {
+        netns.processes().is_empty().then_some(())
+    });
+}
+
+#[test]
+fn whatever_gemini_does_the_caller_hears_an_answer() {
+    let answer = vec!["Да, доставка рабо", "тает. Чем ещё ", "могу помочь?"];
+    let broken = vec!["Одну минуту, я посмотрю. ", "Завтра у нас"];
+    let cases = [
+        (Mode::Answer(answer), Some("Да, доставка работает.")),
+        (Mode::Status(429, "RESOURCE_EXHAUSTED"), None),
+        (Mode::Status(500, "INTERNAL"), None),
+        (Mode::HangBeforeHeaders, None),
+        (Mode::CutAfter(broken), Some("Одну минуту, я посмотрю.")),
+        (Mode::Empty, None),
+    ];
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let gemini = runtime.block_on(GeminiStandIn::start(Mode::Empty));
+    let netns = Netns::host();
+    let more = format!("{BRIEF}\n[dialog.gemini]\nbase_url = \"{}\"\n", gemini.base_url());
+    for (mode, expected) in cases {
+        let case = format!("{mode:?}");
+        gemini.set_mode(mode);
+        let asked_before = gemini.requests().len();
+        // A program of its own for each: a Gemini that failed is left alone for a while.
+        let mut secretary = Secretary::start_with(&netns, PORT, &[], &more, &[("GEMINI_API_KEY", "a-key")]);
+        // The farewell is the front desk's in any case, and ends the call.
+        let record = one_call(&netns, &secretary, &["ru_real_0308.wav", "ru_message_4.wav"]);
+        secretary.interrupt();
+        assert_eq!(gemini.requests().len(), asked_before + 1, "{case}: Gemini was asked");
+        let turns = record.answered_turns();
+        let turn = turns.first().unwrap_or_else(|| panic!("{case}: no answer was heard"));
+        assert_eq!(turn.heard, turn.secretary, "{case}: all of the answer was heard");
+        if let Some(expected) = expected {
+            assert!(turn.heard.starts_with(expected), "{case}: {:?}", turn.heard);
+        }
+        println!("{case}: {:?}", turn.heard);
+    }
+}
