@@ -19,9 +19,6 @@ use crate::engine::stt::SttConfig;
 use crate::engine::tts::{TtsConfig, VoiceConfig};
 use crate::sip::{Account, AccountId, Transport};
 
-/// What the program does without a configuration file: the project's own secretary.toml.
-pub const EMBEDDED: &str = include_str!("../secretary.toml");
-
 /// The whole configuration; secretary.toml says what each key does.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -194,12 +191,10 @@ pub enum ConfigError {
     Env { path: PathBuf, error: dotenvy::Error },
     #[error("account \"{account}\": the environment variable {variable} is not set: put {variable}=… into .env")]
     NoPassword { account: String, variable: String },
-    #[error("two accounts are named \"{0}\": give each [[account]] a name of its own")]
-    SameName(String),
 }
 
 impl Config {
-    /// Reads a file; without one, secretary.toml of the working directory; without that, the embedded default.
+    /// Reads a file; without one, secretary.toml of the working directory; without that, every key has its default.
     ///
     /// # Errors
     /// When the file cannot be read, or is refused.
@@ -208,7 +203,7 @@ impl Config {
         let path = match path {
             Some(path) => path,
             None if usual.exists() => usual,
-            None => return Self::parse(EMBEDDED, Path::new("(embedded) secretary.toml")),
+            None => return Self::parse("", usual),
         };
         let text = fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
         Self::parse(&text, path)
@@ -230,12 +225,47 @@ impl Config {
                 vits.model = dir.join(&vits.model);
             }
         }
-        let mut names: Vec<&str> = config.account.iter().map(|a| a.name.as_str()).collect();
-        names.sort_unstable();
-        match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(ConfigError::SameName(pair[0].to_owned())),
+        match config.contradiction() {
             None => Ok(config),
+            Some((table, key, message)) => {
+                let (line, column) = position(text, place_of(text, table, key));
+                Err(ConfigError::Parse { path: path.to_owned(), line, column, message })
+            }
         }
+    }
+
+    /// What no single value shows: table, key and what is wrong.
+    fn contradiction(&self) -> Option<(&'static str, &'static str, String)> {
+        let EarsConfig { start_probability, end_probability, pre_roll_ms } = self.ears;
+        if !(0.0..=1.0).contains(&start_probability) {
+            return Some(("ears", "start_probability", format!("{start_probability}, expected 0 to 1")));
+        }
+        if !(0.0..=start_probability).contains(&end_probability) {
+            let message = format!("{end_probability}, expected 0 to start_probability, which is {start_probability}");
+            return Some(("ears", "end_probability", message));
+        }
+        if pre_roll_ms > 2_000 {
+            return Some(("ears", "pre_roll_ms", format!("{pre_roll_ms} ms, expected 0 to 2000")));
+        }
+        let TurnConfig { pause_ms, end_silence_ms, number_silence_ms, .. } = self.turn;
+        if !(50..=10_000).contains(&pause_ms) {
+            return Some(("turn", "pause_ms", format!("{pause_ms} ms, expected 50 to 10000")));
+        }
+        for (key, silence_ms) in [("end_silence_ms", end_silence_ms), ("number_silence_ms", number_silence_ms)] {
+            if !(pause_ms..=10_000).contains(&silence_ms) {
+                let message = format!("{silence_ms} ms, expected pause_ms, which is {pause_ms}, to 10000");
+                return Some(("turn", key, message));
+            }
+        }
+        for (key, seconds, least) in [("silence_s", self.turn.silence_s, 2), ("max_call_s", self.turn.max_call_s, 30)] {
+            if !(least..=86_400).contains(&seconds) {
+                return Some(("turn", key, format!("{seconds} s, expected {least} to 86400")));
+            }
+        }
+        let mut names: Vec<&str> = self.account.iter().map(|a| a.name.as_str()).collect();
+        names.sort_unstable();
+        let twice = names.windows(2).find(|pair| pair[0] == pair[1])?;
+        Some(("account", "name", format!("two accounts are named \"{}\": give each a name of its own", twice[0])))
     }
 
     /// The accounts with their passwords.
@@ -299,6 +329,14 @@ impl Secrets {
         use secrecy::ExposeSecret;
         self.0.get(name).filter(|value| !value.expose_secret().is_empty()).cloned()
     }
+}
+
+/// The byte at which a value stands, or its table, or the beginning.
+fn place_of(text: &str, table: &str, key: &str) -> usize {
+    let Ok(document) = toml::de::DeTable::parse(text) else { return 0 };
+    let Some(found) = document.get_ref().get(table) else { return 0 };
+    let value = found.get_ref().as_table().and_then(|table| table.get(key));
+    value.map_or(found.span().start, |value| value.span().start)
 }
 
 /// Line and column of a byte, both from 1.
@@ -391,14 +429,20 @@ mod tests {
     }
 
     #[test]
-    fn the_embedded_configuration_is_what_the_program_does_without_one() {
-        let embedded = Config::parse(EMBEDDED, Path::new("secretary.toml")).unwrap();
-        assert_eq!(embedded.sip.port, 5060);
-        assert_eq!((embedded.rtp.port_min, embedded.rtp.port_max), (10_000, 20_000));
-        assert_eq!(embedded.languages, both_languages());
-        assert!(embedded.sip.direct_calls);
-        assert_eq!(embedded.turn, TurnConfig::default());
-        assert_eq!(embedded.ears, EarsConfig::default());
+    fn the_shipped_file_shows_the_defaults() {
+        let shipped = include_str!("../secretary.toml");
+        let parse = |text: &str| format!("{:#?}", Config::parse(text, Path::new("secretary.toml")).unwrap());
+        assert_eq!(parse(shipped), parse(""));
+        // What is commented out can be used as well, but for the second voice, which shows only its kind.
+        let uncommented: Vec<&str> = shipped
+            .lines()
+            .take_while(|line| !line.contains("[[tts.voices]]"))
+            .map(|line| {
+                line.strip_prefix("# ").filter(|rest| rest.contains(" = ") || rest.starts_with("[[")).unwrap_or(line)
+            })
+            .collect();
+        let all = Config::parse(&uncommented.join("\n"), Path::new("secretary.toml")).unwrap();
+        assert_eq!((all.account.len(), all.faq.len()), (1, 1));
     }
 
     #[test]
@@ -417,6 +461,9 @@ mod tests {
             ("languages = []\n", "secretary.toml:1:13: ", "\"ru\" and \"en\""),
             ("[sip]\nmax_calls = 0\n", "secretary.toml:2:13: ", "at least 1"),
             ("[sip\n", "secretary.toml:1:", "expected"),
+            ("[ears]\nend_probability = 3.0\n", "secretary.toml:2:19: ", "0 to start_probability"),
+            ("[turn]\n\nend_silence_ms = 100\n", "secretary.toml:3:18: ", "pause_ms, which is 300"),
+            ("[turn]\nmax_call_s = 0\n", "secretary.toml:2:14: ", "30 to 86400"),
             (
                 "[[account]]\nname=\"a\"\nregistrar=\"a b\"\nusername=\"1\"\npassword_env=\"P\"\n",
                 "secretary.toml:3:11: ",

@@ -74,7 +74,7 @@ fn main() -> ExitCode {
 
 /// The server says what it does; the other commands say only what goes wrong.
 fn start_log(format: LogFormat, server: bool) {
-    let usual = if server { "info" } else { "error" };
+    let usual = if server { "info" } else { "warn" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use super::ConfigArg;
+use super::{ConfigArg, say};
 use crate::app;
 use crate::engine::Language;
 use crate::engine::dialog::{Conversation, DialogEvent};
@@ -27,14 +27,14 @@ pub async fn run(args: Args) -> Result<()> {
     let mut conversation = Conversation::new(language, None);
     let greeting = dialog.greet(language);
     conversation.say(&greeting);
-    println!("{greeting}");
+    say(&greeting);
     while let Some(line) = spawn_blocking(read_line).await?? {
         let (events, mut replies) = mpsc::channel(8);
         let mut over = false;
         let print = async {
             while let Some(event) = replies.recv().await {
                 match event {
-                    DialogEvent::Sentence(text) => println!("{text}"),
+                    DialogEvent::Sentence(text) => say(text),
                     DialogEvent::HangUp => over = true,
                 }
             }
@@ -45,7 +45,7 @@ pub async fn run(args: Args) -> Result<()> {
         }
     }
     if let Some(message) = conversation.message() {
-        println!("{}", serde_json::to_string_pretty(message)?);
+        say(serde_json::to_string_pretty(message)?);
     }
     Ok(())
 }

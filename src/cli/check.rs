@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::ConfigArg;
+use super::{ConfigArg, say};
 use crate::app;
 use crate::call::ears::SAMPLE_RATE_HZ;
 use crate::config::{Config, Secrets};
@@ -56,17 +56,17 @@ struct Report {
 impl Report {
     fn line(&mut self, what: impl Display, result: Result<impl Display, impl Display>) {
         match result {
-            Ok(how) => println!("ok    {what}: {how}"),
+            Ok(how) => say(format_args!("ok    {what}: {how}")),
             Err(problem) => {
                 self.problems += 1;
-                println!("FAIL  {what}: {problem}");
+                say(format_args!("FAIL  {what}: {problem}"));
             }
         }
     }
 
     /// Something that is not there and need not be.
     fn note(&self, what: impl Display, how: impl Display) {
-        println!("-     {what}: {how}");
+        say(format_args!("-     {what}: {how}"));
     }
 }
 

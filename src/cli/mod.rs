@@ -8,9 +8,18 @@ pub mod speak;
 pub mod transcribe;
 mod wav;
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::config::{Config, ConfigError, Secrets};
+
+/// Prints a line. When nobody reads any more (`… | head`), the command has nothing left to do.
+fn say(line: impl Display) {
+    if writeln!(io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
+    }
+}
 
 /// The option that every command with a configuration has.
 #[derive(Debug, clap::Args)]

@@ -38,11 +38,7 @@ pub async fn run(args: Args) -> Result<()> {
     ensure!(args.out.is_some() || !io::stdout().is_terminal(), "a terminal plays no WAV: name a file with --out");
     let (mut config, _) = args.config.load()?;
     if let Some(name) = &args.voice {
-        let names: Vec<String> = config.tts.voices.iter().map(|voice| voice.name()).collect();
         config.tts.voices.retain(|voice| voice.name() == *name);
-        if config.tts.voices.is_empty() {
-            bail!("no voice is named {name}; there are: {}", names.join(", "));
-        }
     }
     let cyrillic = args.text.chars().any(|c| matches!(c, 'а'..='я' | 'А'..='Я' | 'ё' | 'Ё'));
     let language = args.language.unwrap_or(if cyrillic { Language::Ru } else { Language::En });
@@ -51,6 +47,9 @@ pub async fn run(args: Args) -> Result<()> {
         anyhow::Ok(Tts::start(&config.tts, &runtime)?)
     })
     .await??;
+    if let Some(name) = &args.voice {
+        can_speak(&tts, name, language)?;
+    }
     let pcm = app::speak(&tts, args.text, language, RATE_HZ).await?;
     let wav = encode(&pcm)?;
     match &args.out {
@@ -58,6 +57,18 @@ pub async fn run(args: Args) -> Result<()> {
         None => io::stdout().write_all(&wav)?,
     }
     spawn_blocking(move || tts.shutdown()).await?;
+    Ok(())
+}
+
+/// Another voice would speak in place of one that cannot.
+fn can_speak(tts: &Tts, name: &str, language: Language) -> Result<()> {
+    let Some(voice) = tts.voices().iter().find(|voice| voice.name == name) else {
+        bail!("no voice is named {name}; `secretary check` lists them");
+    };
+    if let Some(problem) = &voice.problem {
+        bail!("{name}: {problem}");
+    }
+    ensure!(voice.languages.contains(&language), "{name} does not speak {language}");
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, anyhow};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
-use super::ConfigArg;
 use super::wav::read_mono;
+use super::{ConfigArg, say};
 use crate::engine::stt::{Stt, SttJob};
 use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language};
@@ -39,9 +39,9 @@ pub async fn run(args: Args) -> Result<()> {
     })?;
     let transcript = result.await.map_err(|_| anyhow!("the recogniser is gone"))?.context("not transcribed")?;
     if args.json {
-        println!("{}", serde_json::to_string(&transcript)?);
+        say(serde_json::to_string(&transcript)?);
     } else {
-        println!("{}", transcript.text);
+        say(transcript.text);
     }
     spawn_blocking(move || stt.shutdown()).await?;
     Ok(())

@@ -15,6 +15,8 @@ use crate::call::{EndedBy, TurnRecord};
 use crate::engine::Language;
 use crate::engine::dialog::Message;
 
+/// Pieces of 200 ms of sound between two waits for the disk.
+const SYNC_EVERY: u32 = 5;
 /// Calls of one second that find a name of their own.
 const MAX_CALLS_A_SECOND: u32 = 1_000;
 /// Items that wait for the disk: with 200 ms of sound an item, a minute and a half.
@@ -49,6 +51,8 @@ pub struct CallLog {
     input: WavFile,
     output: WavFile,
     transcript: File,
+    /// Pieces of sound since the disk was last waited for.
+    unsynced: u32,
 }
 
 impl CallLog {
@@ -77,27 +81,33 @@ impl CallLog {
         let name = record.caller_name.as_deref().unwrap_or_default();
         writeln!(transcript, "{}  {} {}", record.started_at.format("%Y-%m-%d %H:%M:%S"), record.caller, name)?;
         record.save(&files.record)?;
-        Ok(Self { files, record, input, output, transcript })
+        Ok(Self { files, record, input, output, transcript, unsynced: 0 })
     }
 
     pub fn files(&self) -> &CallFiles {
         &self.files
     }
 
-    /// Takes the sound of both sides, of the same length; a process killed after it leaves files that play.
+    /// Takes the sound of both sides, of the same length. A process killed after it leaves files that play; every second
+    /// the disk itself has them.
     fn audio(&mut self, received: &[i16], sent: &[i16]) -> io::Result<()> {
         let (input, output) = (self.input.append(received), self.output.append(sent));
         if input.is_err() || output.is_err() {
             self.record.lost_samples += received.len() as u64;
         }
-        let flushed = self.input.flush().and(self.output.flush());
-        input.and(output).and(flushed)
+        self.unsynced = (self.unsynced + 1) % SYNC_EVERY;
+        let on_disk = match self.unsynced {
+            0 => self.input.sync().and(self.output.sync()),
+            _ => self.input.flush().and(self.output.flush()),
+        };
+        input.and(output).and(on_disk)
     }
 
     fn turn(&mut self, turn: TurnRecord) -> io::Result<()> {
         let text = transcript_lines(&turn);
         self.record.turns.push(turn);
         self.transcript.write_all(text.as_bytes())?;
+        self.transcript.sync_data()?;
         self.save()
     }
 

@@ -11,7 +11,7 @@ use super::transaction::{ServerKey, Transactions};
 use super::{AccountId, CallKey, EndpointConfig, Event, Flow, Output, ResolveId, SessionEvent, Transport};
 
 /// The methods that we serve.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, REGISTER";
 
 /// Room for transactions: a session has at most a few at once, and ended ones linger for 32 s. The rest is what
 /// scanners of the public network fill.

@@ -6,13 +6,16 @@ use std::time::Instant;
 use super::auth::Credentials;
 use super::core::{ALLOW, Core, Owner};
 use super::dialog::DialogId;
-use super::message::{Envelope, Malformed, Message, Method, Request, Response, Uri};
+use super::message::{Envelope, Malformed, Message, Method, NameAddr, Request, Response, Uri};
 use super::register::Registration;
 use super::session::{Arrived, Caller, Session, Way, Wish};
 use super::transaction::{Arrival, Failed, ServerKey};
 use super::{
     AccountId, CallKey, Command, EndCause, EndpointConfig, Flow, Input, Output, SessionEvent, Transport, Usage,
 };
+
+/// The lifetime that a direct telephone's registration gets at the most.
+const LONGEST_REGISTRATION_S: u32 = 3_600;
 
 /// A SIP user agent. After every `handle_…`, poll until `None`, and wake it at [`Endpoint::poll_timeout`].
 pub struct Endpoint {
@@ -256,6 +259,7 @@ impl Endpoint {
         match request.method {
             Method::Invite => self.on_invite(now, arrived),
             Method::Options => self.on_options(now, &arrived),
+            Method::Register => self.on_register(now, &arrived),
             _ => self.refuse(now, &arrived, 481),
         }
     }
@@ -312,6 +316,26 @@ impl Endpoint {
             .with("Accept", "application/sdp")
             .with("Accept-Encoding", "identity")
             .with("Supported", "");
+        self.core.respond(now, &arrived.key, ok);
+    }
+
+    /// Telephones that call nobody without an account are told that they have one. Nothing is kept: we do not call them.
+    fn on_register(&mut self, now: Instant, arrived: &Arrived) {
+        if !self.core.config.direct_calls {
+            return self.refuse(now, arrived, 403);
+        }
+        let headers = &arrived.request.headers;
+        let asked = headers.get("Expires").and_then(|seconds| seconds.trim().parse().ok());
+        let seconds = asked.unwrap_or(LONGEST_REGISTRATION_S).min(LONGEST_REGISTRATION_S);
+        let mut ok = Response::answer(&arrived.request, 200).with("Expires", seconds.to_string());
+        // RFC 3261 §10.3 step 8: the bindings as they stand.
+        for contact in headers.values("Contact").filter(|contact| *contact != "*" && seconds > 0) {
+            match contact.parse::<NameAddr>().ok().and_then(|c| c.params.get("expires").map(str::to_owned)) {
+                Some(own) if own == "0" => {}
+                Some(_) => ok.headers.push("Contact", contact),
+                None => ok.headers.push("Contact", format!("{contact};expires={seconds}")),
+            }
+        }
         self.core.respond(now, &arrived.key, ok);
     }
 
@@ -382,7 +406,7 @@ impl Endpoint {
 }
 
 fn is_served(method: &Method) -> bool {
-    matches!(method, Method::Invite | Method::Bye | Method::Options | Method::Update)
+    matches!(method, Method::Invite | Method::Bye | Method::Options | Method::Update | Method::Register)
 }
 
 /// A SIP URI, or what a person would type for one.

@@ -162,10 +162,14 @@ fn speak_writes_a_wav_file_that_can_be_understood() {
 }
 
 #[test]
-fn speak_names_the_voices_when_there_is_none_of_that_name() {
-    let output = run(&["speak", "--voice", "nobody", "--out", "/dev/null", "Hello"], "");
-    assert!(!output.status.success());
-    assert!(stderr(&output).contains("en_US-joe-medium"), "{}", stderr(&output));
+fn speak_uses_no_other_voice_than_the_one_named() {
+    for (voice, text, why) in
+        [("nobody", "Hello", "no voice is named nobody"), ("en_US-joe-medium", "Здравствуйте", "does not speak ru")]
+    {
+        let output = run(&["speak", "--voice", voice, "--out", "/dev/null", text], "");
+        assert!(!output.status.success());
+        assert!(stderr(&output).contains(why), "{}", stderr(&output));
+    }
 }
 
 #[test]

@@ -14,3 +14,4 @@ mod sip;
 mod sip_messages;
 mod sip_registration;
 mod support;
+mod tidy;

@@ -291,7 +291,7 @@ fn requests_outside_a_dialog_get_the_answer_that_the_rfc_says() {
     let mut pair = Pair::new(19, Network::PERFECT);
     let options = answer_to(&mut pair, &request("OPTIONS", "1", "", ""));
     assert!(options.starts_with("SIP/2.0 200 OK|"), "{options}");
-    assert!(options.contains("|Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE|"));
+    assert!(options.contains("|Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, REGISTER|"));
     assert!(options.contains("|Accept: application/sdp|") && options.contains("|Supported: |"), "{options}");
     let cases = [
         (request("SUBSCRIBE", "2", "", ""), "405", "|Allow: INVITE"),
@@ -311,6 +311,17 @@ fn requests_outside_a_dialog_get_the_answer_that_the_rfc_says() {
         assert!(answer.contains(header), "{answer}");
         assert!(answer.contains(";received=192.0.2.1"), "{answer}");
     }
+    assert_eq!(pair.end(Callee).usage().sessions, 0);
+}
+
+#[test]
+fn a_telephone_that_needs_an_account_is_told_that_it_has_one() {
+    let mut pair = Pair::new(21, Network::PERFECT);
+    let registered = answer_to(&mut pair, &request("REGISTER", "1", "", "Expires: 86400\r\n"));
+    assert!(registered.starts_with("SIP/2.0 200 OK|"), "{registered}");
+    assert!(registered.contains("|Contact: <sip:raw@192.0.2.1:5060>;expires=3600|"), "{registered}");
+    let left = answer_to(&mut pair, &request("REGISTER", "2", "", "Expires: 0\r\n"));
+    assert!(left.starts_with("SIP/2.0 200 OK|") && !left.contains("|Contact:"), "{left}");
     assert_eq!(pair.end(Callee).usage().sessions, 0);
 }
 

@@ -23,7 +23,7 @@ use crate::rtp::codec::resample::resample;
 const RATE_HZ: u32 = 16_000;
 /// Encoder positions per second of audio.
 const CONTEXT_PER_S: usize = 50;
-/// Below this many positions the word error rate doubles and loops appear; see docs of the models.
+/// Below this many positions the word error rate doubles and loops appear.
 const MIN_CONTEXT: usize = 768;
 /// The model's own 30 s.
 const FULL_CONTEXT: usize = 1_500;
@@ -57,6 +57,12 @@ impl Model {
         let failed = |reason: String| SttError::Load { path: path.to_owned(), reason };
         if !path.is_file() {
             return Err(failed("no such file".into()));
+        }
+        #[cfg(target_arch = "x86_64")]
+        if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")) {
+            return Err(failed(
+                "this processor has no AVX2, which recognition is built for; build with GGML_NATIVE=ON".into(),
+            ));
         }
         // Without a sink compiled in, this only keeps whisper.cpp's chatter off stderr.
         whisper_rs::install_logging_hooks();

@@ -1,3 +1,5 @@
+//! The jitter buffer in virtual time.
+
 use super::*;
 use crate::rtp::packet::Seq;
 
