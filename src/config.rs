@@ -14,7 +14,7 @@ use serde::de::{self, Deserializer};
 use crate::call::ears::EarsConfig;
 use crate::call::turn::TurnConfig;
 use crate::engine::Language;
-use crate::engine::dialog::{DialogConfig, Faq, FrontDeskConfig, OfficeConfig};
+use crate::engine::dialog::{self, DialogConfig, Faq, FrontDeskConfig, OfficeConfig};
 use crate::engine::stt::SttConfig;
 use crate::engine::tts::{TtsConfig, VoiceConfig};
 use crate::sip::{Account, AccountId, Transport};
@@ -262,6 +262,14 @@ impl Config {
                 return Some(("turn", key, format!("{seconds} s, expected {least} to 86400")));
             }
         }
+        for (key, ms) in [("barge_in_ms", self.turn.barge_in_ms), ("filler_after_ms", self.turn.filler_after_ms)] {
+            if !(100..=60_000).contains(&ms) {
+                return Some(("turn", key, format!("{ms} ms, expected 100 to 60000")));
+            }
+        }
+        if let Err((table, error)) = dialog::check(&self.dialog, &self.faq) {
+            return Some((table, "gemini", error.to_string()));
+        }
         let mut names: Vec<&str> = self.account.iter().map(|a| a.name.as_str()).collect();
         names.sort_unstable();
         let twice = names.windows(2).find(|pair| pair[0] == pair[1])?;
@@ -298,7 +306,6 @@ impl AccountConfig {
             password,
             transport: self.transport,
             expires: Duration::from_secs(self.expires_s.into()),
-            display_name: None,
         })
     }
 }
@@ -321,7 +328,11 @@ impl Secrets {
             }
         }
         // An empty value is none: .env.example is copied with its empty lines.
-        secrets.extend(std::env::vars().filter(|(_, v)| !v.is_empty()).map(|(name, value)| (name, value.into())));
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            // What is not UTF-8 is no password of ours.
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        secrets.extend(environment.filter(|(_, v)| !v.is_empty()).map(|(name, value)| (name, value.into())));
         Ok(Self(secrets))
     }
 
@@ -463,6 +474,13 @@ mod tests {
             ("[sip\n", "secretary.toml:1:", "expected"),
             ("[ears]\nend_probability = 3.0\n", "secretary.toml:2:19: ", "0 to start_probability"),
             ("[turn]\n\nend_silence_ms = 100\n", "secretary.toml:3:18: ", "pause_ms, which is 300"),
+            ("[dialog.gemini]\nbase_url = \"ftp://x\"\n", "secretary.toml:1:", "base_url"),
+            ("[dialog.gemini]\nproxy = \"http://a:b@c\"\n", "secretary.toml:1:", "password"),
+            (
+                "languages = [\"ru\"]\n[[faq]]\nask.ru = []\nanswer.ru = \"да\"\n",
+                "secretary.toml:2:",
+                "[[faq]] number 1",
+            ),
             ("[turn]\nmax_call_s = 0\n", "secretary.toml:2:14: ", "30 to 86400"),
             (
                 "[[account]]\nname=\"a\"\nregistrar=\"a b\"\nusername=\"1\"\npassword_env=\"P\"\n",
@@ -484,7 +502,8 @@ mod tests {
     #[test]
     fn two_accounts_of_one_name_are_refused() {
         let account = "[[account]]\nname=\"a\"\nregistrar=\"h\"\nusername=\"1\"\npassword_env=\"P\"\n";
-        assert!(refused(&account.repeat(2)).contains("two accounts are named \"a\""));
+        let error = refused(&account.repeat(2));
+        assert!(error.starts_with("secretary.toml:1:1: two accounts are named \"a\""), "{error}");
     }
 
     #[test]

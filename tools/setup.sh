@@ -4,7 +4,7 @@ cache=${SECRETARY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/secretary}
 
 # To build: a C++ compiler and cmake for whisper.cpp, a C compiler for ring. To speak: espeak-ng (phonemes for Piper voices) and
 # festival with its Russian voice.
-run_packages=(g++ make cmake espeak-ng festival festvox-ru)
+run_packages=(g++ make cmake espeak-ng festival festvox-ru ca-certificates)
 
 say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }

@@ -16,8 +16,8 @@ use crate::sip::{EndCause, SessionEvent};
 
 /// The longest wait for transcripts after the end of a call.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
-/// The longest wait for the caller's ACK or sound before the secretary speaks all the same.
-const GREET_AT_LATEST: Duration = Duration::from_secs(2);
+/// The longest wait for the ACK of a caller who can be heard.
+const ACK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Our side of the media: where the other side is to send its packets.
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +110,8 @@ impl Call {
                 first_timestamp: RtpTimestamp(start.timestamp),
             },
         );
-        stream.set_send(agreed.as_ref().is_some_and(|m| m.sends));
+        // Not before we know that the caller is where his SDP says: a forged INVITE must not point our sound at others.
+        stream.set_send(false);
         let ears = Ears::new(vad, config.ears.clone());
         let talk = Talk::new(now, config, script, ears);
         let described = sdp.clone();
@@ -125,7 +126,7 @@ impl Call {
             Input::Sentence { turn, text } => self.talk.sentence(now, turn, &text),
             Input::WantsHangUp { turn } => self.talk.wants_hang_up(turn),
             Input::Replied { turn, expects } => self.talk.replied(turn, expects),
-            Input::Sound { phrase, pcm } => self.talk.sound(phrase, &pcm, &mut self.stream),
+            Input::Sound { phrase, pcm } => self.talk.sound(now, phrase, &pcm, &mut self.stream),
             Input::Synthesised { phrase, result } => self.talk.synthesised(phrase, result),
             Input::HangUp(by) => self.hang_up(now, by),
         }
@@ -169,13 +170,14 @@ impl Call {
     fn greet(&mut self, now: Instant) {
         if let Phase::Answering { .. } = self.phase {
             self.phase = Phase::Talking;
+            self.stream.set_send(self.agreed.as_ref().is_some_and(|m| m.sends));
             self.talk.begin(now);
         }
     }
 
     fn agree(&mut self, media: Media) {
         self.stream.redirect(media.remote, media.codec, media.payload_type, media.accepted.clone());
-        self.stream.set_send(media.sends);
+        self.stream.set_send(media.sends && self.phase == Phase::Talking);
         self.agreed = Some(media);
     }
 
@@ -207,6 +209,9 @@ impl Call {
         if matches!(self.phase, Phase::Answering { .. } | Phase::Talking) {
             self.talk.out.push_back(Output::HangUp);
             self.close(now, by);
+        } else if let (Phase::Closing { by: ended_by, .. }, EndedBy::Shutdown) = (self.phase, by) {
+            // A program that is being stopped waits for no transcript.
+            self.phase = Phase::Closing { by: ended_by, deadline: now };
         }
     }
 
@@ -237,7 +242,7 @@ impl Call {
             Phase::Answering { since } => {
                 self.stream.handle_timeout(now);
                 // The ACK is lost for now, but the caller is there.
-                if now >= since + GREET_AT_LATEST {
+                if now >= since + ACK_PATIENCE && self.stream.stats().last_received.is_some() {
                     self.greet(now);
                 }
                 self.drain_stream(now);

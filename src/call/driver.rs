@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rand::Rng;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
+use tokio::task::{AbortHandle, JoinError, JoinSet, spawn_blocking};
 use tokio::time::sleep_until;
 use tracing::Instrument;
 
@@ -187,7 +187,7 @@ impl Driver {
                 },
                 Some(event) = events.recv() => self.call.handle_input(clock::now(), Input::Session(event)),
                 Some(arrival) = arrivals.recv() => self.arrived(arrival),
-                Some(_) = self.replies.join_next() => {}
+                Some(ended) = self.replies.join_next() => self.reply_ended(ended),
                 changed = running.changed() => {
                     if changed.is_err() || *running.borrow() == Running::Stopping {
                         self.call.handle_input(clock::now(), Input::HangUp(EndedBy::Shutdown));
@@ -210,6 +210,19 @@ impl Driver {
                     self.after_reply = Some(conversation);
                     self.call.handle_input(now, Input::Replied { turn, expects });
                 }
+            }
+        }
+    }
+
+    /// A reply that broke down has said all that it ever will.
+    fn reply_ended(&mut self, ended: Result<(), JoinError>) {
+        if let Err(error) = ended
+            && !error.is_cancelled()
+        {
+            tracing::error!(%error, "a reply failed");
+            if let Some(asked) = &self.asked {
+                let replied = Input::Replied { turn: asked.turn, expects: Expects::Anything };
+                self.call.handle_input(clock::now(), replied);
             }
         }
     }
@@ -244,7 +257,7 @@ impl Driver {
                 Output::Record { received, sent } => self.record(&received, &sent),
                 Output::Gap { ticks } => {
                     self.flush_sound();
-                    if let Some(log) = &self.log {
+                    if let Some(log) = &mut self.log {
                         log.item(LogItem::Gap { samples: u64::from(ticks) * FRAME_SAMPLES as u64 });
                     }
                 }
@@ -258,7 +271,7 @@ impl Driver {
     fn transcribe(&mut self, part: PartId, pcm: Vec<i16>, languages: Vec<Language>) {
         let cancel = Cancel::default();
         self.parts.insert(part, cancel.clone());
-        let job = SttJob { pcm, rate_hz: SAMPLE_RATE_HZ, languages, prompt: None, cancel, priority: Priority::Caller };
+        let job = SttJob { pcm, rate_hz: SAMPLE_RATE_HZ, languages, cancel, priority: Priority::Caller };
         let arrivals = self.arrivals.clone();
         let submitted = self.office.stt.submit(job, move |result| {
             let result = result.map_err(|error| error.to_string());
@@ -313,7 +326,7 @@ impl Driver {
 
     fn commit(&mut self, conversation: Conversation) {
         if conversation.message() != self.conversation.message()
-            && let (Some(message), Some(log)) = (conversation.message(), &self.log)
+            && let (Some(message), Some(log)) = (conversation.message(), &mut self.log)
         {
             log.item(LogItem::Message(message.clone()));
         }
@@ -377,11 +390,16 @@ impl Driver {
             Some(conversation) => self.commit(*conversation),
             // What she said of her own accord: the greeting, a prompt.
             None if turn.caller_text.is_empty() => self.conversation.say(&turn.heard_text),
+            // He hung up before an answer: what he told is a message all the same.
+            None if turn.secretary_text.is_empty() => {
+                let heard = self.office.dialog.overhear(self.conversation.clone(), &turn.caller_text, turn.language);
+                self.commit(heard);
+            }
             None => {}
         }
         self.asked = None;
         self.parts.clear();
-        if let Some(log) = &self.log {
+        if let Some(log) = &mut self.log {
             log.item(LogItem::Turn(turn));
         }
     }

@@ -39,8 +39,8 @@ const ONSET_WINDOWS: u32 = 3;
 enum Voice {
     /// No speech; `run` windows of it in a row so far.
     Quiet { run: u32 },
-    /// Speech.
-    Talking,
+    /// Speech, for so many windows without a break.
+    Talking { windows: u32 },
 }
 
 /// What changed in the caller's sound.
@@ -101,15 +101,17 @@ impl Ears {
     fn keep(&mut self, pcm: &[i16]) {
         match &mut self.part {
             Some(part) => part.extend_from_slice(pcm),
-            None => {
-                self.pre_roll.extend(pcm);
-                // What the onset needs to be certain is kept beside the pre-roll proper.
-                let windows = ONSET_WINDOWS as usize * FRAME_LEN;
-                let wanted = (self.config.pre_roll_ms * SAMPLE_RATE_HZ / 1_000) as usize + windows;
-                let excess = self.pre_roll.len().saturating_sub(wanted);
-                self.pre_roll.drain(..excess);
-            }
+            None => self.roll(pcm),
         }
+    }
+
+    fn roll(&mut self, pcm: &[i16]) {
+        self.pre_roll.extend(pcm);
+        // What the onset needs to be certain is kept beside the pre-roll proper.
+        let windows = ONSET_WINDOWS as usize * FRAME_LEN;
+        let wanted = (self.config.pre_roll_ms * SAMPLE_RATE_HZ / 1_000) as usize + windows;
+        let excess = self.pre_roll.len().saturating_sub(wanted);
+        self.pre_roll.drain(..excess);
     }
 
     fn hear(&mut self, now: Instant, probability: f32) -> Option<EarEvent> {
@@ -119,7 +121,7 @@ impl Ears {
                     self.voice = Voice::Quiet { run: run + 1 };
                     return None;
                 }
-                self.voice = Voice::Talking;
+                self.voice = Voice::Talking { windows: ONSET_WINDOWS };
                 self.last_voiced = Some(now);
                 self.voiced_windows = self.voiced_windows.saturating_add(ONSET_WINDOWS);
                 if self.part.is_none() {
@@ -131,11 +133,12 @@ impl Ears {
                 self.voice = Voice::Quiet { run: 0 };
                 None
             }
-            Voice::Talking if probability < self.config.end_probability => {
+            Voice::Talking { .. } if probability < self.config.end_probability => {
                 self.voice = Voice::Quiet { run: 0 };
                 Some(EarEvent::Offset)
             }
-            Voice::Talking => {
+            Voice::Talking { windows } => {
+                self.voice = Voice::Talking { windows: windows.saturating_add(1) };
                 self.last_voiced = Some(now);
                 self.voiced_windows = self.voiced_windows.saturating_add(1);
                 None
@@ -144,7 +147,15 @@ impl Ears {
     }
 
     pub fn is_talking(&self) -> bool {
-        self.voice == Voice::Talking
+        matches!(self.voice, Voice::Talking { .. })
+    }
+
+    /// How long the caller has been talking without a break.
+    pub fn talking_for(&self) -> Duration {
+        match self.voice {
+            Voice::Talking { windows } => length(u64::from(windows) * FRAME_LEN as u64),
+            Voice::Quiet { .. } => Duration::ZERO,
+        }
     }
 
     /// When speech was last heard.
@@ -154,14 +165,12 @@ impl Ears {
 
     /// How much of the part is speech.
     pub fn voiced(&self) -> Duration {
-        let samples = u64::from(self.voiced_windows) * FRAME_LEN as u64;
-        Duration::from_millis(samples * 1_000 / u64::from(SAMPLE_RATE_HZ))
+        length(u64::from(self.voiced_windows) * FRAME_LEN as u64)
     }
 
     /// How long the part is.
     pub fn part_length(&self) -> Duration {
-        let samples = self.part.as_ref().map_or(0, Vec::len) as u64;
-        Duration::from_millis(samples * 1_000 / u64::from(SAMPLE_RATE_HZ))
+        length(self.part.as_ref().map_or(0, Vec::len) as u64)
     }
 
     /// The part so far, which goes on.
@@ -176,11 +185,20 @@ impl Ears {
         }
     }
 
-    /// Ends the part. While the caller talks the next one begins at once.
+    /// Ends the part. While the caller talks the next one begins at once; what he says next may have begun already.
     pub fn end_part(&mut self) {
         self.voiced_windows = 0;
-        self.part = self.is_talking().then(Vec::new);
+        let next = self.is_talking().then(Vec::new);
+        if let Some(part) = std::mem::replace(&mut self.part, next)
+            && self.part.is_none()
+        {
+            self.roll(&part);
+        }
     }
+}
+
+fn length(samples: u64) -> Duration {
+    Duration::from_millis(samples * 1_000 / u64::from(SAMPLE_RATE_HZ))
 }
 
 #[cfg(test)]
@@ -195,8 +213,6 @@ mod tests {
         fn probability(&mut self, frame: &[i16; FRAME_LEN]) -> Result<f32, VadError> {
             Ok(if frame.iter().any(|s| s.unsigned_abs() > 500) { 0.9 } else { 0.05 })
         }
-
-        fn reset(&mut self) {}
     }
 
     const FRAME: Duration = Duration::from_millis(20);
@@ -226,6 +242,17 @@ mod tests {
         let first_loud = part.iter().position(|&s| s != 0).unwrap();
         assert!(first_loud >= 300 * 8 - FRAME_LEN, "pre-roll of only {first_loud} samples");
         assert!(ears.voiced() >= Duration::from_millis(900));
+    }
+
+    #[test]
+    fn a_part_that_ends_leaves_the_pre_roll_of_the_next() {
+        let (mut ears, mut now) = (ears(), Instant::now());
+        feed(&mut ears, &mut now, 3_000, 500);
+        feed(&mut ears, &mut now, 100, 1_000);
+        ears.end_part();
+        assert_eq!(feed(&mut ears, &mut now, 3_000, 200), [EarEvent::Onset]);
+        let quiet = ears.part().unwrap().iter().take_while(|s| s.unsigned_abs() < 500).count();
+        assert!(quiet >= 300 * 8 - FRAME_LEN, "pre-roll of only {quiet} samples");
     }
 
     #[test]

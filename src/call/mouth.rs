@@ -143,9 +143,9 @@ impl Mouth {
         self.phrases.iter().all(|p| p.synthesis == Synthesis::Whole && p.waiting.is_empty())
     }
 
-    /// Whether nothing is being said.
-    pub fn is_empty(&self) -> bool {
-        self.phrases.is_empty()
+    /// Whether there is anything to say but fillers.
+    pub fn has_answer(&self) -> bool {
+        self.phrases.iter().any(|p| p.purpose == Purpose::Answer)
     }
 
     /// What the answer says, whole.

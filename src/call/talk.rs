@@ -19,6 +19,8 @@ const LONG_PART: Duration = Duration::from_secs(15);
 const MAX_PART: Duration = Duration::from_secs(25);
 /// The longest wait for an answer before the caller is asked to say it again.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
+/// Time for the goodbye at the end of the longest call.
+const GOODBYE: Duration = Duration::from_secs(30);
 /// Speech shorter than this without words was a noise.
 const NOISE: Duration = Duration::from_millis(500);
 /// Times in a row that the caller is asked to say it again.
@@ -59,6 +61,8 @@ pub(super) struct Talk {
     turns: u32,
     /// Since when nobody has said a word.
     quiet_since: Instant,
+    /// When sound of ours last went to the wire, or was ready to.
+    last_sound: Instant,
     silence_prompts: usize,
     misses: u8,
     fillers: usize,
@@ -88,6 +92,7 @@ impl Talk {
             turn_started: now,
             turns: 0,
             quiet_since: now,
+            last_sound: now,
             silence_prompts: 0,
             misses: 0,
             fillers: 0,
@@ -119,6 +124,9 @@ impl Talk {
         sent: Option<(u64, usize)>,
         stream: &mut Stream,
     ) -> Option<EndedBy> {
+        if sent.is_some() {
+            self.last_sound = now;
+        }
         match sent.and_then(|(mark, samples)| self.mouth.played(mark, samples)) {
             Some(Purpose::Answer) => self.timeline.note(Moment::FirstAudio, now),
             Some(Purpose::Filler) => self.timeline.note(Moment::Filler, now),
@@ -141,17 +149,19 @@ impl Talk {
                 self.resume(ahead);
                 self.turn = Turn::Hearing;
             }
-            Turn::Thinking { stage, ahead, .. } if self.has_caller(stage) => {
-                // He goes on before a word of the answer was heard: his turn is not over after all.
-                self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
-                self.silence(stream);
-                self.turn_id = self.turn_id.next();
-                self.resume(ahead);
-                self.turn = Turn::Hearing;
-            }
-            // Speech over an answer interrupts it when there is enough of it (`advance`).
+            Turn::Thinking { stage: Stage::Transcript { .. }, ahead, .. } => self.go_on(ahead, stream),
+            // Speech over an answer, or while it is being made, counts when there is enough of it (`advance`).
             Turn::Thinking { .. } | Turn::Speaking { .. } | Turn::Hearing | Turn::Silent => {}
         }
+    }
+
+    /// The caller goes on before a word of the answer was heard: his turn is not over after all.
+    fn go_on(&mut self, ahead: Option<PartId>, stream: &mut Stream) {
+        self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
+        self.silence(stream);
+        self.turn_id = self.turn_id.next();
+        self.resume(ahead);
+        self.turn = Turn::Hearing;
     }
 
     /// Whether the turn began with words of the caller, not with a line of the secretary's own.
@@ -180,15 +190,25 @@ impl Talk {
 
     /// What time alone brings about.
     fn advance(&mut self, now: Instant, stream: &mut Stream) -> Option<EndedBy> {
-        if now.saturating_duration_since(self.answered_at) >= self.config.turn.max_call()
+        let age = now.saturating_duration_since(self.answered_at);
+        if age >= self.config.turn.max_call() + GOODBYE {
+            // On hold the goodbye is not heard.
+            return Some(EndedBy::TimeLimit);
+        }
+        if age >= self.config.turn.max_call()
             && !matches!(self.turn, Turn::Thinking { .. } | Turn::Silent)
             && !self.is_saying_goodbye()
         {
             self.interrupt(now, stream);
+            if let Turn::Hearing = self.turn {
+                self.transcribe();
+            }
             let line = self.script.lines(self.language()).goodbye.clone();
             self.say(now, &line, Then::HangUp(EndedBy::TimeLimit));
         }
         match self.turn {
+            // Whoever put us on hold does not listen.
+            Turn::Listening { .. } if !stream.is_sending() => self.turn = Turn::Listening { since: now },
             Turn::Listening { since } => {
                 if now.saturating_duration_since(since) >= self.config.turn.silence() {
                     self.prompt_after_silence(now);
@@ -200,7 +220,7 @@ impl Talk {
                     self.end_turn(now, ahead);
                 }
             }
-            Turn::Thinking { .. } => return self.advance_thinking(now),
+            Turn::Thinking { .. } => return self.advance_thinking(now, stream),
             Turn::Speaking { answer } => return self.advance_speaking(now, answer, stream),
             Turn::Silent => {}
         }
@@ -377,11 +397,12 @@ impl Talk {
     }
 
     /// Sound of a phrase arrived.
-    pub(super) fn sound(&mut self, phrase: PhraseId, pcm: &[i16], stream: &mut Stream) {
+    pub(super) fn sound(&mut self, now: Instant, phrase: PhraseId, pcm: &[i16], stream: &mut Stream) {
         if let Some(Purpose::Answer) = self.mouth.sound(phrase, pcm)
             && let Turn::Thinking { stage: Stage::Reply(answer), .. } = self.turn
         {
             self.turn = Turn::Speaking { answer };
+            self.last_sound = now;
             self.ears.end_part();
         }
         self.mouth.feed(stream);
@@ -397,20 +418,23 @@ impl Talk {
         }
     }
 
-    fn advance_thinking(&mut self, now: Instant) -> Option<EndedBy> {
+    fn advance_thinking(&mut self, now: Instant, stream: &mut Stream) -> Option<EndedBy> {
         let Turn::Thinking { stage, ahead, filler, give_up_at } = self.turn else { return None };
         if let Stage::Reply(Answer::Whole(then)) = stage
-            && (self.mouth.is_empty() || now >= give_up_at)
+            && (!self.mouth.has_answer() && !stream.is_playing() || now >= give_up_at)
         {
             // No voice could say it. The words are in the call log.
             tracing::warn!("an answer could not be spoken");
             self.out.push_back(Output::Silence);
             return self.finish(now, then);
         }
-        if now >= give_up_at {
+        if self.has_caller(stage) && self.ears.talking_for() >= self.config.turn.barge_in() {
+            self.go_on(ahead, stream);
+        } else if now >= give_up_at {
             self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
-            self.mouth.clear();
-            self.turn_id = self.turn_id.next();
+            self.silence(stream);
+            self.record(now);
+            self.ears.end_part();
             let line = self.script.lines(self.language()).not_heard.clone();
             self.say(now, &line, Then::Listen);
         } else if let Filler::DueAt(at) = filler
@@ -434,11 +458,18 @@ impl Talk {
             self.hear(now);
             return None;
         }
-        if let Answer::Whole(then) = answer
-            && self.mouth.is_empty_of_work()
-            && !stream.is_playing()
-        {
-            return self.finish(now, then);
+        let silent = self.mouth.is_empty_of_work() && !stream.is_playing();
+        match answer {
+            Answer::Whole(then) if silent => return self.finish(now, then),
+            Answer::Coming(then) | Answer::Whole(then)
+                if stream.is_sending() && now.saturating_duration_since(self.last_sound) >= GIVE_UP_AFTER =>
+            {
+                tracing::warn!("the rest of an answer did not come");
+                self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: Some(self.mouth.heard()) });
+                self.out.push_back(Output::Silence);
+                return self.finish(now, then);
+            }
+            Answer::Coming(_) | Answer::Whole(_) => {}
         }
         let silent_for = self.ears.last_voiced().map(|at| now.saturating_duration_since(at));
         if !self.ears.is_talking() && silent_for.is_some_and(|s| s >= self.config.turn.end_silence(Expects::Anything)) {

@@ -90,7 +90,13 @@ async fn converse(sip: &SipHandle, args: &Args, clips: Vec<Vec<i16>>, address: I
     let (key, mut events) =
         sip.invite(args.uri.clone(), sdp::offer(&local)).await.context("the SIP endpoint is gone")?;
     let media = tokio::select! {
-        answered = answer(&mut events, &local) => answered?,
+        answered = answer(&mut events, &local) => match answered {
+            Ok(media) => media,
+            Err(error) => {
+                hang_up(sip, key, &mut events).await;
+                return Err(error);
+            }
+        },
         _ = tokio::signal::ctrl_c() => {
             hang_up(sip, key, &mut events).await;
             bail!("given up before an answer");

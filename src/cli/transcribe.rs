@@ -31,7 +31,7 @@ pub async fn run(args: Args) -> Result<()> {
     let (pcm, rate_hz) = read_mono(&args.file)?;
     let languages = args.language.map_or(config.languages.clone(), |language| vec![language]);
     let stt = spawn_blocking(move || Stt::start(&config.stt)).await??;
-    let job = SttJob { pcm, rate_hz, languages, prompt: None, cancel: Cancel::default(), priority: Priority::Caller };
+    let job = SttJob { pcm, rate_hz, languages, cancel: Cancel::default(), priority: Priority::Caller };
     let (done, result) = oneshot::channel();
     stt.submit(job, move |transcript| {
         // The receiver waits below.

@@ -37,9 +37,6 @@ pub trait Vad: Send {
     /// # Errors
     /// When the model fails; the caller may go on with the next frame.
     fn probability(&mut self, frame: &[i16; FRAME_LEN]) -> Result<f32, VadError>;
-
-    /// Forgets what was heard.
-    fn reset(&mut self);
 }
 
 /// The model, checked and ready to be started for each call.
@@ -107,10 +104,5 @@ impl Vad for SileroVad {
             *to = from;
         }
         Ok(output.1.first().copied().ok_or_else(|| missing("output[0]"))?)
-    }
-
-    fn reset(&mut self) {
-        self.state.fill(0.0);
-        self.input.fill(0.0);
     }
 }

@@ -1,7 +1,8 @@
 //! Named threads behind one bounded queue: how a heavy model runs beside the async executor and not on it.
 //!
 //! A waiting caller goes before background work. A job cancelled before its turn is not run. A panic in a job is
-//! that job's failure: the thread goes on with a fresh state.
+//! that job's failure: the thread goes on with a fresh state. Submitting calls nothing of a job's but its
+//! [`cancel`](Job::cancel), so it may be done on the executor's threads, where a job's answer could not be sent.
 //!
 //! Left out: stopping a job that runs; it looks at its own [`Cancel`].
 
@@ -10,6 +11,8 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+
+use serde::de::{Deserialize, Deserializer, Error as _};
 
 use super::Cancel;
 
@@ -37,10 +40,15 @@ pub enum JobError {
     NotRestarted(String),
 }
 
-/// As many jobs wait as may wait.
+/// Why a job was not taken: it is dropped, neither run nor failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the queue is full")]
-pub struct QueueFull;
+pub enum SubmitError {
+    /// As many jobs wait as may wait.
+    #[error("the queue is full")]
+    Full,
+    #[error("the program is shutting down")]
+    Stopped,
+}
 
 /// A piece of work on a thread's state `S`, which reports its result itself.
 pub trait Job<S>: Send + 'static {
@@ -89,16 +97,19 @@ impl<S: Send + 'static> Pool<S> {
         Ok(pool)
     }
 
+    /// Queues a job, which then is run or failed on one of the threads, or failed by [`shutdown`](Self::shutdown). Only
+    /// a job cancelled while it waits may be dropped without a word, when another needs its place.
+    ///
     /// # Errors
-    /// [`QueueFull`] when as many jobs of this priority wait as may wait; the job is dropped unrun.
-    pub fn submit(&self, priority: Priority, job: impl Job<S>) -> Result<(), QueueFull> {
+    /// When as many jobs of this priority wait as may wait, or after a shutdown.
+    pub fn submit(&self, priority: Priority, job: impl Job<S>) -> Result<(), SubmitError> {
         self.queue.push(priority, Box::new(job))
     }
 }
 
 impl<S: 'static> Pool<S> {
     /// Fails the waiting jobs, cancels the running ones and waits for the threads to end: as long as the running
-    /// jobs take to look at their [`Cancel`].
+    /// jobs take to look at their [`Cancel`]. Not for the async executor's threads.
     pub fn shutdown(&self) {
         for mut job in self.queue.stop() {
             job.fail(JobError::Stopped);
@@ -167,32 +178,27 @@ impl<S: 'static> Queue<S> {
         Self { capacity, waiting: Mutex::new(waiting), changed: Condvar::new() }
     }
 
-    fn push(&self, priority: Priority, mut job: BoxedJob<S>) -> Result<(), QueueFull> {
+    fn push(&self, priority: Priority, job: BoxedJob<S>) -> Result<(), SubmitError> {
+        // Declared before the lock is taken, so that what it gets is dropped after the lock is released: a job may own
+        // what is not ours.
+        let _cancelled: VecDeque<BoxedJob<S>>;
         let mut waiting = lock(&self.waiting);
         if waiting.stopped {
-            drop(waiting);
-            job.fail(JobError::Stopped);
-            return Ok(());
+            return Err(SubmitError::Stopped);
         }
         let jobs = match priority {
             Priority::Caller => &mut waiting.caller,
             Priority::Background => &mut waiting.background,
         };
-        let mut cancelled = VecDeque::new();
         if jobs.len() >= self.capacity {
-            let (gone, kept) = std::mem::take(jobs).into_iter().partition(|job| job.cancel().is_cancelled());
-            (cancelled, *jobs) = (gone, kept);
+            (_cancelled, *jobs) = std::mem::take(jobs).into_iter().partition(|job| job.cancel().is_cancelled());
         }
-        let room = jobs.len() < self.capacity;
-        if room {
-            jobs.push_back(job);
-            self.changed.notify_one();
+        if jobs.len() >= self.capacity {
+            return Err(SubmitError::Full);
         }
-        drop(waiting);
-        for mut job in cancelled {
-            job.fail(JobError::Cancelled);
-        }
-        if room { Ok(()) } else { Err(QueueFull) }
+        jobs.push_back(job);
+        self.changed.notify_one();
+        Ok(())
     }
 
     /// The next job for a worker that has finished its last one; `None` when stopped.
@@ -229,6 +235,14 @@ impl<S: 'static> Queue<S> {
 /// Jobs run outside the locks, so a poisoned one protects nothing broken.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number of workers or threads in the configuration.
+pub(super) fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    match usize::deserialize(deserializer)? {
+        0 => Err(D::Error::custom("0, expected at least 1")),
+        number => Ok(number),
+    }
 }
 
 #[cfg(test)]
@@ -322,11 +336,11 @@ mod tests {
         for _ in 0..2 {
             bench.pool.submit(Priority::Background, bench.step("b")).unwrap();
         }
-        assert_eq!(bench.pool.submit(Priority::Background, bench.step("b")), Err(QueueFull));
+        assert_eq!(bench.pool.submit(Priority::Background, bench.step("b")), Err(SubmitError::Full));
         for _ in 0..2 {
             bench.pool.submit(Priority::Caller, bench.step("c")).unwrap();
         }
-        assert_eq!(bench.pool.submit(Priority::Caller, bench.step("c")), Err(QueueFull));
+        assert_eq!(bench.pool.submit(Priority::Caller, bench.step("c")), Err(SubmitError::Full));
     }
 
     #[test]
@@ -340,7 +354,6 @@ mod tests {
         }
         cancels[0].cancel();
         bench.pool.submit(Priority::Caller, bench.step("third")).unwrap();
-        assert_eq!(bench.next(), "first: cancelled before it started");
         cancels[1].cancel();
         drop(open);
         let log: Vec<_> = (0..4).map(|_| bench.next()).collect();
@@ -396,10 +409,60 @@ mod tests {
     }
 
     #[test]
-    fn submitting_after_shutdown_fails_the_job() {
+    fn job_submitted_after_shutdown_is_refused_and_not_called() {
         let bench = Bench::new();
         bench.pool.shutdown();
-        bench.pool.submit(Priority::Caller, bench.step("late")).unwrap();
-        assert_eq!(bench.rest(), ["late: the program is shutting down"]);
+        assert_eq!(bench.pool.submit(Priority::Caller, bench.step("late")), Err(SubmitError::Stopped));
+        assert!(bench.rest().is_empty());
+    }
+
+    /// Answers as calls do: in a way that panics on the executor's threads.
+    struct Answering {
+        cancel: Cancel,
+        gate: Option<Receiver<()>>,
+        answer: tokio::sync::mpsc::Sender<Result<(), JobError>>,
+    }
+
+    impl Job<()> for Answering {
+        fn cancel(&self) -> &Cancel {
+            &self.cancel
+        }
+
+        fn run(&mut self, _: &mut ()) {
+            if let Some(gate) = self.gate.take() {
+                gate.recv().ok();
+            }
+            self.answer.blocking_send(Ok(())).unwrap();
+        }
+
+        fn fail(&mut self, error: JobError) {
+            self.answer.blocking_send(Err(error)).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_of_a_job_is_called_on_the_thread_that_submits() {
+        let pool = Arc::new(Pool::start("test", 1, 1, || Ok::<_, io::Error>(())).unwrap());
+        let (answer, mut answers) = tokio::sync::mpsc::channel(9);
+        let job = |gate| Answering { cancel: Cancel::default(), gate, answer: answer.clone() };
+        let (open, gate) = sync_channel(1);
+        pool.submit(Priority::Caller, job(Some(gate))).unwrap();
+        // The place is free once the worker has taken the first one.
+        let stale = job(None);
+        let cancel = stale.cancel.clone();
+        while pool.queue.waiting.lock().unwrap().caller.len() == 1 {
+            tokio::task::yield_now().await;
+        }
+        pool.submit(Priority::Caller, stale).unwrap();
+        assert_eq!(pool.submit(Priority::Caller, job(None)), Err(SubmitError::Full));
+        cancel.cancel();
+        pool.submit(Priority::Caller, job(None)).unwrap();
+        drop(open);
+        assert_eq!((answers.recv().await, answers.recv().await), (Some(Ok(())), Some(Ok(()))));
+        let stopped = Arc::clone(&pool);
+        tokio::task::spawn_blocking(move || stopped.shutdown()).await.unwrap();
+        assert_eq!(pool.submit(Priority::Caller, job(None)), Err(SubmitError::Stopped));
+        drop(answer);
+        assert_eq!(answers.recv().await, None, "neither the cancelled job nor the refused ones answer");
     }
 }

@@ -6,10 +6,13 @@
 //!
 //! Left out: retention, redaction, an index.
 
+mod files;
 pub mod record;
 pub mod recovery;
+mod transcript;
 pub mod wav;
 mod writer;
 
+pub use files::{CallLog, LogItem};
 pub use record::{CallRecord, Direction, Status};
-pub use writer::{CallLog, LogItem, LogWriter};
+pub use writer::LogWriter;

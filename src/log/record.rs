@@ -1,7 +1,7 @@
 //! What a call was, for programs: `…_record.json`.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::Path;
 
 use chrono::{DateTime, Local};
@@ -48,7 +48,8 @@ pub struct CallRecord {
     pub ended_by: Option<EndedBy>,
     /// The length of both WAV files in seconds.
     pub recorded_s: f64,
-    /// Samples of either side that the disk refused or that were too many at once; 0 is what one wants to see.
+    /// Samples of each side that are silence because the disk refused them or was too slow, or the machine was; 0 is
+    /// what one wants to see.
     pub lost_samples: u64,
     /// The message that the secretary took.
     pub message: Option<Message>,
@@ -56,10 +57,10 @@ pub struct CallRecord {
 }
 
 impl CallRecord {
-    /// Replaces the file in one step, so that a reader never finds half of it.
+    /// Replaces the file in one step, so that neither a reader nor a power cut finds half of it.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk refuses; the old file stands then.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
@@ -67,8 +68,16 @@ impl CallRecord {
     }
 }
 
+/// Puts a file in the place of another in one step. The disk has it before it takes the name: some file systems keep a
+/// new name over a power cut, but not what was written under it.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("json.new");
-    fs::write(&new, bytes)?;
-    fs::rename(&new, path)
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let written = File::create(&new).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_data()));
+    let replaced = written.and_then(|()| fs::rename(&new, path));
+    if replaced.is_err() {
+        // On a full disk half a file is in the way of the next attempt. If it cannot be removed, that overwrites it.
+        let _ = fs::remove_file(&new);
+    }
+    replaced
 }

@@ -4,15 +4,15 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::files::CallFiles;
 use super::record::{Status, replace};
 use super::wav::WavFile;
-use super::writer::CallFiles;
 use crate::call::ears::SAMPLE_RATE_HZ;
 
-/// Mends every call in `dir` whose record says that it is in progress. Nothing else may be writing there. Returns how
-/// many there were.
+/// Mends every call in `dir` whose record says that it is in progress, or says nothing that can be read: it is kept as
+/// `…_record.json.damaged`. Nothing else may be writing there. Returns how many there were.
 ///
 /// # Errors
 /// When the folder cannot be read. A single call that cannot be mended is logged and left.
@@ -41,12 +41,21 @@ enum Mended {
 }
 
 fn recover_call(files: &CallFiles) -> io::Result<Mended> {
-    let mut record: Value = serde_json::from_slice(&fs::read(&files.record)?)?;
-    if record["status"] != serde_json::to_value(Status::InProgress)? {
+    let bytes = fs::read(&files.record)?;
+    let (mut record, damaged) = match serde_json::from_slice(&bytes) {
+        Ok(record @ Value::Object(_)) => (record, false),
+        Ok(_) | Err(_) => (json!({ "status": Status::InProgress, "turns": [] }), true),
+    };
+    if record["status"] != json!(Status::InProgress) {
         return Ok(Mended::NotNeeded);
     }
     let samples = mend_sound(files)?;
-    record["status"] = serde_json::to_value(Status::Interrupted)?;
+    if damaged {
+        let mut aside = files.record.as_os_str().to_owned();
+        aside.push(".damaged");
+        replace(aside.as_ref(), &bytes)?;
+    }
+    record["status"] = json!(Status::Interrupted);
     record["recorded_s"] = (samples as f64 / f64::from(SAMPLE_RATE_HZ)).into();
     let mut json = serde_json::to_vec_pretty(&record)?;
     json.push(b'\n');
@@ -91,6 +100,27 @@ mod tests {
         let record: Value = serde_json::from_slice(&fs::read(&files.record).unwrap()).unwrap();
         assert_eq!((&record["status"], &record["turns"][0]["number"]), (&"interrupted".into(), &0.into()));
         assert_eq!(recover(dir.path()).unwrap(), 0, "once is enough");
+    }
+
+    #[test]
+    fn a_record_that_a_power_cut_spoiled_is_put_aside_and_the_sound_plays() {
+        for spoiled in ["", "\0\0\0\0", r#"{"status":"in_pro"#, "[]"] {
+            let dir = tempfile::tempdir().unwrap();
+            let files = CallFiles::of(dir.path(), "call_20260102_030405");
+            let mut input = WavFile::create(&files.input, SAMPLE_RATE_HZ).unwrap();
+            // The header was not renewed.
+            input.append(&[7; 800]).unwrap();
+            fs::write(&files.record, spoiled).unwrap();
+
+            assert_eq!(recover(dir.path()).unwrap(), 1, "{spoiled:?}");
+            let length = |path| hound::WavReader::open(path).unwrap().duration();
+            assert_eq!((length(&files.input), length(&files.output)), (800, 800));
+            let record: Value = serde_json::from_slice(&fs::read(&files.record).unwrap()).unwrap();
+            assert_eq!(record, json!({ "status": "interrupted", "turns": [], "recorded_s": 0.1 }));
+            let aside = dir.path().join("call_20260102_030405_record.json.damaged");
+            assert_eq!(fs::read_to_string(aside).unwrap(), spoiled);
+            assert_eq!(recover(dir.path()).unwrap(), 0, "once is enough");
+        }
     }
 
     #[test]

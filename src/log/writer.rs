@@ -1,189 +1,26 @@
 //! Writing the files of one call, on a thread of their own: a slow disk delays no packet.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::collections::VecDeque;
+use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use chrono::{DateTime, Local};
 
-use super::record::{CallRecord, Status};
-use super::wav::WavFile;
-use crate::call::ears::SAMPLE_RATE_HZ;
-use crate::call::{EndedBy, TurnRecord};
-use crate::engine::Language;
-use crate::engine::dialog::Message;
+use super::files::{CallLog, LogItem};
+use crate::call::EndedBy;
 
-/// Pieces of 200 ms of sound between two waits for the disk.
-const SYNC_EVERY: u32 = 5;
-/// Calls of one second that find a name of their own.
-const MAX_CALLS_A_SECOND: u32 = 1_000;
 /// Items that wait for the disk: with 200 ms of sound an item, a minute and a half.
 const QUEUE: usize = 512;
+/// Turns, messages and the gaps between them that wait for a place in the queue: several hours of a call.
+const PENDING: usize = 4_096;
 
-/// The paths of one call's files.
-#[derive(Debug, Clone)]
-pub struct CallFiles {
-    pub input: PathBuf,
-    pub output: PathBuf,
-    pub transcript: PathBuf,
-    pub record: PathBuf,
-}
-
-impl CallFiles {
-    pub(super) fn of(dir: &Path, name: &str) -> Self {
-        let file = |end: &str| dir.join(format!("{name}_{end}"));
-        Self {
-            input: file("input.wav"),
-            output: file("output.wav"),
-            transcript: file("transcript.txt"),
-            record: file("record.json"),
-        }
-    }
-}
-
-/// The files of one call.
-#[derive(Debug)]
-pub struct CallLog {
-    files: CallFiles,
-    record: CallRecord,
-    input: WavFile,
-    output: WavFile,
-    transcript: File,
-    /// Pieces of sound since the disk was last waited for.
-    unsynced: u32,
-}
-
-impl CallLog {
-    /// Makes the four files. The second call of a second gets `_2` behind the time, and so on.
-    ///
-    /// # Errors
-    /// When the folder cannot be written to.
-    pub fn create(dir: &Path, record: CallRecord) -> io::Result<Self> {
-        fs::create_dir_all(dir)?;
-        let time = record.started_at.format("call_%Y%m%d_%H%M%S");
-        for n in 1..=MAX_CALLS_A_SECOND {
-            let name = if n == 1 { time.to_string() } else { format!("{time}_{n}") };
-            let files = CallFiles::of(dir, &name);
-            match WavFile::create(&files.input, SAMPLE_RATE_HZ) {
-                Ok(input) => return Self::open(files, input, record),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("over {MAX_CALLS_A_SECOND} calls in one second")))
-    }
-
-    fn open(files: CallFiles, input: WavFile, record: CallRecord) -> io::Result<Self> {
-        let output = WavFile::create(&files.output, SAMPLE_RATE_HZ)?;
-        let mut transcript = OpenOptions::new().append(true).create_new(true).open(&files.transcript)?;
-        let name = record.caller_name.as_deref().unwrap_or_default();
-        writeln!(transcript, "{}  {} {}", record.started_at.format("%Y-%m-%d %H:%M:%S"), record.caller, name)?;
-        record.save(&files.record)?;
-        Ok(Self { files, record, input, output, transcript, unsynced: 0 })
-    }
-
-    pub fn files(&self) -> &CallFiles {
-        &self.files
-    }
-
-    /// Takes the sound of both sides, of the same length. A process killed after it leaves files that play; every second
-    /// the disk itself has them.
-    fn audio(&mut self, received: &[i16], sent: &[i16]) -> io::Result<()> {
-        let (input, output) = (self.input.append(received), self.output.append(sent));
-        if input.is_err() || output.is_err() {
-            self.record.lost_samples += received.len() as u64;
-        }
-        self.unsynced = (self.unsynced + 1) % SYNC_EVERY;
-        let on_disk = match self.unsynced {
-            0 => self.input.sync().and(self.output.sync()),
-            _ => self.input.flush().and(self.output.flush()),
-        };
-        input.and(output).and(on_disk)
-    }
-
-    fn turn(&mut self, turn: TurnRecord) -> io::Result<()> {
-        let text = transcript_lines(&turn);
-        self.record.turns.push(turn);
-        self.transcript.write_all(text.as_bytes())?;
-        self.transcript.sync_data()?;
-        self.save()
-    }
-
-    fn save(&mut self) -> io::Result<()> {
-        self.record.recorded_s = self.input.samples() as f64 / f64::from(SAMPLE_RATE_HZ);
-        self.record.save(&self.files.record)
-    }
-
-    fn finish(&mut self, ended_by: EndedBy, ended_at: DateTime<Local>) -> io::Result<()> {
-        self.record.status = Status::Completed;
-        self.record.ended_by = Some(ended_by);
-        self.record.ended_at = Some(ended_at);
-        let message = self.record.message.as_ref().map(message_lines).unwrap_or_default();
-        self.transcript.write_all(message.as_bytes()).and(self.save())?;
-        // The system writes what a stopping program leaves; only a power cut would need the wait for the disk.
-        if ended_by == EndedBy::Shutdown {
-            return Ok(());
-        }
-        self.input.sync().and(self.output.sync()).and(self.transcript.sync_data())
-    }
-}
-
-fn transcript_lines(turn: &TurnRecord) -> String {
-    let (caller, secretary, cut) = match turn.language {
-        Language::Ru => ("Абонент", "Секретарь", "[прервано]"),
-        Language::En => ("Caller", "Secretary", "[interrupted]"),
-    };
-    let minutes = (turn.started_s / 60.0).floor();
-    let time = format!("[{minutes:02}:{:04.1}]", turn.started_s - minutes * 60.0);
-    let mut lines = String::new();
-    if !turn.caller_text.is_empty() {
-        lines.push_str(&format!("{time} {caller}: {}\n", turn.caller_text));
-    }
-    if !turn.secretary_text.is_empty() {
-        let cut = if turn.heard_text == turn.secretary_text { String::new() } else { format!(" {cut}") };
-        lines.push_str(&format!("{time} {secretary}: {}{cut}\n", turn.heard_text));
-    }
-    lines
-}
-
-fn message_lines(message: &Message) -> String {
-    let field = |value: &Option<String>| value.clone().unwrap_or_else(|| "—".to_owned());
-    format!(
-        "\nСообщение / Message\n  Имя / Name: {}\n  Номер / Number: {}\n  Вопрос / Matter: {}\n",
-        field(&message.name),
-        field(&message.number),
-        field(&message.matter)
-    )
-}
-
-/// Something to write.
-#[derive(Debug)]
-pub enum LogItem {
-    /// Sound of both sides, of the same length.
-    Audio {
-        received: Vec<i16>,
-        sent: Vec<i16>,
-    },
-    /// So many samples of both sides are missing.
-    Gap {
-        samples: u64,
-    },
-    Turn(TurnRecord),
-    Message(Message),
-    Finish {
-        by: EndedBy,
-        at: DateTime<Local>,
-    },
-}
-
-/// The thread that writes one call's files. Dropped or finished, it writes what it has and ends.
+/// The thread that writes one call's files. Finished, it writes everything; dropped, what its queue has.
 #[derive(Debug)]
 pub struct LogWriter {
     queue: SyncSender<LogItem>,
-    /// Samples that found the queue full: they come as silence before the next ones.
-    dropped: usize,
+    /// What found the queue full, in order. Sound of that time is a gap here: a disk that hangs must not fill the memory.
+    pending: VecDeque<LogItem>,
     thread: JoinHandle<()>,
 }
 
@@ -193,41 +30,64 @@ impl LogWriter {
     pub fn start(log: CallLog) -> io::Result<Self> {
         let (queue, items) = sync_channel(QUEUE);
         let thread = thread::Builder::new().name("call-log".to_owned()).spawn(move || write(log, &items))?;
-        Ok(Self { queue, dropped: 0, thread })
+        Ok(Self { queue, pending: VecDeque::new(), thread })
     }
 
-    /// Hands sound over without waiting. When the disk is a minute behind, sound becomes silence and is counted.
-    pub fn audio(&mut self, mut received: Vec<i16>, mut sent: Vec<i16>) {
-        let samples = received.len();
-        if self.dropped > 0 {
-            received.splice(..0, std::iter::repeat_n(0, self.dropped));
-            sent.splice(..0, std::iter::repeat_n(0, self.dropped));
+    /// Hands over sound of both sides, of the same length, without waiting. When the disk is a minute behind, sound
+    /// becomes silence and is counted.
+    pub fn audio(&mut self, received: Vec<i16>, sent: Vec<i16>) {
+        self.item(LogItem::Audio { received, sent });
+    }
+
+    /// Hands something over without waiting. When the disk is a minute behind, a turn or a message waits here until the
+    /// next call of this or of [`finish`](Self::finish) that finds room.
+    pub fn item(&mut self, item: LogItem) {
+        self.retry();
+        if !self.pending.is_empty() {
+            return self.keep(item);
         }
-        match self.queue.try_send(LogItem::Audio { received, sent }) {
-            Ok(()) => self.dropped = 0,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                if self.dropped == 0 {
-                    tracing::error!("the call log's disk is too slow: sound is being lost");
-                }
-                self.dropped += samples;
+        if let Err(TrySendError::Full(item) | TrySendError::Disconnected(item)) = self.queue.try_send(item) {
+            tracing::error!("the call log's disk is too slow: sound is being lost");
+            self.keep(item);
+        }
+    }
+
+    /// Moves to the queue what it has room for.
+    fn retry(&mut self) {
+        while let Some(item) = self.pending.pop_front() {
+            if let Err(TrySendError::Full(item) | TrySendError::Disconnected(item)) = self.queue.try_send(item) {
+                self.pending.push_front(item);
+                return;
             }
         }
     }
 
-    /// Hands over something that must not be lost; waits when the disk is behind. Not for the async executor's threads
-    /// when the queue may be full: an item a turn does not fill it.
-    pub fn item(&self, item: LogItem) {
-        if self.queue.send(item).is_err() {
-            tracing::error!("the call log's thread is gone: a turn is lost");
+    fn keep(&mut self, item: LogItem) {
+        let missing = match item {
+            LogItem::Audio { received, .. } => received.len() as u64,
+            LogItem::Gap { samples } => samples,
+            // The last place is for the gap that follows the last turn.
+            item if self.pending.len() + 1 < PENDING => return self.pending.push_back(item),
+            _ => return tracing::error!("the call log's disk hangs: a turn is lost"),
+        };
+        match self.pending.back_mut() {
+            Some(LogItem::Gap { samples }) => *samples += missing,
+            _ => self.pending.push_back(LogItem::Gap { samples: missing }),
         }
     }
 
-    /// Waits until all is on disk.
+    /// Waits until all is on disk. Not for the async executor's threads.
     pub fn finish(self, by: EndedBy, at: DateTime<Local>) {
-        self.item(LogItem::Finish { by, at });
-        drop(self.queue);
-        if self.thread.join().is_err() {
-            tracing::error!("the call log's thread panicked");
+        let Self { queue, pending, thread } = self;
+        for item in pending.into_iter().chain([LogItem::Finish { by, at }]) {
+            if queue.send(item).is_err() {
+                // The thread has panicked, which is said below.
+                break;
+            }
+        }
+        drop(queue);
+        if thread.join().is_err() {
+            tracing::error!("the call log's thread panicked: the end of the call is not on disk");
         }
     }
 }
@@ -235,21 +95,7 @@ impl LogWriter {
 fn write(mut log: CallLog, items: &Receiver<LogItem>) {
     let mut alarm = Alarm::default();
     for item in items {
-        alarm.look(match item {
-            LogItem::Audio { received, sent } => log.audio(&received, &sent),
-            LogItem::Gap { samples } => {
-                log.record.lost_samples += samples;
-                log.input.skip(samples);
-                log.output.skip(samples);
-                Ok(())
-            }
-            LogItem::Turn(turn) => log.turn(turn),
-            LogItem::Message(message) => {
-                log.record.message = Some(message);
-                log.save()
-            }
-            LogItem::Finish { by, at } => log.finish(by, at),
-        });
+        alarm.look(log.write(item));
     }
 }
 
@@ -280,40 +126,10 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::timeline::Latency;
-    use crate::log::Direction;
-
-    pub(crate) fn record() -> CallRecord {
-        CallRecord {
-            status: Status::InProgress,
-            direction: Direction::Incoming,
-            caller: "sip:101@pbx.example.com".to_owned(),
-            caller_name: None,
-            callee: "sip:200@pbx.example.com".to_owned(),
-            account: None,
-            sip_call_id: "a84b4c76e66710".to_owned(),
-            codec: None,
-            started_at: Local::now(),
-            ended_at: None,
-            ended_by: None,
-            recorded_s: 0.0,
-            lost_samples: 0,
-            message: None,
-            turns: Vec::new(),
-        }
-    }
-
-    fn turn(caller_text: &str) -> TurnRecord {
-        TurnRecord {
-            number: 1,
-            started_s: 65.2,
-            language: Language::Ru,
-            caller_text: caller_text.to_owned(),
-            secretary_text: "Добрый день. Чем помочь?".to_owned(),
-            heard_text: "Добрый день.".to_owned(),
-            latency: Latency::default(),
-        }
-    }
+    use crate::log::files::CallFiles;
+    use crate::log::files::tests::{json, record, sound, turn};
+    use std::fs;
+    use std::path::Path;
 
     #[test]
     fn a_call_leaves_four_files_that_agree() {
@@ -324,25 +140,97 @@ mod tests {
         writer.audio(vec![1; 1_600], vec![2; 1_600]);
         writer.item(LogItem::Turn(turn("Алло")));
         writer.finish(EndedBy::Caller, Local::now());
-        let samples = |path| hound::WavReader::open(path).unwrap().into_samples::<i16>().map(Result::unwrap).collect();
-        let (input, output): (Vec<i16>, Vec<i16>) = (samples(&files.input), samples(&files.output));
-        assert_eq!((input, output), (vec![1; 1_600], vec![2; 1_600]));
+        assert_eq!((sound(&files.input), sound(&files.output)), (vec![1; 1_600], vec![2; 1_600]));
         let transcript = fs::read_to_string(&files.transcript).unwrap();
         assert!(transcript.contains("[01:05.2] Абонент: Алло"), "{transcript}");
         assert!(transcript.contains("Секретарь: Добрый день. [прервано]"), "{transcript}");
-        let json: serde_json::Value = serde_json::from_slice(&fs::read(&files.record).unwrap()).unwrap();
-        assert_eq!(json["status"], "completed");
-        assert_eq!(json["ended_by"], "caller");
+        let json = json(&files);
+        assert_eq!((&json["status"], &json["ended_by"]), (&"completed".into(), &"caller".into()));
         assert_eq!(json["recorded_s"], 0.2);
     }
 
+    /// A writer whose disk hangs until the sender goes.
+    fn hanging(dir: &Path) -> (LogWriter, SyncSender<()>, CallFiles) {
+        let log = CallLog::create(dir, record()).unwrap();
+        let files = log.files().clone();
+        let ((queue, items), (open, gate)) = (sync_channel(QUEUE), sync_channel(1));
+        let thread = thread::spawn(move || {
+            gate.recv().ok();
+            write(log, &items);
+        });
+        (LogWriter { queue, pending: VecDeque::new(), thread }, open, files)
+    }
+
     #[test]
-    fn two_calls_in_one_second_do_not_collide() {
+    fn a_disk_that_hangs_keeps_nobody_waiting_and_costs_only_sound() {
         let dir = tempfile::tempdir().unwrap();
-        let record = record();
-        let (a, b) =
-            (CallLog::create(dir.path(), record.clone()).unwrap(), CallLog::create(dir.path(), record).unwrap());
-        assert_ne!(a.files().input, b.files().input);
-        assert!(b.files().input.to_string_lossy().ends_with("_2_input.wav"));
+        let (mut writer, open, files) = hanging(dir.path());
+        // Nothing takes from the queue: whatever waited for it would wait here for ever.
+        for _ in 0..QUEUE {
+            writer.audio(vec![1; 10], vec![2; 10]);
+        }
+        writer.audio(vec![3; 10], vec![3; 10]);
+        writer.audio(vec![3; 10], vec![3; 10]);
+        writer.item(LogItem::Turn(turn("Алло")));
+        writer.item(LogItem::Gap { samples: 5 });
+        writer.audio(vec![3; 10], vec![3; 10]);
+        assert_eq!(writer.pending.len(), 3, "a gap, a turn, a gap");
+        drop(open);
+        writer.finish(EndedBy::Shutdown, Local::now());
+
+        let (heard, lost) = (QUEUE * 10, 35);
+        assert_eq!(sound(&files.input), [vec![1; heard], vec![0; lost]].concat(), "the end too is as long as it was");
+        assert_eq!(sound(&files.output), [vec![2; heard], vec![0; lost]].concat());
+        let json = json(&files);
+        assert_eq!((&json["lost_samples"], &json["status"]), (&lost.into(), &"completed".into()));
+        assert_eq!(json["turns"][0]["caller_text"], "Алло");
+        assert!(fs::read_to_string(&files.transcript).unwrap().contains("Алло"));
+    }
+
+    #[test]
+    fn what_waited_comes_before_what_follows() {
+        let (queue, items) = sync_channel(2);
+        let mut writer = LogWriter { queue, pending: VecDeque::new(), thread: thread::spawn(|| {}) };
+        let mut hand_over = |n| writer.audio(vec![n; 10], vec![n; 10]);
+        let next = || match items.try_recv() {
+            Ok(LogItem::Audio { received, .. }) => format!("sound {}", received[0]),
+            Ok(LogItem::Gap { samples }) => format!("gap of {samples}"),
+            other => format!("{other:?}"),
+        };
+        (1..=4).for_each(&mut hand_over);
+        assert_eq!((next(), next()), ("sound 1".to_owned(), "sound 2".to_owned()));
+        // The gap finds room before the sound that follows it, and then again there is none.
+        (5..=6).for_each(&mut hand_over);
+        assert_eq!((next(), next()), ("gap of 20".to_owned(), "sound 5".to_owned()));
+        hand_over(7);
+        assert_eq!((next(), next()), ("gap of 10".to_owned(), "sound 7".to_owned()));
+    }
+
+    #[test]
+    fn what_waits_for_the_disk_has_a_bound_and_no_gap_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut writer, open, files) = hanging(dir.path());
+        for _ in 0..QUEUE {
+            writer.item(LogItem::Gap { samples: 1 });
+        }
+        for _ in 0..PENDING {
+            writer.item(LogItem::Turn(turn("")));
+            writer.audio(vec![3], vec![3]);
+        }
+        assert_eq!(writer.pending.len(), PENDING);
+        writer.pending.retain(|item| matches!(item, LogItem::Gap { .. }));
+        drop(open);
+        writer.finish(EndedBy::Caller, Local::now());
+        assert_eq!(sound(&files.input).len(), QUEUE + PENDING);
+        assert_eq!(json(&files)["lost_samples"], QUEUE + PENDING);
+    }
+
+    #[test]
+    fn a_full_disk_rings_once_until_it_takes_something() {
+        let mut alarm = Alarm::default();
+        for (full, rings) in [(false, false), (true, true), (true, true), (false, false), (true, true)] {
+            alarm.look(if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) });
+            assert_eq!(matches!(alarm, Alarm::Ringing), rings);
+        }
     }
 }

@@ -26,6 +26,10 @@ const CALL_QUEUE: usize = 32;
 const QUEUE: usize = 256;
 /// Peers whose local address is remembered.
 const MAX_REMEMBERED: usize = 1_024;
+/// How long it is remembered: addresses and routes change while we run.
+const REMEMBERED_FOR: Duration = Duration::from_secs(30);
+/// After a connection that could not be accepted, such as for want of file descriptors: the next try is no better.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The longest wait for the answer to our last requests when the program stops.
 const GOODBYE: Duration = Duration::from_millis(60);
 
@@ -94,7 +98,7 @@ impl SipHandle {
         self.listen
     }
 
-    /// Unregisters, waits a moment for the answers, and ends the task.
+    /// Ends all calls, unregisters, waits a moment for the answers, and ends the task.
     pub async fn stop(&self) {
         let (done, ended) = oneshot::channel();
         if self.requests.send(Request::Stop { done }).await.is_ok() {
@@ -134,7 +138,7 @@ pub async fn start(
         udp,
         connections: Connections::new(inbound, bound.port()),
         sessions: HashMap::new(),
-        calls,
+        calls: Some(calls),
         states,
         local_addresses: HashMap::new(),
         resolving: JoinSet::new(),
@@ -149,9 +153,11 @@ struct Shell {
     udp: UdpSocket,
     connections: Connections,
     sessions: HashMap<CallKey, mpsc::Sender<SessionEvent>>,
-    calls: mpsc::Sender<NewCall>,
+    /// `None` once we stop: then no call is taken.
+    calls: Option<mpsc::Sender<NewCall>>,
     states: watch::Sender<HashMap<AccountId, RegistrationState>>,
-    local_addresses: HashMap<IpAddr, IpAddr>,
+    /// Ours by the peer's, and until when that counts.
+    local_addresses: HashMap<IpAddr, (IpAddr, Instant)>,
     resolving: JoinSet<Input>,
 }
 
@@ -164,6 +170,7 @@ impl Shell {
     ) {
         let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
         let mut stop: Option<(oneshot::Sender<()>, Instant)> = None;
+        let mut accept_at: Option<Instant> = None;
         loop {
             self.drain().await;
             let stop_at = stop.as_ref().map(|(_, at)| *at);
@@ -172,7 +179,8 @@ impl Shell {
             {
                 break;
             }
-            let wake = [self.endpoint.poll_timeout(), stop_at].into_iter().flatten().min();
+            accept_at = accept_at.filter(|at| now() < *at);
+            let wake = [self.endpoint.poll_timeout(), stop_at, accept_at].into_iter().flatten().min();
             tokio::select! {
                 received = self.udp.recv_from(&mut buffer) => match received {
                     Ok((length, remote)) => {
@@ -182,9 +190,12 @@ impl Shell {
                     // Linux reports an ICMP error of an earlier packet here; which one, it does not say.
                     Err(error) => tracing::debug!(%error, "UDP receive failed"),
                 },
-                accepted = tcp.accept() => match accepted {
+                accepted = tcp.accept(), if accept_at.is_none() => match accepted {
                     Ok((stream, remote)) => self.connections.accept(stream, remote),
-                    Err(error) => tracing::warn!(%error, "a TCP connection could not be accepted"),
+                    Err(error) => {
+                        tracing::warn!(%error, "a TCP connection could not be accepted");
+                        accept_at = Some(now() + ACCEPT_PAUSE);
+                    }
                 },
                 Some(input) = inbound.recv() => self.endpoint.handle_input(now(), input),
                 Some(resolved) = self.resolving.join_next() => match resolved {
@@ -198,11 +209,12 @@ impl Shell {
                         self.sessions.insert(call, events);
                         // The one who asked may be gone; then the events find nobody and the call ends.
                         let _ = key.send(call);
-                        let command = Command::Invite { call, target, account: None, offer };
+                        let command = Command::Invite { call, target, offer };
                         self.endpoint.handle_input(now(), Input::Command(command));
                     }
                     Some(Request::Stop { done }) => {
-                        self.endpoint.handle_input(now(), Input::Command(Command::Unregister));
+                        self.calls = None;
+                        self.endpoint.handle_input(now(), Input::Command(Command::Stop));
                         stop = Some((done, now() + GOODBYE));
                     }
                     // Nobody can tell us anything any more.
@@ -221,7 +233,7 @@ impl Shell {
 
     /// Whether nothing of ours waits for an answer.
     fn is_quiet(&self) -> bool {
-        self.sessions.is_empty()
+        self.endpoint.usage().sessions == 0
             && self
                 .states
                 .borrow()
@@ -241,14 +253,16 @@ impl Shell {
     }
 
     async fn local_address(&mut self, remote: SocketAddr) -> io::Result<IpAddr> {
-        if let Some(local) = self.local_addresses.get(&remote.ip()) {
+        if let Some((local, until)) = self.local_addresses.get(&remote.ip())
+            && now() < *until
+        {
             return Ok(*local);
         }
         let local = resolve::local_address(self.listen, remote).await?;
         if self.local_addresses.len() >= MAX_REMEMBERED {
             self.local_addresses.clear();
         }
-        self.local_addresses.insert(remote.ip(), local);
+        self.local_addresses.insert(remote.ip(), (local, now() + REMEMBERED_FOR));
         Ok(local)
     }
 
@@ -294,11 +308,11 @@ impl Shell {
         let over = matches!(event, SessionEvent::Ended { .. });
         if let SessionEvent::Incoming(incoming) = event {
             let (events, receiver) = mpsc::channel(CALL_QUEUE);
-            match self.calls.try_send(NewCall { key, incoming, events: receiver }) {
-                Ok(()) => {
-                    self.sessions.insert(key, events);
-                }
-                Err(_) => self.endpoint.handle_input(now(), Input::Command(Command::Reject { call: key, status: 503 })),
+            let call = NewCall { key, incoming, events: receiver };
+            if self.calls.as_ref().is_some_and(|calls| calls.try_send(call).is_ok()) {
+                self.sessions.insert(key, events);
+            } else {
+                self.endpoint.handle_input(now(), Input::Command(Command::Reject { call: key, status: 503 }));
             }
             return;
         }
@@ -322,5 +336,53 @@ async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::EndpointConfig;
+
+    fn invite(call_id: &str, port: u16) -> String {
+        format!(
+            "INVITE sip:desk@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{call_id}\r\n\
+             From: <sip:a@127.0.0.1>;tag=a\r\nTo: <sip:desk@127.0.0.1>\r\nCall-ID: {call_id}\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:a@127.0.0.1:{port}>\r\n\r\n"
+        )
+    }
+
+    /// Reads until there was a message with each of these beginnings, in any order.
+    async fn receive_all(peer: &UdpSocket, mut starts: Vec<&str>) {
+        let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
+        while !starts.is_empty() {
+            let (length, _) = peer.recv_from(&mut buffer).await.unwrap();
+            let text = String::from_utf8_lossy(&buffer[..length]);
+            starts.retain(|start| !text.starts_with(start));
+        }
+    }
+
+    #[tokio::test]
+    async fn stopping_refuses_a_call_that_nobody_took_and_ends_one_without_its_ack() {
+        let config =
+            EndpointConfig { user_agent: "test".into(), user: "desk".into(), direct_calls: true, max_calls: 2 };
+        let listen = Listen { address: [127, 0, 0, 1].into(), port: 0 };
+        let (sip, mut calls, task) = start(listen, Endpoint::new(config, [1; 32])).await.unwrap();
+        let peer = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = peer.local_addr().unwrap().port();
+
+        peer.send_to(invite("answered", port).as_bytes(), sip.listen()).await.unwrap();
+        let answered = calls.recv().await.unwrap();
+        sip.command(Command::Answer { call: answered.key, sdp: b"v=0\r\n".to_vec() }).await;
+        receive_all(&peer, vec!["SIP/2.0 200"]).await;
+        peer.send_to(invite("untaken", port).as_bytes(), sip.listen()).await.unwrap();
+        receive_all(&peer, vec!["SIP/2.0 100"]).await;
+
+        let stopping = tokio::spawn(async move { sip.stop().await });
+        receive_all(&peer, vec!["SIP/2.0 480", "BYE"]).await;
+        stopping.await.unwrap();
+        task.await.unwrap();
+        drop(answered);
+        assert_eq!(calls.recv().await.map(|call| call.incoming.sip_call_id).as_deref(), Some("untaken"));
     }
 }

@@ -1,4 +1,5 @@
-//! SIP over TCP (RFC 3261 §18): one connection a peer, used both ways, closed when it is idle.
+//! SIP over TCP (RFC 3261 §18): one connection a flow, used both ways, closed when it is idle. When our own address
+//! changes, the flow is another, so that a connection which lost its address is not used again.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,6 +16,8 @@ use crate::sip::message::{Frame, StreamFramer};
 use crate::sip::{Flow, Input, Transport};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For one message, which is a few kilobytes: a peer that reads nothing for so long is gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longer than any refresh of a registration.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(900);
 const MAX_CONNECTIONS: usize = 256;
@@ -25,7 +28,7 @@ const READ_BYTES: usize = 4_096;
 pub(super) struct Connections {
     inbound: mpsc::Sender<Input>,
     listen_port: u16,
-    writers: HashMap<SocketAddr, mpsc::Sender<Vec<u8>>>,
+    writers: HashMap<Flow, mpsc::Sender<Vec<u8>>>,
     tasks: JoinSet<()>,
 }
 
@@ -35,24 +38,19 @@ impl Connections {
     }
 
     pub(super) fn accept(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let Some(messages) = self.register(remote) else {
+        let local = match stream.local_addr() {
+            Ok(local) => SocketAddr::new(local.ip(), self.listen_port),
+            Err(error) => return tracing::debug!(%error, "a TCP connection was gone at once"),
+        };
+        let flow = Flow { transport: Transport::Tcp, local, remote };
+        let Some(messages) = self.register(flow) else {
             tracing::warn!(peer.addr = %remote, "a TCP connection was refused: there are {MAX_CONNECTIONS} already");
             return;
         };
-        match stream.local_addr() {
-            Ok(local) => {
-                let flow = self.flow(local, remote);
-                self.tasks.spawn(serve(stream, flow, messages, self.inbound.clone()));
-            }
-            Err(error) => tracing::debug!(%error, "a TCP connection was gone at once"),
-        }
+        self.tasks.spawn(serve(stream, flow, messages, self.inbound.clone()));
     }
 
-    fn flow(&self, local: SocketAddr, remote: SocketAddr) -> Flow {
-        Flow { transport: Transport::Tcp, local: SocketAddr::new(local.ip(), self.listen_port), remote }
-    }
-
-    fn register(&mut self, remote: SocketAddr) -> Option<mpsc::Receiver<Vec<u8>>> {
+    fn register(&mut self, flow: Flow) -> Option<mpsc::Receiver<Vec<u8>>> {
         // Ended tasks are reaped, and writers whose reader is gone are forgotten.
         while self.tasks.try_join_next().is_some() {}
         self.writers.retain(|_, writer| !writer.is_closed());
@@ -60,7 +58,7 @@ impl Connections {
             return None;
         }
         let (writer, messages) = mpsc::channel(QUEUE);
-        self.writers.insert(remote, writer);
+        self.writers.insert(flow, writer);
         Some(messages)
     }
 
@@ -69,14 +67,13 @@ impl Connections {
     /// # Errors
     /// When the connection takes no more. That a new one cannot be made is told later, as [`Input::FlowFailed`].
     pub(super) fn send(&mut self, flow: Flow, bytes: Vec<u8>) -> io::Result<()> {
-        let open = self.writers.get(&flow.remote).filter(|writer| !writer.is_closed()).cloned();
+        let open = self.writers.get(&flow).filter(|writer| !writer.is_closed()).cloned();
         let writer = match open {
             Some(writer) => writer,
             None => {
-                let messages =
-                    self.register(flow.remote).ok_or_else(|| io::Error::other("too many TCP connections"))?;
+                let messages = self.register(flow).ok_or_else(|| io::Error::other("too many TCP connections"))?;
                 self.tasks.spawn(connect(flow, messages, self.inbound.clone()));
-                self.writers.get(&flow.remote).cloned().ok_or_else(|| io::Error::other("no TCP connection"))?
+                self.writers.get(&flow).cloned().ok_or_else(|| io::Error::other("no TCP connection"))?
             }
         };
         writer.try_send(bytes).map_err(|_| io::Error::other("the TCP connection does not keep up"))
@@ -122,8 +119,8 @@ async fn serve(mut stream: TcpStream, flow: Flow, mut messages: mpsc::Receiver<V
                 }
             }
             message = messages.recv() => match message {
-                Some(bytes) => if let Err(error) = writer.write_all(&bytes).await {
-                    break error.to_string();
+                Some(bytes) => if let Err(error) = write(&mut writer, &bytes).await {
+                    break error;
                 },
                 None => return,
             },
@@ -148,8 +145,15 @@ async fn take(
             Frame::Message(bytes) => {
                 inbound.send(Input::Message { flow, bytes }).await.map_err(|_| "the program stops".to_owned())?;
             }
-            Frame::Ping => writer.write_all(StreamFramer::PONG).await.map_err(|error| error.to_string())?,
+            Frame::Ping => write(writer, StreamFramer::PONG).await?,
         }
     }
     Ok(())
+}
+
+async fn write(writer: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) -> Result<(), String> {
+    match timeout(WRITE_TIMEOUT, writer.write_all(bytes)).await {
+        Ok(written) => written.map_err(|error| error.to_string()),
+        Err(_) => Err("the peer takes nothing any more".to_owned()),
+    }
 }

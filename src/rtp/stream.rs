@@ -230,6 +230,11 @@ impl Stream {
         self.send = send;
     }
 
+    /// Whether what is played goes out; not on hold.
+    pub fn is_sending(&self) -> bool {
+        self.send
+    }
+
     pub fn stats(&self) -> StreamStats {
         let jitter = self.jitter.stats();
         StreamStats {

@@ -1,19 +1,19 @@
 //! The one entry: messages, commands and time in; messages, questions and events out.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use super::auth::Credentials;
 use super::core::{ALLOW, Core, Owner};
 use super::dialog::DialogId;
-use super::message::{Envelope, Malformed, Message, Method, NameAddr, Request, Response, Uri};
+use super::message::{Envelope, Malformed, Message, Method, NameAddr, Request, Response, Uri, Via};
 use super::register::Registration;
-use super::session::{Arrived, Caller, Session, Way, Wish};
+use super::session::{Arrived, Caller, Session, Wish};
 use super::transaction::{Arrival, Failed, ServerKey};
-use super::{
-    AccountId, CallKey, Command, EndCause, EndpointConfig, Flow, Input, Output, SessionEvent, Transport, Usage,
-};
+use super::{AccountId, CallKey, Command, EndCause, EndpointConfig, Flow, Input, Output, SessionEvent, Usage};
 
+/// RFC 3261 §18.2.2: the port of a `Via` without one. Over UDP there is no other.
+const DEFAULT_PORT: u16 = 5060;
 /// The lifetime that a direct telephone's registration gets at the most.
 const LONGEST_REGISTRATION_S: u32 = 3_600;
 
@@ -95,13 +95,9 @@ impl Endpoint {
                 let id = account.id;
                 self.registrations.insert(id, Registration::start(&mut self.core, account));
             }
-            Command::Unregister => {
-                for registration in self.registrations.values_mut() {
-                    registration.unregister(&mut self.core, now);
-                }
-            }
-            Command::Invite { call, target, account, offer } => self.invite(now, call, &target, account, offer),
-            Command::Ring { call } => self.wish(now, call, Wish::Ring),
+            Command::Unregister => self.unregister(now),
+            Command::Stop => self.stop(now),
+            Command::Invite { call, target, offer } => self.invite(now, call, &target, offer),
             Command::Answer { call, sdp } => self.wish(now, call, Wish::Answer(sdp)),
             Command::Reject { call, status } => self.wish(now, call, Wish::Reject(status)),
             Command::AnswerOffer { call, sdp } => self.wish(now, call, Wish::AnswerOffer(sdp)),
@@ -110,66 +106,47 @@ impl Endpoint {
         }
     }
 
+    fn unregister(&mut self, now: Instant) {
+        for registration in self.registrations.values_mut() {
+            registration.unregister(&mut self.core, now);
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        self.unregister(now);
+        for session in self.sessions.values_mut() {
+            session.stop(&mut self.core, now);
+        }
+        self.sessions.retain(|_, session| !session.is_over());
+    }
+
     fn wish(&mut self, now: Instant, call: CallKey, wish: Wish) {
         self.with_session(call, |session, core| session.on_wish(core, now, wish));
     }
 
-    fn invite(&mut self, now: Instant, call: CallKey, target: &str, account: Option<AccountId>, offer: Vec<u8>) {
+    fn invite(&mut self, now: Instant, call: CallKey, target: &str, offer: Vec<u8>) {
         if self.sessions.len() >= self.core.config.max_calls || self.sessions.contains_key(&call) {
             let cause = EndCause::Failed("no room for another call");
             return self.core.emit(call, SessionEvent::Ended { cause });
         }
-        let Some(caller) = self.caller(target, account) else {
+        let Some(target) = parse_target(target) else {
             return self.core.emit(call, SessionEvent::Ended { cause: EndCause::InvalidTarget });
         };
-        let session = Session::call(&mut self.core, now, call, caller, offer);
-        if !session.is_over() {
-            self.sessions.insert(call, session);
-        }
-    }
-
-    /// Who calls and how. A call through an account takes the way of its registration.
-    fn caller(&self, target: &str, account: Option<AccountId>) -> Option<Caller> {
-        let Some(id) = account else {
-            let target = parse_target(target, None)?;
-            let way = Way::Resolve {
-                host: target.host.clone(),
-                port: target.port,
-                transport: target.transport().unwrap_or(Transport::Udp),
-            };
-            let user = self.core.config.user.clone();
-            return Some(Caller { target, aor: None, display_name: None, user, credentials: None, way });
-        };
-        let registration = self.registrations.get(&id)?;
-        let account = registration.account();
-        let way = match registration.flow() {
-            Some(flow) => Way::Known(flow),
-            None => Way::Resolve { host: account.registrar.clone(), port: account.port, transport: account.transport },
-        };
-        Some(Caller {
-            target: parse_target(target, Some(&account.domain))?,
-            aor: Some(Uri::of_host(Some(&account.username), account.domain.clone())),
-            display_name: account.display_name.clone(),
-            user: account.username.clone(),
-            credentials: Some(Credentials {
-                username: account.auth_username.clone(),
-                password: account.password.clone(),
-            }),
-            way,
-        })
+        let caller = Caller { target, user: self.core.config.user.clone() };
+        self.sessions.insert(call, Session::call(&mut self.core, now, call, caller, offer));
     }
 
     fn on_message(&mut self, now: Instant, flow: Flow, bytes: &[u8]) {
         match Message::parse(bytes) {
             Ok(Message::Request(mut request)) => {
                 request.set_received(&flow);
-                self.on_request(now, flow, request);
+                self.on_request(now, way_back(flow, &request), request);
             }
             Ok(Message::Response(response)) => self.on_response(now, &response),
             Err(Malformed { error, request: Some(mut request) }) if request.method != Method::Ack => {
                 tracing::debug!(peer.addr = %flow.remote, %error, "a bad request");
                 request.set_received(&flow);
-                self.refuse_statelessly(flow, &request, 400, &error.to_string());
+                self.refuse_statelessly(way_back(flow, &request), &request, 400, &error.to_string());
             }
             Err(Malformed { error, .. }) => tracing::debug!(peer.addr = %flow.remote, %error, "not a SIP message"),
         }
@@ -290,7 +267,7 @@ impl Endpoint {
             return self.refuse(now, &arrived, 403);
         }
         if self.sessions.len() >= self.core.config.max_calls {
-            return self.refuse(now, &arrived, 503);
+            return self.refuse(now, &arrived, 486);
         }
         let user = match account.and_then(|id| self.registrations.get(&id)) {
             Some(registration) => registration.account().username.clone(),
@@ -320,8 +297,9 @@ impl Endpoint {
     }
 
     /// Telephones that call nobody without an account are told that they have one. Nothing is kept: we do not call them.
+    /// Only those of our own network: on the public one it would tell scanners of an open registrar.
     fn on_register(&mut self, now: Instant, arrived: &Arrived) {
-        if !self.core.config.direct_calls {
+        if !self.core.config.direct_calls || !is_private(arrived.flow.remote.ip()) {
             return self.refuse(now, arrived, 403);
         }
         let headers = &arrived.request.headers;
@@ -409,16 +387,38 @@ fn is_served(method: &Method) -> bool {
     matches!(method, Method::Invite | Method::Bye | Method::Options | Method::Update | Method::Register)
 }
 
+/// The flow on which a request is answered. Over UDP and without `rport` that is the port which its `Via` names, at the
+/// address it came from (RFC 3261 §18.2.2, RFC 3581 §4); so is a peer reached who sends from another port than he
+/// listens on.
+fn way_back(flow: Flow, request: &Request) -> Flow {
+    let top: Option<Via> = request.headers.values("Via").next().and_then(|via| via.parse().ok());
+    match top {
+        Some(via) if !flow.transport.is_reliable() && !via.params.has("rport") => {
+            let port = via.port.unwrap_or(DEFAULT_PORT);
+            Flow { remote: SocketAddr::new(flow.remote.ip(), port), ..flow }
+        }
+        _ => flow,
+    }
+}
+
+/// Whether an address cannot come from the public network: this machine's, a private one (RFC 1918, RFC 4193), a
+/// carrier's behind its NAT (RFC 6598) or one of the link (RFC 3927, RFC 4291).
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            let is_shared = first == 100 && second & 0xC0 == 64;
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || is_shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
 /// A SIP URI, or what a person would type for one.
-fn parse_target(target: &str, domain: Option<&str>) -> Option<Uri> {
-    let target = target.trim().trim_start_matches("tel:");
-    let uri: Uri = match domain {
-        _ if target.contains(':') && target.parse::<Uri>().is_ok_and(|uri| uri.is_sip()) => target.parse().ok()?,
-        // `#` of a service code is no character of a user part (RFC 3261 §25.1).
-        Some(domain) if !target.contains('@') => format!("sip:{}@{domain}", target.replace('#', "%23")).parse().ok()?,
-        _ => format!("sip:{target}").parse().ok()?,
-    };
-    uri.is_sip().then_some(uri)
+fn parse_target(target: &str) -> Option<Uri> {
+    let target = target.trim();
+    let uri: Option<Uri> = target.parse().ok().filter(Uri::is_sip);
+    uri.or_else(|| format!("sip:{target}").parse().ok()).filter(Uri::is_sip)
 }
 
 #[cfg(test)]
@@ -427,20 +427,26 @@ mod tests {
 
     #[test]
     fn a_target_may_be_what_a_person_types() {
-        let parse = |target, domain| parse_target(target, domain).map(|uri| uri.to_string());
         let cases = [
-            ("sip:a@b;transport=tcp", None, Some("sip:a@b;transport=tcp")),
-            ("a@b:5070", None, Some("sip:a@b:5070")),
-            ("192.0.2.1:5070", None, Some("sip:192.0.2.1:5070")),
-            ("+7 495", Some("pbx"), None),
-            ("*43#", Some("pbx"), Some("sip:*43%23@pbx")),
-            ("tel:+74950000000", Some("pbx"), Some("sip:+74950000000@pbx")),
-            ("a@b", Some("pbx"), Some("sip:a@b")),
-            ("tel:+7", None, None),
-            ("", None, None),
+            ("sip:a@b;transport=tcp", Some("sip:a@b;transport=tcp")),
+            (" a@b:5070", Some("sip:a@b:5070")),
+            ("192.0.2.1:5070", Some("sip:192.0.2.1:5070")),
+            ("+7 495", None),
+            ("tel:+7", None),
+            ("", None),
         ];
-        for (target, domain, expected) in cases {
-            assert_eq!(parse(target, domain).as_deref(), expected, "{target:?} {domain:?}");
+        for (target, expected) in cases {
+            assert_eq!(parse_target(target).map(|uri| uri.to_string()).as_deref(), expected, "{target:?}");
         }
+    }
+
+    #[test]
+    fn private_addresses_are_told_from_public_ones() {
+        let private = "127.0.0.1 10.1.2.3 172.16.0.1 172.31.255.255 192.168.1.1 169.254.7.7 100.64.0.1 100.127.255.255 \
+                       ::1 fc00::1 fd12::1 fe80::1 febf::1 ::ffff:10.0.0.1";
+        let public = "9.255.255.255 172.15.0.1 172.32.0.1 192.169.0.1 100.63.255.255 100.128.0.1 203.0.113.9 \
+                      2001:db8::1 fec0::1 ::ffff:203.0.113.9";
+        assert!(private.split(' ').all(|address| is_private(address.parse().unwrap())));
+        assert!(!public.split(' ').any(|address| is_private(address.parse().unwrap())));
     }
 }

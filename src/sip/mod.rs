@@ -4,7 +4,9 @@
 //! message ▶ transaction ▶ dialog and session, or registration. SDP passes through as bytes.
 //!
 //! Left out: PRACK, session timers of our own, REFER, SUBSCRIBE, forking beyond ending surplus answers, moving a
-//! large request from UDP to TCP (RFC 3261 §18.1.1), GRUU, Path and Service-Route, re-INVITE from our side.
+//! large request from UDP to TCP (RFC 3261 §18.1.1), GRUU, Path and Service-Route, re-INVITE from our side, calls
+//! through an account, 180 Ringing for a call to us, the lifetime of an INVITE (Expires, §13.3.1), Retry-After on a 503
+//! to a REGISTER (§21.5.4: we try again at our own pace), `maddr` in a `Via`.
 
 pub mod auth;
 mod client_auth;

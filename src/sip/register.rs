@@ -1,7 +1,8 @@
 //! Registration that heals itself (RFC 3261 §10.2).
 //!
 //! We refresh after a third of the lifetime, so that a registrar that has forgotten us learns of us again soon; what
-//! fails is tried again, ever more slowly; what is refused is tried slowly, since asking faster helps nobody.
+//! fails is tried again, ever more slowly; what is refused is tried slowly, since asking faster helps nobody. Each time
+//! the registrar is resolved anew, for it may have moved, and so may we: our address is that of the path to it.
 //!
 //! Left out: outbound (RFC 5626), Path, Service-Route, several contacts.
 
@@ -43,12 +44,13 @@ pub(super) struct Registration {
 enum State {
     Resolving {
         id: ResolveId,
+        /// The flow over which the registrar knows us, if it does.
+        known: Option<Flow>,
     },
     /// A REGISTER is out; `more` are flows to try when this one is dead.
     Asking {
         flow: Flow,
         more: VecDeque<Flow>,
-        before: Before,
     },
     Registered {
         flow: Flow,
@@ -62,13 +64,6 @@ enum State {
         flow: Flow,
     },
     Gone,
-}
-
-/// Whether the registrar knew us when a REGISTER was sent.
-#[derive(Clone, Copy)]
-enum Before {
-    Known,
-    Unknown,
 }
 
 impl Registration {
@@ -85,20 +80,12 @@ impl Registration {
             failures: 0,
             found: Vec::new(),
         };
-        registration.resolve(core);
+        registration.resolve(core, None);
         registration
     }
 
     pub fn account(&self) -> &Account {
         &self.account
-    }
-
-    /// The flow to the registrar, while it knows us.
-    pub fn flow(&self) -> Option<Flow> {
-        match &self.state {
-            State::Registered { flow, .. } | State::Asking { flow, before: Before::Known, .. } => Some(*flow),
-            _ => None,
-        }
     }
 
     /// Whether a message over that flow comes from the registrar's address.
@@ -115,27 +102,32 @@ impl Registration {
 
     pub fn handle_timeout(&mut self, core: &mut Core, now: Instant) {
         match self.state {
-            State::Registered { flow, refresh_at } if refresh_at <= now => {
-                self.auth.begin();
-                self.ask(core, now, flow, VecDeque::new(), Before::Known);
-            }
-            // Resolved anew each time: the registrar may have moved.
-            State::Waiting { retry_at } if retry_at <= now => self.resolve(core),
+            State::Registered { flow, refresh_at } if refresh_at <= now => self.resolve(core, Some(flow)),
+            State::Waiting { retry_at } if retry_at <= now => self.resolve(core, None),
             _ => {}
         }
     }
 
     pub fn on_resolved(&mut self, core: &mut Core, now: Instant, id: ResolveId, flows: Vec<Flow>) {
-        if !matches!(self.state, State::Resolving { id: asked } if asked == id) {
+        let State::Resolving { id: asked, known } = self.state else { return };
+        if asked != id {
             return;
         }
         let mut more = VecDeque::from(flows);
+        if let Some(known) = known {
+            // What has worked comes first, and is still the best guess when the resolver knows nothing.
+            match more.iter().position(|flow| flow.remote == known.remote) {
+                Some(at) => more.rotate_left(at),
+                None if more.is_empty() => more.push_back(known),
+                None => {}
+            }
+        }
         let Some(flow) = more.pop_front() else {
             return self.fail(core, now, RegistrationFailure::NoAddress);
         };
         self.found = std::iter::once(flow).chain(more.iter().copied()).collect();
         self.auth.begin();
-        self.ask(core, now, flow, more, Before::Unknown);
+        self.ask(core, now, flow, more);
     }
 
     pub fn on_response(&mut self, core: &mut Core, now: Instant, response: &Response, envelope: &Envelope) {
@@ -143,7 +135,7 @@ impl Registration {
             return;
         }
         match std::mem::replace(&mut self.state, State::Gone) {
-            State::Asking { flow, more, before } => self.on_answer(core, now, response, flow, more, before),
+            State::Asking { flow, more } => self.on_answer(core, now, response, flow, more),
             State::Leaving { flow } => {
                 if matches!(response.status, 401 | 407) && self.auth.on_challenge(response) {
                     self.leave(core, now, flow);
@@ -164,8 +156,8 @@ impl Registration {
             Failure::Transport(error) => RegistrationFailure::Transport(error),
         };
         match std::mem::replace(&mut self.state, State::Gone) {
-            State::Asking { mut more, before, .. } => match more.pop_front() {
-                Some(flow) => self.ask(core, now, flow, more, before),
+            State::Asking { mut more, .. } => match more.pop_front() {
+                Some(flow) => self.ask(core, now, flow, more),
                 None => self.fail(core, now, reason),
             },
             State::Leaving { .. } => self.report(core, RegistrationState::Unregistered),
@@ -183,25 +175,21 @@ impl Registration {
     /// Takes us off the registrar (RFC 3261 §10.2.2).
     pub fn unregister(&mut self, core: &mut Core, now: Instant) {
         match std::mem::replace(&mut self.state, State::Gone) {
-            State::Registered { flow, .. } | State::Asking { flow, .. } => {
+            State::Registered { flow, .. }
+            | State::Asking { flow, .. }
+            | State::Resolving { known: Some(flow), .. } => {
                 self.auth.begin();
                 self.leave(core, now, flow);
             }
             State::Leaving { flow } => self.state = State::Leaving { flow },
-            State::Resolving { .. } | State::Waiting { .. } => self.report(core, RegistrationState::Unregistered),
+            State::Resolving { known: None, .. } | State::Waiting { .. } => {
+                self.report(core, RegistrationState::Unregistered)
+            }
             State::Gone => {}
         }
     }
 
-    fn on_answer(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        response: &Response,
-        flow: Flow,
-        more: VecDeque<Flow>,
-        before: Before,
-    ) {
+    fn on_answer(&mut self, core: &mut Core, now: Instant, response: &Response, flow: Flow, more: VecDeque<Flow>) {
         match response.status {
             200..300 => {
                 self.failures = 0;
@@ -210,10 +198,10 @@ impl Registration {
                 self.state = State::Registered { flow, refresh_at: now + lifetime / 3 };
                 self.report(core, RegistrationState::Registered { until });
             }
-            401 | 407 if self.auth.on_challenge(response) => self.ask(core, now, flow, more, before),
+            401 | 407 if self.auth.on_challenge(response) => self.ask(core, now, flow, more),
             status @ (401 | 403 | 407) => self.refused(core, now, RegistrationFailure::Credentials { status }),
             // RFC 3261 §10.2.8
-            423 if self.raise_expires(response) => self.ask(core, now, flow, more, before),
+            423 if self.raise_expires(response) => self.ask(core, now, flow, more),
             status => {
                 let reason = RegistrationFailure::Rejected { status, reason: response.reason.clone() };
                 match status {
@@ -250,16 +238,19 @@ impl Registration {
         granted.unwrap_or(self.expires_s).clamp(SHORTEST_LIFETIME_S, LONGEST_LIFETIME_S)
     }
 
-    fn resolve(&mut self, core: &mut Core) {
-        self.report(core, RegistrationState::Registering);
+    fn resolve(&mut self, core: &mut Core, known: Option<Flow>) {
+        if known.is_none() {
+            self.report(core, RegistrationState::Registering);
+        }
         let Account { id, registrar, port, transport, .. } = &self.account;
-        self.state = State::Resolving { id: core.resolve(Owner::Account(*id), registrar, *port, *transport) };
+        let id = core.resolve(Owner::Account(*id), registrar, *port, *transport);
+        self.state = State::Resolving { id, known };
     }
 
-    fn ask(&mut self, core: &mut Core, now: Instant, flow: Flow, more: VecDeque<Flow>, before: Before) {
+    fn ask(&mut self, core: &mut Core, now: Instant, flow: Flow, more: VecDeque<Flow>) {
         let register = self.register(core, &flow, self.expires_s);
         if core.request(now, flow, &register, Owner::Account(self.account.id)).is_some() {
-            self.state = State::Asking { flow, more, before };
+            self.state = State::Asking { flow, more };
         } else {
             self.fail(core, now, RegistrationFailure::Transport("too many transactions".into()));
         }
@@ -275,9 +266,9 @@ impl Registration {
     }
 
     fn register(&mut self, core: &mut Core, flow: &Flow, expires_s: u64) -> Request {
-        let Account { domain, username, display_name, .. } = &self.account;
+        let Account { domain, username, .. } = &self.account;
         self.cseq += 1;
-        let aor = NameAddr::new(display_name.as_deref(), Uri::of_host(Some(username), domain));
+        let aor = NameAddr::new(None, Uri::of_host(Some(username), domain));
         let mut register = Request::new(Method::Register, Uri::of_host(None, domain));
         register.headers.push("From", aor.clone().with_tag(&self.local_tag).to_string());
         register.headers.push("To", aor.to_string());

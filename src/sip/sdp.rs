@@ -17,7 +17,7 @@ const MAX_LEN: usize = 16 * 1_024;
 /// Most media streams of a description.
 const MAX_STREAMS: usize = 16;
 
-/// Why a description cannot be used. The first three are 400 Bad Request, the others 488 Not Acceptable Here.
+/// Why a description cannot be used: 488 Not Acceptable Here to whoever offered it (RFC 3261 §21.4.26).
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SdpError {
     #[error("read SDP: more than {MAX_LEN} bytes or {MAX_STREAMS} media streams")]
@@ -36,7 +36,7 @@ pub enum SdpError {
 
 /// Which way media flows, seen from whoever wrote the description (RFC 8866 §6.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+enum Direction {
     SendRecv,
     SendOnly,
     RecvOnly,
@@ -71,10 +71,6 @@ impl Direction {
         }
     }
 
-    const fn sends(self) -> bool {
-        matches!(self, Self::SendRecv | Self::SendOnly)
-    }
-
     const fn receives(self) -> bool {
         matches!(self, Self::SendRecv | Self::RecvOnly)
     }
@@ -104,10 +100,8 @@ pub struct Media {
     pub payload_type: u8,
     /// What may come in. More than the codec chosen, as some peers go on with another one of their offer.
     pub accepted: Vec<(u8, Codec)>,
-    /// Whether we send.
+    /// Whether we send. Whether the peer does is seen by what comes.
     pub sends: bool,
-    /// Whether the peer sends.
-    pub receives: bool,
 }
 
 /// An offer that we can answer.
@@ -116,23 +110,6 @@ pub struct Offer {
     session: Session,
     audio: usize,
     stream: AudioStream,
-}
-
-impl Offer {
-    /// The codecs offered that this program knows, with their payload types, in the offerer's order.
-    pub fn codecs(&self) -> &[(u8, Codec)] {
-        &self.stream.codecs
-    }
-
-    /// What the offerer wants to do. An unspecified address counts as not receiving (RFC 3264 §8.4).
-    pub fn direction(&self) -> Direction {
-        self.stream.direction
-    }
-
-    /// The packet time that the offerer would like to receive, in ms. We send 20 ms whatever it is.
-    pub fn ptime_ms(&self) -> Option<u32> {
-        self.stream.ptime_ms
-    }
 }
 
 /// Reads an offer and finds its first usable audio stream.
@@ -214,8 +191,8 @@ struct AudioStream {
     codecs: Vec<(u8, Codec)>,
     /// The formats as they stood, for the error message.
     formats: String,
+    /// An unspecified address counts as not receiving (RFC 3264 §8.4).
     direction: Direction,
-    ptime_ms: Option<u32>,
 }
 
 impl AudioStream {
@@ -231,13 +208,11 @@ impl AudioStream {
         if ip.is_unspecified() {
             direction = direction.without_receiving();
         }
-        let ptime = line.get_first_attribute_value("ptime").flatten();
         Ok(Self {
             remote: SocketAddr::new(ip, line.port),
             codecs: codecs(line),
             formats: line.fmt.chars().take(100).collect(),
             direction,
-            ptime_ms: ptime.and_then(|ms| ms.trim().parse().ok()),
         })
     }
 
@@ -248,14 +223,7 @@ impl AudioStream {
 
 fn agree(stream: &AudioStream, spoken: Vec<(u8, Codec)>) -> Result<Media, SdpError> {
     let &(payload_type, codec) = spoken.first().ok_or_else(|| SdpError::NoCommonCodec(stream.formats.clone()))?;
-    Ok(Media {
-        remote: stream.remote,
-        codec,
-        payload_type,
-        accepted: spoken,
-        sends: stream.direction.receives(),
-        receives: stream.direction.sends(),
-    })
+    Ok(Media { remote: stream.remote, codec, payload_type, accepted: spoken, sends: stream.direction.receives() })
 }
 
 fn parse(sdp: &[u8]) -> Result<Session, SdpError> {
@@ -411,7 +379,6 @@ mod tests {
                 payload_type: 8,
                 accepted: vec![(8, Codec::Pcma), (0, Codec::Pcmu)],
                 sends: true,
-                receives: true,
             }
         );
     }
@@ -446,29 +413,29 @@ mod tests {
 
     #[test]
     fn directions_are_mirrored() {
-        for (offered, mirrored, sends, receives) in [
-            ("sendrecv", "sendrecv", true, true),
-            ("sendonly", "recvonly", false, true),
-            ("recvonly", "sendonly", true, false),
-            ("inactive", "inactive", false, false),
+        for (offered, mirrored, sends) in [
+            ("sendrecv", "sendrecv", true),
+            ("sendonly", "recvonly", false),
+            ("recvonly", "sendonly", true),
+            ("inactive", "inactive", false),
         ] {
             for lines in
                 [format!("m=audio 4000 RTP/AVP 0\na={offered}\n"), format!("a={offered}\nm=audio 4000 RTP/AVP 0\n")]
             {
                 let (sdp, media) = answered(&lines);
                 assert!(sdp.contains(&format!("\r\na={mirrored}\r\n")), "{sdp}");
-                assert_eq!((media.sends, media.receives), (sends, receives), "{lines}");
+                assert_eq!(media.sends, sends, "{lines}");
             }
         }
-        let (_, media) = answered("a=inactive\nm=audio 4000 RTP/AVP 0\na=sendrecv\n");
-        assert!(media.sends && media.receives, "the stream's own direction comes first");
+        let (sdp, media) = answered("a=inactive\nm=audio 4000 RTP/AVP 0\na=sendrecv\n");
+        assert!(media.sends && sdp.contains("\r\na=sendrecv\r\n"), "the stream's own direction comes first");
     }
 
     #[test]
     fn an_unspecified_address_is_hold() {
         let (sdp, media) = answered("m=audio 4000 RTP/AVP 0\nc=IN IP4 0.0.0.0\n");
         assert!(sdp.contains("a=recvonly"), "{sdp}");
-        assert!(!media.sends && media.receives && media.remote.ip().is_unspecified());
+        assert!(!media.sends && media.remote.ip().is_unspecified());
     }
 
     #[test]
@@ -499,13 +466,11 @@ mod tests {
     fn our_own_offer_and_answer_agree() {
         let peer = LocalMedia { port: 20_000, session_id: 5, codecs: &[Codec::Pcma], ..LOCAL };
         let offered = parse_offer(&offer(&LOCAL)).unwrap();
-        assert_eq!(offered.codecs(), [(0, Codec::Pcmu), (8, Codec::Pcma)]);
-        assert_eq!((offered.direction(), offered.ptime_ms()), (Direction::SendRecv, Some(20)));
         let (sdp, theirs) = answer(&offered, &peer).unwrap();
         let ours = accept_answer(&sdp, &LOCAL).unwrap();
         assert_eq!((ours.codec, ours.payload_type, ours.remote.port()), (Codec::Pcma, 8, 20_000));
         assert_eq!(ours.accepted, [(8, Codec::Pcma)]);
-        assert_eq!((theirs.codec, theirs.remote.port()), (Codec::Pcma, 10_000));
+        assert_eq!((theirs.codec, theirs.remote.port(), theirs.sends), (Codec::Pcma, 10_000, true));
     }
 
     #[test]
@@ -513,7 +478,7 @@ mod tests {
         let renumbered = sdp("m=audio 4000 RTP/AVP 97\na=rtpmap:97 PCMA/8000\na=recvonly\n");
         let media = accept_answer(&renumbered, &LOCAL).unwrap();
         assert_eq!((media.payload_type, media.accepted), (97, vec![(8, Codec::Pcma)]));
-        assert!(media.sends && !media.receives);
+        assert!(media.sends);
         let refused = sdp("m=audio 0 RTP/AVP 0\n");
         assert_eq!(accept_answer(&refused, &LOCAL).unwrap_err(), SdpError::NoAudio);
     }

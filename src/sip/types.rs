@@ -77,7 +77,6 @@ pub struct Account {
     pub transport: Transport,
     /// The lifetime that we ask for, in whole seconds.
     pub expires: Duration,
-    pub display_name: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -88,7 +87,7 @@ pub struct EndpointConfig {
     pub user: String,
     /// Whether a call that comes from no account's registrar is taken; otherwise it gets 403.
     pub direct_calls: bool,
-    /// How many sessions there may be at once; a call beyond gets 503.
+    /// How many sessions there may be at once; a call beyond gets 486 Busy Here.
     pub max_calls: usize,
 }
 
@@ -120,16 +119,16 @@ pub enum Command {
     Register(Account),
     /// Unregisters all accounts; each ends in [`RegistrationState::Unregistered`].
     Unregister,
+    /// Ends everything at once: unregisters, refuses what is unanswered by 480, ends our calls by CANCEL and all others by
+    /// BYE, even where the ACK of our 200 is not there yet, because nobody will be there to wait for it.
+    Stop,
     /// Calls somebody. `call` is from [`super::Endpoint::next_call_key`].
     Invite {
         call: CallKey,
-        /// A SIP URI; through an account also a bare number or name in its domain.
+        /// A SIP URI, with or without its `sip:`.
         target: String,
-        account: Option<AccountId>,
         offer: Vec<u8>,
     },
-    /// Answers an incoming call by 180.
-    Ring { call: CallKey },
     /// Answers an incoming call by 200. `sdp` is the answer, or our offer if the call came without one.
     Answer { call: CallKey, sdp: Vec<u8> },
     /// Refuses an incoming call with a status from 300 to 699; another is sent as 500.
@@ -167,7 +166,7 @@ pub enum Event {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEvent {
-    /// A call has come. Answer it by [`Command::Ring`], [`Command::Answer`] or [`Command::Reject`].
+    /// A call has come. Answer it by [`Command::Answer`] or [`Command::Reject`].
     Incoming(Box<Incoming>),
     /// Our call rings. May come again.
     Ringing,
@@ -216,7 +215,7 @@ pub enum EndCause {
     Timeout,
     /// No address, no connection, or too many transactions.
     TransportFailed(String),
-    /// The target is not a SIP URI, or the account is not known.
+    /// The target is not a SIP URI.
     InvalidTarget,
     /// The peer broke the protocol, or this call was commanded when there was no room for it.
     Failed(&'static str),

@@ -82,6 +82,7 @@ struct Line {
     /// Due times, in order; the number keeps the order of equal times.
     agenda: BinaryHeap<Reverse<(Instant, usize)>>,
     events: Vec<Option<Event>>,
+    sent_packets: usize,
     cancelled: Vec<PartId>,
     /// How much speech each part had.
     parts_ms: Vec<u64>,
@@ -171,6 +172,7 @@ impl Line {
             rng: StdRng::seed_from_u64(seed),
             agenda: BinaryHeap::new(),
             events: Vec::new(),
+            sent_packets: 0,
             cancelled: Vec::new(),
             parts_ms: Vec::new(),
             turns: Vec::new(),
@@ -221,6 +223,7 @@ impl Line {
             match output {
                 Output::Transmit { to, datagram } => {
                     assert_eq!(to, address(CALLERS));
+                    self.sent_packets += 1;
                     self.over_the_network(|| Event::ToCaller(datagram.clone()));
                 }
                 Output::AnswerOffer { sdp } => self.answered_offers.push(sdp),
@@ -591,8 +594,12 @@ fn engines_that_never_answer_do_not_leave_dead_air() {
         let texts = ["Сколько стоит консультация"].into();
         let mut line = Line::greeted(Engines { hearing, thinking, texts, ..Engines::default() });
         line.say(1_000);
-        line.run_until(40, |line| line.turns.len() == 2);
-        assert_eq!(line.turns[1].heard_text, "Простите, я не расслышала.");
+        line.run_until(30, |line| line.turns.last().unwrap().heard_text == "Простите, я не расслышала.");
+        assert_eq!(line.spoken[1], "Секунду…");
+        let understood = line.turns.iter().any(|turn| turn.caller_text == "Сколько стоит консультация");
+        assert_eq!(understood, hearing.is_some(), "what was understood is in the record: {:?}", line.turns);
+        line.run(2_000);
+        assert_eq!(line.ended, None);
     }
 }
 
@@ -629,6 +636,61 @@ fn hold_and_a_useless_offer_keep_the_call() {
     line.run(1_000);
     assert_eq!(line.ended, None);
     assert_eq!(line.answered_offers.len(), 2);
+}
+
+#[test]
+fn one_who_holds_us_is_not_talked_to_and_not_held_for_ever() {
+    let mut line = Line::greeted(Engines {
+        texts: ["Подождите минуту, пожалуйста"].into(), ..Engines::default()
+    });
+    line.session(SessionEvent::Offer { sdp: Some(offer("inactive")) });
+    line.run(120_000);
+    assert_eq!((line.turns.len(), line.spoken.len()), (1, 1), "{:?}", line.spoken);
+    line.session(SessionEvent::Offer { sdp: Some(offer("sendrecv")) });
+    line.say(1_500);
+    line.run_until(20, |line| line.turns.len() == 2);
+    assert_eq!(line.turns[1].heard_text, line.engines.answer);
+    line.session(SessionEvent::Offer { sdp: Some(offer("sendonly")) });
+    line.run_until(1_900, |line| line.ended.is_some());
+    assert_eq!(line.ended, Some(EndedBy::TimeLimit));
+    assert!(line.hung_up);
+}
+
+#[test]
+fn a_backchannel_while_she_thinks_does_not_begin_anew() {
+    let texts = ["Сколько стоит консультация"].into();
+    let mut line = Line::greeted(Engines { thinking: Some(Duration::from_secs(3)), texts, ..Engines::default() });
+    line.say(1_000);
+    line.run_until(5, |line| line.spoken.len() == 2);
+    line.run(600);
+    line.say(240);
+    line.run_until(20, |line| line.turns.len() == 2);
+    assert_eq!((line.asked.len(), line.turns[1].heard_text.as_str()), (1, line.engines.answer));
+}
+
+#[test]
+fn an_answer_that_breaks_off_without_a_word_ends_all_the_same() {
+    let mut line =
+        Line::greeted(Engines {
+            texts: ["Сколько стоит консультация"].into(), thinking: None, ..Engines::default()
+        });
+    line.say(1_000);
+    line.run_until(5, |line| line.asked.len() == 1);
+    let (turn, _) = line.asked[0];
+    line.call.handle_input(line.now, Input::Sentence { turn, text: "Консультация стоит".to_owned() });
+    line.drain();
+    line.run_until(40, |line| line.turns.len() == 2);
+    assert_eq!(line.turns[1].heard_text, "Консультация стоит");
+}
+
+#[test]
+fn sound_goes_nowhere_before_the_caller_is_known_to_be_there() {
+    let mut line = Line::new(1, Network { loss: 1.0, ..Network::default() }, Engines::default());
+    line.run(10_000);
+    assert_eq!(line.sent_packets, 0);
+    line.session(SessionEvent::Established { sdp: None });
+    line.run(1_000);
+    assert!(line.sent_packets >= 49, "{}", line.sent_packets);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::support::asterisk::{self, Asterisk};
 use crate::support::baresip::Baresip;
 use crate::support::linphone::Linphone;
 use crate::support::netns::Netns;
-use crate::support::process::Deadline;
+use crate::support::process::{Deadline, wait_until};
 use crate::support::secretary::{Account, CallFiles, Record, Secretary, Turn, transcribe};
 use crate::support::wav;
 use crate::support::wer::{wer, words};
@@ -158,15 +158,38 @@ fn caller_hangs_up_and_the_files_are_closed() {
 fn interrupt_in_a_call_says_bye_and_closes_the_files() {
     let netns = Netns::new();
     let mut secretary = Secretary::start(&netns, DIRECT, &[]);
-    let mut caller = Baresip::call(&netns, &direct_uri("secretary"), &silence(&netns));
+    let microphone = netns.dir().join("microphone.wav");
+    wav::microphone(&RUSSIAN.path(), LEAD_S, TAIL_S, &microphone);
+    let mut caller = Baresip::call(&netns, &direct_uri("secretary"), &microphone);
     caller.wait_established();
     let call = secretary.wait_call(Duration::from_secs(10));
-    call.wait_record("the greeting is in the record", Duration::from_secs(20), |record| !record.turns().is_empty());
+    wait_recorded(&call, LEAD_S as f32 + 2.5);
     let status = secretary.interrupt();
     assert!(status.success(), "{status}");
     caller.wait_bye();
     let record = completed(&call);
     assert_eq!(record.ended_by(), "shutdown");
+}
+
+#[test]
+fn who_tells_his_matter_and_hangs_up_has_left_a_message() {
+    let netns = Netns::new();
+    let secretary = Secretary::start(&netns, DIRECT, &[]);
+    let told = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/speech/ru_message_1.wav");
+    let microphone = netns.dir().join("microphone.wav");
+    wav::microphone(&told, LEAD_S, TAIL_S, &microphone);
+    let mut caller = Baresip::call(&netns, &direct_uri("secretary"), &microphone);
+    caller.wait_established();
+    let call = secretary.wait_call(Duration::from_secs(10));
+    wait_recorded(&call, LEAD_S as f32 + wav::seconds(&told) - 0.3);
+    caller.hang_up();
+    let record = call.wait_record("the last words are in the record", Duration::from_secs(30), |record| {
+        record.status() == "completed"
+    });
+    assert_playable(&call);
+    let [name, _, matter] = record.message();
+    assert_eq!(name, "Анна Коваленко", "{record:?}");
+    assert!(matter.contains("заболела"), "{record:?}");
 }
 
 #[test]
@@ -274,6 +297,10 @@ fn speech_call(clip: &Clip, telephone: Telephone, way: Way) {
     let record = completed(&call);
 
     let title = format!("{telephone:?} {way:?} {}", clip.file);
+    println!("{title}: {}", record.codec());
+    // Linphone's profile here offers µ-law first, baresip's and Asterisk's configuration A-law.
+    let codec = if let (Telephone::Linphone, Way::Direct) = (telephone, way) { "PCMU" } else { "PCMA" };
+    assert_eq!(record.codec(), codec);
     print_latencies(&title, &record.turns());
     let turns = record.answered_turns();
     let understood: Vec<&str> = turns.iter().map(|turn| turn.caller.as_str()).collect();
@@ -297,6 +324,13 @@ fn wait_for_answer(call: &CallFiles) -> Record {
     call.wait_record("the secretary answers the caller", Duration::from_secs(60), |record| {
         !record.answered_turns().is_empty()
     })
+}
+
+/// Until so much of the call is recorded.
+fn wait_recorded(call: &CallFiles, seconds: f32) {
+    wait_until("the call is recorded", Duration::from_secs(60), || {
+        (wav::seconds(&call.input()) >= seconds).then_some(())
+    });
 }
 
 /// Until the call is over and its files are whole.

@@ -1,10 +1,15 @@
 //! The SIP user agent in virtual time: calls between two endpoints over a network with faults.
 
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
-use secretary::sip::{CallKey, Command, EndCause, Event, Incoming, SessionEvent, Usage};
+use secretary::sip::message::{Message, Response};
+use secretary::sip::{
+    CallKey, Command, EndCause, Endpoint, EndpointConfig, Event, Flow, Incoming, Input, Output, SessionEvent,
+    Transport, Usage,
+};
 
-use crate::support::pair::{Network, Pair, Side};
+use crate::support::pair::{Network, Pair, Side, epoch};
 use Side::{Callee, Caller};
 
 const GIVE_UP: Duration = Duration::from_secs(32);
@@ -22,14 +27,10 @@ fn establish(pair: &mut Pair) -> (CallKey, CallKey) {
     let ours = pair.call();
     let (theirs, call) = incoming(pair);
     assert_eq!(call.offer.as_deref(), Some(&b"offer"[..]));
-    pair.command(Callee, Command::Ring { call: theirs });
     pair.command(Callee, Command::Answer { call: theirs, sdp: b"answer".to_vec() });
-    loop {
-        match pair.session_event(Caller) {
-            (_, SessionEvent::Ringing) => {}
-            (_, SessionEvent::Answered { sdp, .. }) => break assert_eq!(sdp, b"answer"),
-            other => panic!("{other:?}\n{}", pair.trace),
-        }
+    match pair.session_event(Caller) {
+        (_, SessionEvent::Answered { sdp, .. }) => assert_eq!(sdp, b"answer"),
+        other => panic!("{other:?}\n{}", pair.trace),
     }
     assert_eq!(pair.session_event(Callee), (theirs, SessionEvent::Established { sdp: None }));
     (ours, theirs)
@@ -117,12 +118,23 @@ fn the_same_call_by_another_way_is_482() {
 }
 
 #[test]
+fn a_telephone_that_rings_says_so() {
+    let mut pair = Pair::new(23, Network::PERFECT);
+    let ours = pair.call();
+    incoming(&mut pair);
+    let invite = pair.trace.lines().find_map(|line| line.split_once("Caller > ")).unwrap().1.replace('|', "\r\n");
+    let Ok(Message::Request(invite)) = Message::parse(invite.as_bytes()) else { panic!("{}", pair.trace) };
+    let ringing = Response::answer(&invite, 180).with_to_tag("bell").to_bytes();
+    pair.inject(Callee, &String::from_utf8(ringing).unwrap());
+    assert_eq!(pair.session_event(Caller), (ours, SessionEvent::Ringing));
+}
+
+#[test]
 fn cancel_before_the_answer_gives_487_and_no_call() {
     let mut pair = Pair::new(7, Network::PERFECT);
     let ours = pair.call();
     let (theirs, _) = incoming(&mut pair);
-    pair.command(Callee, Command::Ring { call: theirs });
-    assert_eq!(pair.session_event(Caller), (ours, SessionEvent::Ringing));
+    pair.run_for(Duration::from_millis(50));
     pair.command(Caller, Command::Hangup { call: ours });
     assert_eq!(pair.ended(Caller), EndCause::Cancelled);
     assert_eq!(pair.ended(Callee), EndCause::Cancelled);
@@ -221,6 +233,47 @@ fn hanging_up_before_the_ack_waits_for_it() {
 }
 
 #[test]
+fn stopping_ends_calls_in_every_state_and_waits_for_no_ack() {
+    let mut pair = Pair::new(24, Network::PERFECT);
+    establish(&mut pair);
+    pair.call();
+    let (unacknowledged, _) = incoming(&mut pair);
+    pair.call();
+    let (hung_up, _) = incoming(&mut pair);
+    pair.call();
+    incoming(&mut pair);
+    pair.lose(|side, text| side == Caller && text.starts_with("ACK"));
+    for call in [unacknowledged, hung_up] {
+        pair.command(Callee, Command::Answer { call, sdp: b"answer".to_vec() });
+    }
+    pair.command(Callee, Command::Hangup { call: hung_up });
+    assert_eq!(pair.ended(Callee), EndCause::LocalBye);
+    pair.run_for(Duration::from_millis(20));
+    assert_eq!(pair.count_sent(Callee, "BYE"), 0);
+
+    pair.command(Callee, Command::Stop);
+    assert_eq!((pair.count_sent(Callee, "BYE"), pair.count_sent(Callee, "SIP/2.0 480")), (3, 1), "{}", pair.trace);
+    let refused = EndCause::Rejected { status: 480, reason: "Temporarily Unavailable".into() };
+    let ends = [pair.ended(Callee), pair.ended(Callee), pair.ended(Callee)];
+    assert_eq!(ends, [EndCause::LocalBye, EndCause::LocalBye, refused]);
+    assert_eq!(pair.end(Callee).usage().sessions, 3, "until their BYEs are answered");
+    pair.run_for(Duration::from_millis(20));
+    assert_eq!(pair.end(Callee).usage().sessions, 0);
+    assert_eq!((0..4).filter(|_| pair.ended(Caller) == EndCause::RemoteBye).count(), 3, "{}", pair.trace);
+}
+
+#[test]
+fn stopping_takes_back_our_own_call() {
+    let mut pair = Pair::new(25, Network::PERFECT);
+    pair.call();
+    incoming(&mut pair);
+    pair.run_for(Duration::from_millis(50));
+    pair.command(Caller, Command::Stop);
+    assert_eq!((pair.ended(Caller), pair.ended(Callee)), (EndCause::Cancelled, EndCause::Cancelled));
+    nothing_left(&mut pair);
+}
+
+#[test]
 fn a_silent_peer_is_a_timeout() {
     let mut pair = Pair::new(15, Network::PERFECT);
     pair.lose(|_, _| true);
@@ -253,7 +306,7 @@ fn a_rejected_call_tells_the_status() {
 }
 
 #[test]
-fn calls_beyond_the_limit_get_503() {
+fn calls_beyond_the_limit_are_told_that_we_are_busy() {
     let mut pair = Pair::new(18, Network::PERFECT);
     for _ in 0..4 {
         pair.call();
@@ -262,7 +315,7 @@ fn calls_beyond_the_limit_get_503() {
     let text = request("INVITE", "fifth", "", "");
     pair.inject(Caller, &text);
     pair.run_for(Duration::from_millis(100));
-    assert_eq!(pair.count_sent(Callee, "SIP/2.0 503"), 1, "{}", pair.trace);
+    assert_eq!(pair.count_sent(Callee, "SIP/2.0 486 Busy Here"), 1, "{}", pair.trace);
 }
 
 /// A request of a peer that is no [`secretary::sip::Endpoint`].
@@ -315,24 +368,78 @@ fn requests_outside_a_dialog_get_the_answer_that_the_rfc_says() {
 }
 
 #[test]
-fn a_telephone_that_needs_an_account_is_told_that_it_has_one() {
-    let mut pair = Pair::new(21, Network::PERFECT);
-    let registered = answer_to(&mut pair, &request("REGISTER", "1", "", "Expires: 86400\r\n"));
-    assert!(registered.starts_with("SIP/2.0 200 OK|"), "{registered}");
-    assert!(registered.contains("|Contact: <sip:raw@192.0.2.1:5060>;expires=3600|"), "{registered}");
-    let left = answer_to(&mut pair, &request("REGISTER", "2", "", "Expires: 0\r\n"));
-    assert!(left.starts_with("SIP/2.0 200 OK|") && !left.contains("|Contact:"), "{left}");
-    assert_eq!(pair.end(Callee).usage().sessions, 0);
+fn a_telephone_of_our_network_that_needs_an_account_is_told_that_it_has_one() {
+    let mut desk = Desk::new();
+    let near: SocketAddr = ([10, 0, 0, 7], 5060).into();
+    let registered = desk.receive(near, &request("REGISTER", "1", "", "Expires: 86400\r\n")).remove(0).1;
+    assert!(registered.starts_with("SIP/2.0 200 OK\r\n"), "{registered}");
+    assert!(registered.contains("\r\nContact: <sip:raw@192.0.2.1:5060>;expires=3600\r\n"), "{registered}");
+    let left = desk.receive(near, &request("REGISTER", "2", "", "Expires: 0\r\n")).remove(0).1;
+    assert!(left.starts_with("SIP/2.0 200 OK\r\n") && !left.contains("Contact:"), "{left}");
+    let far: SocketAddr = ([203, 0, 113, 9], 5060).into();
+    let scanned = desk.receive(far, &request("REGISTER", "3", "", "")).remove(0).1;
+    assert!(scanned.starts_with("SIP/2.0 403 Forbidden\r\n"), "{scanned}");
+    assert_eq!(desk.endpoint.usage().sessions, 0);
+}
+
+/// An endpoint whose callers have any address; what it sends is seen with where it goes.
+struct Desk {
+    endpoint: Endpoint,
+    now: Instant,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let config =
+            EndpointConfig { user_agent: "test".into(), user: "secretary".into(), direct_calls: true, max_calls: 4 };
+        Desk { endpoint: Endpoint::new(config, [1; 32]), now: epoch() }
+    }
+
+    fn receive(&mut self, remote: SocketAddr, text: &str) -> Vec<(SocketAddr, String)> {
+        let flow = Flow { transport: Transport::Udp, local: Callee.address(), remote };
+        self.input(Input::Message { flow, bytes: text.into() })
+    }
+
+    fn input(&mut self, input: Input) -> Vec<(SocketAddr, String)> {
+        self.endpoint.handle_input(self.now, input);
+        let outputs = std::iter::from_fn(|| self.endpoint.poll_output());
+        outputs
+            .filter_map(|output| match output {
+                Output::Transmit { flow, bytes } => Some((flow.remote, String::from_utf8(bytes).unwrap())),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// RFC 3261 §18.2.2, RFC 3581 §4
+#[test]
+fn without_rport_a_caller_is_answered_at_the_port_of_his_via() {
+    let from = |port| SocketAddr::from(([192, 0, 2, 1], port));
+    for (via, port) in [("192.0.2.1:5070", 5070), ("10.9.8.7", 5060), ("192.0.2.1:5070;rport", 40_000)] {
+        let via = |text: &str| text.replace("UDP 192.0.2.1;", &format!("UDP {via};"));
+        let mut desk = Desk::new();
+        let sent = desk.receive(from(40_000), &via(&request("INVITE", "raw", "", "")));
+        assert_eq!(sent[0].0, from(port), "100 Trying");
+        let call = CallKey(1);
+        let (to, ok) = desk.input(Input::Command(Command::Answer { call, sdp: b"ours".to_vec() })).remove(0);
+        assert!(ok.starts_with("SIP/2.0 200") && ok.contains(";received=192.0.2.1"), "{ok}");
+        assert_eq!(to, from(port));
+        let tag = ok.split_once("\r\nTo: ").unwrap().1.split_once(";tag=").unwrap().1.split_once("\r\n").unwrap().0;
+        desk.receive(from(40_000), &via(&in_dialog("ACK", 10, &format!(";tag={tag}"), "theirs")));
+        let (to, bye) = desk.input(Input::Command(Command::Hangup { call })).remove(0);
+        assert!(bye.starts_with("BYE"), "{bye}");
+        assert_eq!(to, from(port), "BYE goes where the answers went");
+        let bad = desk.receive(from(40_000), &via(&request("OPTIONS", "8", "", "").replace("Call-ID: 8\r\n", "")));
+        assert!(bad[0].1.starts_with("SIP/2.0 400"));
+        assert_eq!(bad[0].0, from(port), "without a transaction as well");
+    }
 }
 
 #[test]
 fn without_direct_calls_a_stranger_gets_403() {
-    let config = secretary::sip::EndpointConfig {
-        user_agent: "test".into(),
-        user: "secretary".into(),
-        direct_calls: false,
-        max_calls: 4,
-    };
+    let config =
+        EndpointConfig { user_agent: "test".into(), user: "secretary".into(), direct_calls: false, max_calls: 4 };
     let mut pair = Pair::with_config(20, Network::PERFECT, config);
     pair.call();
     assert_eq!(pair.ended(Caller), EndCause::Rejected { status: 403, reason: "Forbidden".into() });
@@ -418,7 +525,7 @@ fn a_change_of_the_session_is_asked_answered_and_acknowledged() {
     assert_eq!(pair.end(Callee).usage().sessions, 0);
 }
 
-/// A whole call with both users at their telephones: the callee rings and answers, and after a second in which both
+/// A whole call with both users at their telephones: the callee answers, and after a second in which both
 /// talk one of them hangs up.
 fn whole_call(seed: u64, network: Network) -> Pair {
     let mut pair = Pair::new(seed, network);
@@ -431,7 +538,6 @@ fn whole_call(seed: u64, network: Network) -> Pair {
                 match event {
                     SessionEvent::Incoming(_) => {
                         calls += 1;
-                        pair.command(Callee, Command::Ring { call });
                         pair.command(Callee, Command::Answer { call, sdp: b"answer".to_vec() });
                     }
                     SessionEvent::Answered { .. } => answered = Some(call),
@@ -441,7 +547,6 @@ fn whole_call(seed: u64, network: Network) -> Pair {
                         assert_eq!(cause, expected, "seed {seed}\n{}", pair.trace);
                         ended[side as usize] += 1;
                     }
-                    SessionEvent::Ringing => {}
                     other => panic!("seed {seed}: {other:?}\n{}", pair.trace),
                 }
             }

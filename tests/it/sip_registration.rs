@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use secretary::sip::message::{Message, Method, Request, Response};
+use secretary::sip::message::{Method, Request, Response};
 use secretary::sip::{Command, Input, RegistrationFailure, RegistrationState, Transport};
 
 use crate::support::registrar::{Phone, Script};
@@ -101,6 +101,42 @@ fn a_registrar_that_is_down_and_back_is_found_again() {
 }
 
 #[test]
+fn a_changed_address_is_registered_at_the_next_refresh() {
+    let mut phone = Phone::new(Transport::Udp, registrar(Rc::new(RefCell::new("one".into()))));
+    phone.register();
+    phone.run_for(Duration::from_secs(25));
+    phone.flow.local = ([198, 51, 100, 7], 5060).into();
+    phone.run_for(Duration::from_secs(20));
+    assert_eq!(phone.times(), [0, 0, 20_000, 40_000], "still in one round trip");
+    let contacts: Vec<_> = phone.sent.iter().map(|(_, request)| request.headers.get("Contact").unwrap()).collect();
+    assert_eq!(contacts[2..], ["<sip:100@192.0.2.1:5060>", "<sip:100@198.51.100.7:5060>"]);
+    assert!(phone.sent[3].1.headers.get("Via").unwrap().starts_with("SIP/2.0/UDP 198.51.100.7:5060;"));
+    assert!(phone.states.iter().skip(1).all(|(_, state)| is_registered(state)), "{:?}", phone.states);
+}
+
+#[test]
+fn a_refresh_without_a_resolver_goes_where_the_last_went() {
+    let mut phone = Phone::new(Transport::Udp, Box::new(|request| Some(accept(request))));
+    phone.register();
+    phone.resolvable = false;
+    phone.run_for(Duration::from_secs(45));
+    assert_eq!(phone.times(), [0, 20_000, 40_000]);
+    assert!(phone.states.iter().skip(1).all(|(_, state)| is_registered(state)), "{:?}", phone.states);
+}
+
+#[test]
+fn a_registrar_without_an_address_is_looked_for_again() {
+    let mut phone = Phone::new(Transport::Udp, Box::new(|request| Some(accept(request))));
+    phone.resolvable = false;
+    phone.register();
+    let (_, state) = phone.states.back().unwrap();
+    assert!(matches!(state, RegistrationState::Failed { reason: RegistrationFailure::NoAddress, .. }), "{state:?}");
+    phone.resolvable = true;
+    phone.run_for(Duration::from_secs(2));
+    assert!(is_registered(&phone.states.back().unwrap().1));
+}
+
+#[test]
 fn failures_are_retried_ever_more_slowly_up_to_a_bound() {
     let mut phone = Phone::new(Transport::Tcp, Box::new(|request| Some(Response::answer(request, 500))));
     phone.register();
@@ -192,44 +228,4 @@ fn a_call_from_the_registrar_belongs_to_the_account() {
     let outputs: Vec<_> = std::iter::from_fn(|| phone.endpoint.poll_output()).collect();
     let shown = format!("{outputs:?}");
     assert!(shown.contains("account: Some(AccountId(0))"), "{shown}");
-}
-
-#[test]
-fn a_call_through_an_account_answers_the_challenge() {
-    let mut phone = Phone::new(Transport::Udp, Box::new(|request| Some(accept(request))));
-    phone.register();
-    let call = phone.endpoint.next_call_key();
-    let (now, account) = (phone.now, Some(secretary::sip::AccountId(0)));
-    let command = Command::Invite { call, target: "*43#".into(), account, offer: b"offer".to_vec() };
-    phone.endpoint.handle_input(now, Input::Command(command));
-    let sent = |phone: &mut Phone| -> Vec<Request> {
-        let outputs = std::iter::from_fn(|| phone.endpoint.poll_output());
-        let bytes = outputs.filter_map(|output| match output {
-            secretary::sip::Output::Transmit { bytes, .. } => Some(bytes),
-            _ => None,
-        });
-        bytes
-            .filter_map(|bytes| match Message::parse(&bytes) {
-                Ok(Message::Request(request)) => Some(request),
-                _ => None,
-            })
-            .collect()
-    };
-    let first = sent(&mut phone).remove(0);
-    assert_eq!(first.uri.to_string(), "sip:*43%23@pbx.example");
-    let header = CHALLENGE.replace("NONCE", "n");
-    let refusal = Response::answer(&first, 407).with_to_tag("t").with("Proxy-Authenticate", header);
-    let flow = phone.flow;
-    phone.endpoint.handle_input(now, Input::Message { flow, bytes: refusal.to_bytes() });
-    let second = sent(&mut phone);
-    assert_eq!(second.iter().map(|r| r.method.as_str()).collect::<Vec<_>>(), ["ACK", "INVITE"]);
-    assert_eq!(second[1].headers.get("CSeq"), Some("2 INVITE"));
-    assert!(second[1].headers.get("Proxy-Authorization").unwrap().contains("uri=\"sip:*43%23@pbx.example\""));
-    let answer = Response::answer(&second[1], 200).with_to_tag("t").with("Contact", "<sip:pbx@192.0.2.9>");
-    let mut answer = answer;
-    answer.set_sdp(b"answer".to_vec());
-    phone.endpoint.handle_input(now, Input::Message { flow, bytes: answer.to_bytes() });
-    let ack = sent(&mut phone).remove(0);
-    assert_eq!(ack.method, Method::Ack);
-    assert_eq!(ack.headers.get("Proxy-Authorization"), second[1].headers.get("Proxy-Authorization"));
 }

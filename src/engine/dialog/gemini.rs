@@ -28,7 +28,7 @@ pub struct GeminiConfig {
     /// Where the API is, without `/v1beta`: another address reaches it through a relay of your own.
     /// Default: `https://generativelanguage.googleapis.com`.
     pub base_url: String,
-    /// An HTTP proxy such as `http://user:password@host:3128`, for countries that the API does not serve. The
+    /// An HTTP proxy without a password, such as `http://host:3128`, for countries that the API does not serve. The
     /// environment's proxies are not used. Default: none, a direct connection.
     pub proxy: Option<String>,
     /// Milliseconds from the question to the first text; after that the front desk answers. Default: 2500.
@@ -58,6 +58,10 @@ pub enum GeminiSetupError {
     Model,
     #[error("dialog.gemini.proxy: expected an address such as http://host:3128")]
     Proxy,
+    #[error("dialog.gemini.proxy: a password does not belong into this file; let a proxy on this machine have it")]
+    ProxySecret,
+    #[error("dialog.gemini.{key}: {ms} ms, expected 100 to 60000")]
+    Timeout { key: &'static str, ms: u64 },
     #[error("the Gemini key has characters that no key has: copy it again")]
     Key,
     #[error("no HTTPS client for Gemini (are the CA certificates of the system installed?): {}", root(.0))]
@@ -211,6 +215,31 @@ impl Gemini {
     fn without_key(&self, message: &str) -> String {
         let key = self.key.expose_secret().trim();
         if key.is_empty() { message.to_owned() } else { message.replace(key, "…") }
+    }
+}
+
+impl GeminiConfig {
+    /// Whether a client can be made of it.
+    ///
+    /// # Errors
+    /// [`GeminiSetupError`] says which key and what is expected.
+    pub fn check(&self) -> Result<(), GeminiSetupError> {
+        endpoint(self)?;
+        if let Some(proxy) = &self.proxy {
+            let url = Url::parse(proxy).map_err(|_| GeminiSetupError::Proxy)?;
+            if !url.username().is_empty() || url.password().is_some() {
+                return Err(GeminiSetupError::ProxySecret);
+            }
+            reqwest::Proxy::all(proxy).map_err(|_| GeminiSetupError::Proxy)?;
+        }
+        for (key, ms) in
+            [("first_token_timeout_ms", self.first_token_timeout_ms), ("stall_timeout_ms", self.stall_timeout_ms)]
+        {
+            if !(100..=60_000).contains(&ms) {
+                return Err(GeminiSetupError::Timeout { key, ms });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -69,6 +69,16 @@ impl Dialog {
         conversation
     }
 
+    /// Notes what a caller said who does not wait for an answer.
+    pub fn overhear(&self, mut conversation: Conversation, text: &str, language: Language) -> Conversation {
+        conversation.language = language;
+        conversation.add(Who::Caller, text);
+        let caller_number = conversation.caller_number.as_deref();
+        let (desk, _) = self.inner.desk.reply(&conversation.desk, text, language, caller_number, super::local_time());
+        conversation.desk = desk;
+        conversation
+    }
+
     async fn front_desk(
         &self,
         mut conversation: Conversation,

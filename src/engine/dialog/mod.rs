@@ -49,6 +49,12 @@ pub enum DialogError {
     Faq { number: usize, expected: &'static str },
 }
 
+/// Checks `[dialog]` and `[[faq]]` without making anything of them: the key of what is wrong, and why.
+pub fn check(config: &DialogConfig, faq: &[Faq]) -> Result<(), (&'static str, DialogError)> {
+    front_desk::faq::check(faq).map_err(|error| ("faq", error))?;
+    config.gemini.check().map_err(|error| ("dialog", error.into()))
+}
+
 /// The secretary, shared by all calls; clones are cheap.
 #[derive(Debug, Clone)]
 pub struct Dialog {
@@ -70,7 +76,7 @@ impl Dialog {
         front_desk: FrontDeskConfig,
         gemini_key: Option<SecretString>,
     ) -> Result<Self, DialogError> {
-        front_desk::faq::check(&front_desk.faq)?;
+        check(&config, &front_desk.faq).map_err(|(_, error)| error)?;
         let gemini = gemini_key.map(|key| Gemini::new(&config.gemini, key)).transpose()?;
         let inner = Inner {
             desk: FrontDesk::new(front_desk),

@@ -13,7 +13,7 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-use super::worker::{Job, JobError, Pool, Priority, QueueFull};
+use super::worker::{Job, JobError, Pool, Priority, SubmitError, at_least_one};
 use super::{Cancel, Language};
 
 /// Utterances of callers that may wait, and as many files. A caller who waits behind more of them has hung up.
@@ -25,9 +25,11 @@ const QUEUE_LEN: usize = 8;
 pub struct SttConfig {
     /// Whisper weights in whisper.cpp's format.
     pub model: PathBuf,
-    /// Utterances recognised at the same time.
+    /// Utterances recognised at the same time; at least 1.
+    #[serde(deserialize_with = "at_least_one")]
     pub workers: usize,
-    /// Threads for each. More than there are free cores makes it several times slower.
+    /// Threads for each; at least 1. More than there are free cores makes it several times slower.
+    #[serde(deserialize_with = "at_least_one")]
     pub threads: usize,
 }
 
@@ -81,9 +83,12 @@ pub enum SttError {
     Thread(#[from] std::io::Error),
 }
 
-impl From<QueueFull> for SttError {
-    fn from(_: QueueFull) -> Self {
-        SttError::QueueFull
+impl From<SubmitError> for SttError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Full => SttError::QueueFull,
+            SubmitError::Stopped => SttError::Worker(JobError::Stopped),
+        }
     }
 }
 
@@ -104,8 +109,6 @@ pub struct SttJob {
     pub rate_hz: u32,
     /// One: the language spoken. Several: whichever of them is spoken, which takes a third longer.
     pub languages: Vec<Language>,
-    /// Text that could have gone before, with names and words to expect.
-    pub prompt: Option<String>,
     pub cancel: Cancel,
     pub priority: Priority,
 }
@@ -144,10 +147,11 @@ impl Stt {
         Ok(Self { pool: Arc::new(Pool::start("stt", workers, QUEUE_LEN, factory)?) })
     }
 
-    /// Queues a job. `reply` is called once, on a worker's thread, and must not block it.
+    /// Queues a job. `reply` is called once, on a worker's thread or by [`shutdown`](Self::shutdown); it may block it.
+    /// It is dropped uncalled if the job is cancelled while it waits and another needs its place.
     ///
     /// # Errors
-    /// [`SttError::QueueFull`]; `reply` is then dropped uncalled.
+    /// [`SttError::QueueFull`], or [`SttError::Worker`] after a shutdown; `reply` is then dropped uncalled.
     pub fn submit(
         &self,
         job: SttJob,
@@ -158,6 +162,7 @@ impl Stt {
     }
 
     /// Fails what waits, cancels what runs and waits for the threads: at most one pass of the encoder (about a second).
+    /// Not for the async executor's threads.
     pub fn shutdown(&self) {
         self.pool.shutdown();
     }
@@ -212,7 +217,7 @@ mod tests {
         let (reply, result) = sync_channel(1);
         let languages = vec![Language::Ru];
         let pcm = vec![0; samples];
-        let job = SttJob { pcm, rate_hz: 8_000, languages, prompt: None, cancel, priority: Priority::Caller };
+        let job = SttJob { pcm, rate_hz: 8_000, languages, cancel, priority: Priority::Caller };
         stt.submit(job, move |result| reply.send(result).unwrap()).unwrap();
         result.recv().unwrap()
     }
@@ -245,6 +250,26 @@ mod tests {
     fn configuration_refuses_unknown_keys() {
         let error = toml::from_str::<SttConfig>("modle = \"x\"").unwrap_err();
         assert!(error.to_string().contains("unknown field `modle`"), "{error}");
+    }
+
+    #[test]
+    fn configuration_refuses_nobody_to_work_and_says_where() {
+        for key in ["workers", "threads"] {
+            let error = toml::from_str::<SttConfig>(&format!("model = \"x\"\n{key} = 0")).unwrap_err().to_string();
+            assert!(error.contains("line 2, column 11") && error.contains("0, expected at least 1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn job_after_shutdown_is_refused_and_gets_no_reply() {
+        let stt = Stt::with_recognizer(1, || Ok(Box::new(Counter))).unwrap();
+        stt.shutdown();
+        let (reply, result) = sync_channel::<()>(1);
+        let (languages, cancel) = (vec![Language::Ru], Cancel::default());
+        let job = SttJob { pcm: vec![0; 5], rate_hz: 8_000, languages, cancel, priority: Priority::Caller };
+        let error = stt.submit(job, move |_| reply.send(()).unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), "transcribe: the program is shutting down");
+        assert!(result.recv().is_err());
     }
 
     #[test]

@@ -41,9 +41,6 @@ const PAUSE_MS: usize = 200;
 const TOKENS_PER_S: usize = 14;
 const TOKENS_AT_LEAST: usize = 24;
 
-/// The part of a prompt that is used, in bytes. whisper.cpp keeps its last 224 tokens.
-const MAX_PROMPT: usize = 600;
-
 /// The weights, ready for workers.
 pub struct Model {
     context: Arc<WhisperContext>,
@@ -83,7 +80,7 @@ impl Model {
         let (ru, en) = (parameters(Language::Ru, self.threads), parameters(Language::En, self.threads));
         let mut whisper = Whisper { context: Arc::clone(&self.context), state, threads: self.threads, ru, en };
         // The first run allocates.
-        whisper.decode(&vec![0.0; RATE_HZ as usize], Language::En, &[], MIN_CONTEXT, &Cancel::default())?;
+        whisper.decode(&vec![0.0; RATE_HZ as usize], Language::En, MIN_CONTEXT, &Cancel::default())?;
         Ok(whisper)
     }
 }
@@ -117,7 +114,6 @@ impl Recognizer for Whisper {
     fn transcribe(&mut self, job: &SttJob) -> Result<Transcript, SttError> {
         #[expect(clippy::disallowed_methods, reason = "measures the work of this thread")]
         let started = Instant::now();
-        let prompt = self.prompt(job)?;
         let mut language = None;
         let mut segments = Vec::new();
         for window in windows(&job.pcm, job.rate_hz) {
@@ -131,7 +127,7 @@ impl Recognizer for Whisper {
                 Some(language) => language,
                 None => self.language(&pcm, &job.languages, &job.cancel)?,
             };
-            let found = self.window(&pcm, spoken, &prompt, &job.cancel)?;
+            let found = self.window(&pcm, spoken, &job.cancel)?;
             // Silence in front of a recording tells nothing of its language.
             if language.is_none() && (!found.is_empty() || job.languages.len() == 1) {
                 language = Some(spoken);
@@ -150,16 +146,6 @@ impl Recognizer for Whisper {
 }
 
 impl Whisper {
-    fn prompt(&self, job: &SttJob) -> Result<Vec<c_int>, SttError> {
-        let prompt = job.prompt.as_deref().unwrap_or_default().replace('\0', "");
-        let start = prompt.len().saturating_sub(MAX_PROMPT);
-        let Some(prompt) = (start..=prompt.len()).find_map(|at| prompt.get(at..)).filter(|p| !p.is_empty()) else {
-            return Ok(Vec::new());
-        };
-        // A token is at least a byte, so there is room for all: whisper-rs does not check.
-        self.context.tokenize(prompt, prompt.len() + 1).map_err(model_error)
-    }
-
     /// The language spoken, of those allowed. A choice costs a pass of the encoder over the first 5 s.
     fn language(&mut self, pcm: &[f32], allowed: &[Language], cancel: &Cancel) -> Result<Language, SttError> {
         let &[first, _, ..] = allowed else { return allowed.first().copied().ok_or(SttError::NoLanguage) };
@@ -181,21 +167,15 @@ impl Whisper {
     }
 
     /// Recognises at most 30 s; decodes again with the full context when the text repeats itself.
-    fn window(
-        &mut self,
-        pcm: &[f32],
-        language: Language,
-        prompt: &[c_int],
-        cancel: &Cancel,
-    ) -> Result<Vec<Segment>, SttError> {
+    fn window(&mut self, pcm: &[f32], language: Language, cancel: &Cancel) -> Result<Vec<Segment>, SttError> {
         let needed = (pcm.len() * CONTEXT_PER_S).div_ceil(RATE_HZ as usize);
         let context = needed.clamp(MIN_CONTEXT, FULL_CONTEXT);
-        let segments = self.decode(pcm, language, prompt, context, cancel)?;
+        let segments = self.decode(pcm, language, context, cancel)?;
         if repetition::without_loops(&text(&segments)).is_none() {
             return Ok(segments);
         }
         tracing::debug!(context, "the text repeats itself: decoding again with the full context");
-        let segments = self.decode(pcm, language, &[], FULL_CONTEXT, cancel)?;
+        let segments = self.decode(pcm, language, FULL_CONTEXT, cancel)?;
         let Some(text) = repetition::without_loops(&text(&segments)) else { return Ok(segments) };
         Ok(vec![Segment { start_s: 0.0, end_s: pcm.len() as f32 / RATE_HZ as f32, text }])
     }
@@ -204,7 +184,6 @@ impl Whisper {
         &mut self,
         pcm: &[f32],
         language: Language,
-        prompt: &[c_int],
         context: usize,
         cancel: &Cancel,
     ) -> Result<Vec<Segment>, SttError> {
@@ -219,7 +198,6 @@ impl Whisper {
         params.set_audio_ctx(c_int::try_from(context).unwrap_or(0));
         let max_tokens = TOKENS_AT_LEAST + pcm.len() * TOKENS_PER_S / RATE_HZ as usize;
         params.set_max_tokens(c_int::try_from(max_tokens).unwrap_or(c_int::MAX));
-        params.set_tokens(prompt);
         abort_when(&mut params, cancel);
         match self.state.full(params, pcm) {
             Ok(()) => Ok(self.segments(pcm.len() as f32 / RATE_HZ as f32)),

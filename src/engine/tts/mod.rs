@@ -23,7 +23,7 @@ pub use voices::VoiceReport;
 use self::cache::Cache;
 use self::voices::Voices;
 use super::onnx::{OnnxError, OnnxRuntime};
-use super::worker::{Job, JobError, Pool, Priority, QueueFull};
+use super::worker::{Job, JobError, Pool, Priority, SubmitError, at_least_one};
 use super::{Cancel, Language};
 use crate::rtp::codec::resample::ResampleError;
 
@@ -34,7 +34,8 @@ const QUEUE_LEN: usize = 128;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TtsConfig {
-    /// Texts spoken at the same time. Each has its own copy of every voice.
+    /// Texts spoken at the same time; at least 1. Each has its own copy of every voice.
+    #[serde(deserialize_with = "at_least_one")]
     pub workers: usize,
     /// In order of preference; espeak-ng is always tried after them.
     pub voices: Vec<VoiceConfig>,
@@ -96,9 +97,12 @@ pub enum TtsError {
     Thread(#[from] std::io::Error),
 }
 
-impl From<QueueFull> for TtsError {
-    fn from(_: QueueFull) -> Self {
-        TtsError::QueueFull
+impl From<SubmitError> for TtsError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Full => TtsError::QueueFull,
+            SubmitError::Stopped => TtsError::Worker(JobError::Stopped),
+        }
     }
 }
 
@@ -187,10 +191,11 @@ impl Tts {
         self.reports.get().map_or(&[], Vec::as_slice)
     }
 
-    /// Queues a text. `sink` is called on a worker's thread, clause by clause; it may block it.
+    /// Queues a text. `sink` is called on a worker's thread, clause by clause, or by [`shutdown`](Self::shutdown); it may
+    /// block it. It is dropped uncalled if the job is cancelled while it waits and another needs its place.
     ///
     /// # Errors
-    /// [`TtsError::QueueFull`]; `sink` is then dropped uncalled.
+    /// [`TtsError::QueueFull`], or [`TtsError::Worker`] after a shutdown; `sink` is then dropped uncalled.
     pub fn speak(
         &self,
         job: SpeakJob,
@@ -211,7 +216,7 @@ impl Tts {
     /// Speaks a fixed phrase in the background and keeps it for good, for [`cached`](Self::cached).
     ///
     /// # Errors
-    /// [`TtsError::QueueFull`] with 128 phrases waiting.
+    /// [`TtsError::QueueFull`] with 128 phrases waiting, [`TtsError::Worker`] after a shutdown.
     pub fn prepare(&self, text: &str, language: Language, rate_hz: u32) -> Result<(), TtsError> {
         let (cancel, priority) = (Cancel::default(), Priority::Background);
         let job = SpeakJob { text: text.to_owned(), language, rate_hz, cancel, priority };
@@ -226,6 +231,7 @@ impl Tts {
     }
 
     /// Fails what waits, cancels what runs and waits for the threads: at most one clause. Voices' programs are ended.
+    /// Not for the async executor's threads.
     pub fn shutdown(&self) {
         self.pool.shutdown();
     }
@@ -365,6 +371,8 @@ mod tests {
     fn configuration_refuses_unknown_keys_and_kinds() {
         for (toml, expected) in [
             ("worker = 2", "unknown field `worker`"),
+            ("workers = 0", "0, expected at least 1"),
+            ("[[voices]]\nkind = \"vits\"\nlanguage = \"ru\"\nmodel = \"x\"\nthreads = 0", "0, expected at least 1"),
             ("[[voices]]\nkind = \"sapi\"", "unknown variant `sapi`"),
             ("[[voices]]\nkind = \"vits\"\nlanguage = \"ru\"\nmodle = \"x\"", "unknown field `modle`"),
         ] {

@@ -1,6 +1,6 @@
 //! Programs that speak: started, asked with a time limit, and never left behind.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -51,8 +51,11 @@ impl Program {
         if !status.success() {
             return Err(format!("it ended with {status}"));
         }
-        written.transpose().map_err(|e| format!("write its input: {e}"))?;
-        Ok(bytes)
+        match written.transpose() {
+            // Whoever ends well without reading has heard enough.
+            Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(format!("write its input: {e}")),
+            _ => Ok(bytes),
+        }
     }
 
     /// The lines of its output as they come; the channel ends with the program.

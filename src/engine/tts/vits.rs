@@ -13,7 +13,7 @@ use ort::value::Tensor;
 use serde::Deserialize;
 
 use super::process::{Program, is_installed};
-use super::{Cancel, Language, OnnxRuntime, Sink, Synthesizer, TtsError};
+use super::{Cancel, Language, OnnxRuntime, Sink, Synthesizer, TtsError, at_least_one};
 
 /// espeak-ng needs a hundredth of that.
 const PHONEMES_LIMIT: Duration = Duration::from_secs(5);
@@ -31,7 +31,8 @@ pub struct VitsConfig {
     /// Which speaker of a model of several.
     #[serde(default)]
     pub speaker: i64,
-    #[serde(default = "one")]
+    /// At least 1.
+    #[serde(default = "one", deserialize_with = "at_least_one")]
     pub threads: usize,
 }
 

@@ -211,17 +211,12 @@ impl Closing {
         }
     }
 
-    pub fn on_response(mut self, cx: &mut Context<'_>, response: &Response, envelope: &Envelope) -> State {
+    pub fn on_response(self, cx: &mut Context<'_>, response: &Response, envelope: &Envelope) -> State {
         if envelope.cseq.method == Method::Invite {
             self.leg.on_repeated_answer(cx, response, envelope);
             return State::Closing(self);
         }
-        let owner = cx.owner();
-        match response.status {
-            ..200 => State::Closing(self),
-            401 | 407 if self.leg.bye_again(cx.core, cx.now, owner, response) => State::Closing(self),
-            _ => State::Over,
-        }
+        if response.is_provisional() { State::Closing(self) } else { State::Over }
     }
 
     pub fn on_failed(self, failed: &Failed<Owner>) -> State {

@@ -44,11 +44,6 @@ impl Ringing {
 
     pub fn on_wish(self, cx: &mut Context<'_>, wish: Wish) -> State {
         match wish {
-            Wish::Ring => {
-                let ringing = self.answer(180);
-                cx.respond(&self.invite.key, ringing);
-                State::Ringing(self)
-            }
             Wish::Answer(sdp) => self.accept(cx, sdp),
             Wish::Reject(status) => {
                 let status = if (300..700).contains(&status) { status } else { 500 };
@@ -105,10 +100,15 @@ impl Ringing {
             Ok(dialog) => dialog,
             Err(_) => return self.end(cx, 400, EndCause::Failed("the INVITE has no usable Contact")),
         };
-        let mut ok = self.answer(200).with("Allow", ALLOW);
+        let mut ok = Response::answer(&self.invite.request, 200)
+            .with_to_tag(&self.local_tag)
+            .with("Contact", contact(&self.user, &self.invite.flow).to_string())
+            .with("Allow", ALLOW);
+        // RFC 3261 §12.1.1
+        ok.headers.copy("Record-Route", &self.invite.request.headers);
         ok.set_sdp(sdp);
         let direct = self.invite.request.headers.values("Via").count() == 1;
-        let leg = Leg::new(dialog, self.invite.flow, direct, self.user, None);
+        let leg = Leg::new(dialog, self.invite.flow, direct, self.user);
         let offered = self.invite.request.sdp().is_none();
         let cseq = self.invite.envelope.cseq.number;
         let exchange = Exchange::begin_answer(cx, self.invite.key, ok, cseq, true, offered);
@@ -125,14 +125,5 @@ impl Ringing {
         cx.respond(&self.invite.key, refusal);
         cx.end(cause);
         State::Over
-    }
-
-    /// An answer that makes a dialog (RFC 3261 §12.1.1).
-    fn answer(&self, status: u16) -> Response {
-        let mut answer = Response::answer(&self.invite.request, status)
-            .with_to_tag(&self.local_tag)
-            .with("Contact", contact(&self.user, &self.invite.flow).to_string());
-        answer.headers.copy("Record-Route", &self.invite.request.headers);
-        answer
     }
 }

@@ -2,10 +2,9 @@
 
 use std::time::Instant;
 
-use crate::sip::client_auth::ClientAuth;
 use crate::sip::core::{Core, Owner, contact};
 use crate::sip::dialog::Dialog;
-use crate::sip::message::{Headers, Method, Request, Response};
+use crate::sip::message::{Method, Request};
 use crate::sip::path::Path;
 use crate::sip::{Flow, ResolveId, Transport};
 
@@ -16,7 +15,6 @@ pub(super) struct Leg {
     direct: bool,
     /// The user part of our Contact.
     user: String,
-    auth: Option<ClientAuth>,
     /// Our last ACK, to be sent again when the 2xx comes again.
     ack: Option<(Flow, Vec<u8>)>,
 }
@@ -26,10 +24,10 @@ pub(super) struct Leg {
 pub(super) struct NoRoom;
 
 impl Leg {
-    pub fn new(dialog: Dialog, flow: Flow, direct: bool, user: String, auth: Option<ClientAuth>) -> Self {
+    pub fn new(dialog: Dialog, flow: Flow, direct: bool, user: String) -> Self {
         let direct = direct && !dialog.has_routes();
         let path = Path::choose(dialog.first_hop(), flow, direct);
-        Leg { dialog, path, direct, user, auth, ack: None }
+        Leg { dialog, path, direct, user, ack: None }
     }
 
     pub fn flow(&self) -> Flow {
@@ -56,12 +54,9 @@ impl Leg {
         }
     }
 
-    /// Acknowledges the 2xx of our INVITE, with the credentials of that INVITE (RFC 3261 §22.1).
-    pub fn acknowledge(&mut self, core: &mut Core, now: Instant, owner: Owner, cseq: u32, invite: &Headers) {
-        let mut ack = self.dialog.ack(cseq);
-        for name in ["Authorization", "Proxy-Authorization"] {
-            ack.headers.copy(name, invite);
-        }
+    /// Acknowledges the 2xx of our INVITE.
+    pub fn acknowledge(&mut self, core: &mut Core, now: Instant, owner: Owner, cseq: u32) {
+        let ack = self.dialog.ack(cseq);
         // An ACK takes no transaction, so there is room.
         let _: Result<(), NoRoom> = self.send(core, now, owner, ack);
     }
@@ -74,24 +69,7 @@ impl Leg {
     }
 
     pub fn bye(&mut self, core: &mut Core, now: Instant, owner: Owner) -> Result<(), NoRoom> {
-        if let Some(auth) = &mut self.auth {
-            auth.begin();
-        }
-        self.send_bye(core, now, owner)
-    }
-
-    /// The BYE was refused by a challenge. False when repeating it is of no use.
-    pub fn bye_again(&mut self, core: &mut Core, now: Instant, owner: Owner, refusal: &Response) -> bool {
-        let answerable = self.auth.as_mut().is_some_and(|auth| auth.on_challenge(refusal));
-        answerable && self.send_bye(core, now, owner).is_ok()
-    }
-
-    fn send_bye(&mut self, core: &mut Core, now: Instant, owner: Owner) -> Result<(), NoRoom> {
-        let mut bye = self.dialog.request(Method::Bye);
-        let cnonce = core.token();
-        if let Some(auth) = &mut self.auth {
-            auth.authorize(&mut bye, &cnonce);
-        }
+        let bye = self.dialog.request(Method::Bye);
         self.send(core, now, owner, bye)
     }
 

@@ -14,8 +14,8 @@ use std::time::Instant;
 
 use established::{Closing, Established};
 use incoming::Ringing;
+pub(super) use outgoing::Caller;
 use outgoing::Outgoing;
-pub(super) use outgoing::{Caller, Way};
 
 use super::core::{Core, Owner};
 use super::dialog::DialogId;
@@ -26,7 +26,6 @@ use super::{AccountId, CallKey, EndCause, Flow, ResolveId, SessionEvent};
 /// What the user of a call wants.
 #[derive(Debug)]
 pub(super) enum Wish {
-    Ring,
     Answer(Vec<u8>),
     Reject(u16),
     AnswerOffer(Vec<u8>),
@@ -104,7 +103,7 @@ impl Context<'_> {
 }
 
 impl Session {
-    /// A call of ours. It may end at once, with an event.
+    /// A call of ours.
     pub fn call(core: &mut Core, now: Instant, key: CallKey, caller: Caller, offer: Vec<u8>) -> Self {
         let mut session = Session { key, state: State::Over, timers: Timers::default() };
         session.step(core, now, |_, cx| Outgoing::start(cx, caller, offer));
@@ -159,6 +158,15 @@ impl Session {
             State::Outgoing(call) if matches!(wish, Wish::Hangup) => call.hang_up(cx),
             State::Ringing(call) => call.on_wish(cx, wish),
             State::Established(call) => call.on_wish(cx, wish),
+            other => other,
+        });
+    }
+
+    /// The program ends: hangs up, and waits for no ACK (RFC 3261 §15 would have us wait for up to 32 s).
+    pub fn stop(&mut self, core: &mut Core, now: Instant) {
+        self.on_wish(core, now, Wish::Hangup);
+        self.step(core, now, |state, cx| match state {
+            State::HangingUp(call) => call.close(cx),
             other => other,
         });
     }

@@ -1,44 +1,28 @@
-//! A call of ours until its final answer (RFC 3261 §13.2, §9.1, §22).
+//! A call of ours until its final answer (RFC 3261 §13.2, §9.1).
+//!
+//! Left out: credentials; a challenge is a refusal.
 
 use std::collections::VecDeque;
 
 use super::established::{Closing, Established, Exchange};
 use super::leg::Leg;
 use super::{Context, SessionTimer, State};
-use crate::sip::auth::Credentials;
-use crate::sip::client_auth::ClientAuth;
 use crate::sip::core::{ALLOW, Owner, contact};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{CSeq, Envelope, Method, NameAddr, Request, Response, Uri};
 use crate::sip::transaction::{Failed, Failure, GIVE_UP};
 use crate::sip::{EndCause, Flow, SessionEvent, Transport};
 
-/// Who calls whom, and by which way.
+/// Who calls whom.
 pub(in crate::sip) struct Caller {
     pub target: Uri,
-    /// Our address of record; without one, our Contact.
-    pub aor: Option<Uri>,
-    pub display_name: Option<String>,
-    /// The user part of our Contact.
+    /// The user part of our Contact, which is also our address of record.
     pub user: String,
-    pub credentials: Option<Credentials>,
-    pub way: Way,
-}
-
-pub(in crate::sip) enum Way {
-    /// The flow of a registration.
-    Known(Flow),
-    Resolve {
-        host: String,
-        port: Option<u16>,
-        transport: Transport,
-    },
 }
 
 pub(super) struct Outgoing {
     caller: Box<Caller>,
     offer: Vec<u8>,
-    auth: Option<ClientAuth>,
     call_id: String,
     local_tag: String,
     cseq: u32,
@@ -69,29 +53,20 @@ enum Phase {
 
 impl Outgoing {
     pub fn start(cx: &mut Context<'_>, caller: Caller, offer: Vec<u8>) -> State {
-        let auth = caller.credentials.clone().map(ClientAuth::new);
+        let Uri { host, port, .. } = &caller.target;
+        let transport = caller.target.transport().unwrap_or(Transport::Udp);
+        cx.core.resolve(Owner::Call(cx.key), host, *port, transport);
         let (call_id, local_tag) = (cx.core.token(), cx.core.token());
-        let mut call = Outgoing {
+        State::Outgoing(Outgoing {
             caller: Box::new(caller),
             offer,
-            auth,
             call_id,
             local_tag,
             cseq: 0,
             more: VecDeque::new(),
             early_sdp: None,
             phase: Phase::Resolving,
-        };
-        match &call.caller.way {
-            Way::Known(flow) => {
-                call.more.push_back(*flow);
-                call.try_next(cx, EndCause::Timeout)
-            }
-            Way::Resolve { host, port, transport } => {
-                cx.core.resolve(Owner::Call(cx.key), host, *port, *transport);
-                State::Outgoing(call)
-            }
-        }
+        })
     }
 
     pub fn on_resolved(mut self, cx: &mut Context<'_>, flows: Vec<Flow>) -> State {
@@ -137,7 +112,7 @@ impl Outgoing {
         }
     }
 
-    pub fn on_failed(mut self, cx: &mut Context<'_>, failed: Failed<Owner>) -> State {
+    pub fn on_failed(self, cx: &mut Context<'_>, failed: Failed<Owner>) -> State {
         if failed.cseq.method != Method::Invite || failed.cseq.number != self.cseq {
             return State::Outgoing(self);
         }
@@ -151,10 +126,7 @@ impl Outgoing {
                 cx.end(cause);
                 State::Over
             }
-            Phase::Resolving | Phase::Trying(_) => {
-                self.auth = self.caller.credentials.clone().map(ClientAuth::new);
-                self.try_next(cx, cause)
-            }
+            Phase::Resolving | Phase::Trying(_) => self.try_next(cx, cause),
         }
     }
 
@@ -202,8 +174,8 @@ impl Outgoing {
             }
             return State::Over;
         };
-        let mut leg = Leg::new(dialog, sent.flow, false, self.caller.user, self.auth);
-        leg.acknowledge(cx.core, cx.now, cx.owner(), self.cseq, &sent.invite.headers);
+        let mut leg = Leg::new(dialog, sent.flow, false, self.caller.user);
+        leg.acknowledge(cx.core, cx.now, cx.owner(), self.cseq);
         if cancelled {
             return Closing::start(cx, leg);
         }
@@ -215,18 +187,13 @@ impl Outgoing {
         State::Established(Established { leg, exchange: Exchange::Stable })
     }
 
-    fn on_refusal(mut self, cx: &mut Context<'_>, response: &Response) -> State {
-        let flow = match &self.phase {
-            Phase::Trying(sent) | Phase::Proceeding(sent) => sent.flow,
-            // The user knows already that the call is over.
-            Phase::Resolving | Phase::CancelPending(_) | Phase::Cancelling(_) => return State::Over,
-        };
+    fn on_refusal(self, cx: &mut Context<'_>, response: &Response) -> State {
+        // The user knows already that the call is over.
+        if matches!(self.phase, Phase::CancelPending(_) | Phase::Cancelling(_)) {
+            return State::Over;
+        }
         let cause = EndCause::Rejected { status: response.status, reason: response.reason.clone() };
         match response.status {
-            401 | 407 if self.auth.as_mut().is_some_and(|auth| auth.on_challenge(response)) => {
-                self.more.push_front(flow);
-                self.try_next(cx, cause)
-            }
             // RFC 3263 §4.3: as good as no answer.
             503 => self.try_next(cx, cause),
             _ => {
@@ -243,7 +210,7 @@ impl Outgoing {
             return State::Over;
         };
         self.cseq += 1;
-        let draft = self.invite(cx, flow);
+        let draft = self.invite(flow);
         let owner = cx.owner();
         let Some(invite) = cx.core.request(cx.now, flow, &draft, owner) else {
             cx.end(EndCause::Failed("too many transactions: try again later"));
@@ -253,13 +220,12 @@ impl Outgoing {
         State::Outgoing(self)
     }
 
-    fn invite(&mut self, cx: &mut Context<'_>, flow: Flow) -> Request {
+    fn invite(&self, flow: Flow) -> Request {
         let contact = contact(&self.caller.user, &flow);
         let mut target = self.caller.target.clone();
         // RFC 3261 §19.1.1: headers of a URI do not go into a Request-URI.
         target.headers = None;
-        let aor = self.caller.aor.clone().unwrap_or_else(|| contact.uri.clone());
-        let from = NameAddr::new(self.caller.display_name.as_deref(), aor).with_tag(&self.local_tag);
+        let from = contact.clone().with_tag(&self.local_tag);
         let mut invite = Request::new(Method::Invite, target.clone());
         invite.headers.push("From", from.to_string());
         invite.headers.push("To", NameAddr::new(None, target).to_string());
@@ -268,10 +234,6 @@ impl Outgoing {
         invite.headers.push("Contact", contact.to_string());
         invite.headers.push("Allow", ALLOW);
         invite.set_sdp(self.offer.clone());
-        let cnonce = cx.core.token();
-        if let Some(auth) = &mut self.auth {
-            auth.authorize(&mut invite, &cnonce);
-        }
         invite
     }
 }

@@ -9,6 +9,4 @@ impl Vad for Loudness {
         let loud = frame.iter().filter(|sample| sample.unsigned_abs() > 500).count();
         Ok(if loud > FRAME_LEN / 4 { 0.9 } else { 0.05 })
     }
-
-    fn reset(&mut self) {}
 }

@@ -8,6 +8,8 @@ use secretary::sip::{
     Account, AccountId, Command, Endpoint, EndpointConfig, Event, Flow, Input, Output, RegistrationState, Transport,
 };
 
+use super::pair::epoch;
+
 /// Answers a REGISTER, or is silent.
 pub type Script = Box<dyn FnMut(&Request) -> Option<Response>>;
 
@@ -20,6 +22,8 @@ pub struct Phone {
     pub sent: Vec<(u64, Request)>,
     pub states: VecDeque<(u64, RegistrationState)>,
     pub flow: Flow,
+    /// Whether the resolver knows the registrar.
+    pub resolvable: bool,
 }
 
 impl Phone {
@@ -35,6 +39,7 @@ impl Phone {
             sent: Vec::new(),
             states: VecDeque::new(),
             flow: Flow { transport, local: ([192, 0, 2, 1], 5060).into(), remote: ([192, 0, 2, 9], 5060).into() },
+            resolvable: true,
         }
     }
 
@@ -49,7 +54,6 @@ impl Phone {
             password: "secret".into(),
             transport: self.flow.transport,
             expires: Duration::from_secs(60),
-            display_name: None,
         };
         self.input(Input::Command(Command::Register(account)));
     }
@@ -82,7 +86,7 @@ impl Phone {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 Output::Resolve { id, .. } => {
-                    let flows = vec![self.flow];
+                    let flows = if self.resolvable { vec![self.flow] } else { Vec::new() };
                     self.endpoint.handle_input(self.now, Input::Resolved { id, flows });
                 }
                 Output::Event(Event::Registration { state, .. }) => self.states.push_back((self.elapsed_ms(), state)),
@@ -99,9 +103,4 @@ impl Phone {
             }
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "an Instant can be had in no other way; all times are relative to it")]
-fn epoch() -> Instant {
-    Instant::now()
 }

@@ -165,6 +165,11 @@ impl Record {
         self.0["ended_by"].as_str().unwrap_or_default()
     }
 
+    /// The codec of the call, as RTP names it.
+    pub fn codec(&self) -> &str {
+        self.0["codec"].as_str().unwrap_or_default()
+    }
+
     /// Name, number and matter of the message that was taken.
     pub fn message(&self) -> [&str; 3] {
         ["name", "number", "matter"].map(|field| self.0["message"][field].as_str().unwrap_or_default())
