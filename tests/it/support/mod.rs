@@ -3,6 +3,7 @@
 pub mod asterisk;
 pub mod baresip;
 pub mod gemini;
+pub mod line;
 pub mod linphone;
 pub mod loudness;
 pub mod netns;

@@ -1,0 +1,358 @@
+//! A call in virtual time: a caller's RTP stream, a network that loses, doubles, delays and reorders, and engines that answer
+//! when the test says so. Nothing sleeps; an hour passes in a second.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use secretary::call::{
+    Call, CallConfig, CallSetup, EndedBy, Expects, Input, Lines, MediaAddress, Output, PartId, Script, StreamStart,
+    TurnRecord, ears::EarsConfig, turn::TurnConfig,
+};
+use secretary::engine::stt::Transcript;
+use secretary::engine::{Language, TurnId};
+use secretary::rtp::codec::Codec;
+use secretary::rtp::packet::{RtpTimestamp, Seq, Ssrc};
+use secretary::rtp::{self, Stream, StreamConfig};
+use secretary::sip::SessionEvent;
+use secretary::sip::sdp::{self, LocalMedia};
+
+use super::loudness::Loudness;
+
+const OURS: &str = "192.0.2.10:10000";
+const CALLERS: &str = "192.0.2.20:20000";
+const STEP: Duration = Duration::from_millis(5);
+
+/// What the network does to each packet.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Network {
+    pub loss: f64,
+    pub doubling: f64,
+    /// Up to so much is added to a packet's delay, so that packets overtake each other.
+    pub jitter: Duration,
+}
+
+/// How the engines behave.
+#[derive(Debug, Clone)]
+pub struct Engines {
+    /// From a request to the text; `None`: never.
+    pub hearing: Option<Duration>,
+    /// From the question to the sentence; `None`: never.
+    pub thinking: Option<Duration>,
+    /// What is understood, one part after the other; then nothing.
+    pub texts: VecDeque<&'static str>,
+    pub answer: &'static str,
+    pub hang_up: bool,
+    pub expects: Expects,
+}
+
+impl Default for Engines {
+    fn default() -> Self {
+        Self {
+            hearing: Some(Duration::from_millis(400)),
+            thinking: Some(Duration::from_millis(100)),
+            texts: VecDeque::new(),
+            answer: "Мы работаем с девяти до шести каждый день кроме воскресенья.",
+            hang_up: false,
+            expects: Expects::Anything,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Event {
+    ToUs(Vec<u8>),
+    ToCaller(Vec<u8>),
+    Input(Input),
+}
+
+/// One call and its caller.
+pub struct Line {
+    pub now: Instant,
+    start: Instant,
+    pub call: Call,
+    pub caller: Stream,
+    network: Network,
+    pub engines: Engines,
+    rng: StdRng,
+    /// Due times, in order; the number keeps the order of equal times.
+    agenda: BinaryHeap<Reverse<(Instant, usize)>>,
+    events: Vec<Option<Event>>,
+    pub sent_packets: usize,
+    pub cancelled: Vec<PartId>,
+    /// How much speech each part had.
+    pub parts_ms: Vec<u64>,
+    pub turns: Vec<TurnRecord>,
+    pub recorded: (Vec<i16>, Vec<i16>),
+    pub caller_heard: Vec<i16>,
+    pub spoken: Vec<String>,
+    pub asked: Vec<(TurnId, String)>,
+    pub hung_up: bool,
+    pub ended: Option<EndedBy>,
+    pub rejected_offers: usize,
+    pub answered_offers: Vec<Vec<u8>>,
+}
+
+fn lines(language: Language) -> Lines {
+    let of = |ru: &str, en: &str| if language == Language::Ru { ru.to_owned() } else { en.to_owned() };
+    Lines {
+        greeting: of("Здравствуйте! Чем могу помочь?", "Hello! How can I help?"),
+        fillers: vec![of("Секунду…", "One moment…")],
+        silence_prompts: vec![of("Вы слышите меня?", "Can you hear me?"), of("Алло?", "Hello?")],
+        silence_goodbye: of("Вас не слышно, до свидания.", "I cannot hear you, goodbye."),
+        not_heard: of("Простите, я не расслышала.", "Sorry, I did not hear you."),
+        goodbye: of("До свидания.", "Goodbye."),
+    }
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+pub fn offer(direction: &str) -> Vec<u8> {
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.20\r\ns=-\r\nc=IN IP4 192.0.2.20\r\nt=0 0\r\n\
+         m=audio 20000 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na={direction}\r\n"
+    )
+    .into_bytes()
+}
+
+impl Line {
+    pub fn new(seed: u64, network: Network, engines: Engines) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "virtual time starts somewhere")]
+        let now = Instant::now();
+        Self::at(now, seed, network, engines)
+    }
+
+    pub fn at(now: Instant, seed: u64, network: Network, engines: Engines) -> Self {
+        let setup = CallSetup {
+            config: Arc::new(CallConfig {
+                ears: EarsConfig::default(),
+                turn: TurnConfig::default(),
+                languages: vec![Language::Ru, Language::En],
+            }),
+            script: Arc::new(Script { ru: lines(Language::Ru), en: lines(Language::En) }),
+            vad: Box::new(Loudness),
+            media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port() },
+            start: StreamStart { ssrc: 1, seq: 65_530, timestamp: u32::MAX - 1_000, sdp_session: 7 },
+        };
+        let (call, answer) = Call::answer(now, setup, Some(&offer("sendrecv"))).unwrap();
+        let local = LocalMedia {
+            address: address(CALLERS).ip(),
+            port: address(CALLERS).port(),
+            codecs: &Codec::ALL,
+            session_id: 1,
+            session_version: 1,
+        };
+        let media = sdp::accept_answer(&answer, &local).unwrap();
+        assert_eq!((media.remote, media.codec), (address(OURS), Codec::Pcma));
+        let caller = Stream::new(
+            now,
+            StreamConfig {
+                remote: media.remote,
+                codec: media.codec,
+                payload_type: media.payload_type,
+                accepted: media.accepted,
+                ssrc: Ssrc(2),
+                first_seq: Seq(1),
+                first_timestamp: RtpTimestamp(1),
+            },
+        );
+        Self {
+            now,
+            start: now,
+            call,
+            caller,
+            network,
+            engines,
+            rng: StdRng::seed_from_u64(seed),
+            agenda: BinaryHeap::new(),
+            events: Vec::new(),
+            sent_packets: 0,
+            cancelled: Vec::new(),
+            parts_ms: Vec::new(),
+            turns: Vec::new(),
+            recorded: (Vec::new(), Vec::new()),
+            caller_heard: Vec::new(),
+            spoken: Vec::new(),
+            asked: Vec::new(),
+            hung_up: false,
+            ended: None,
+            rejected_offers: 0,
+            answered_offers: Vec::new(),
+        }
+    }
+
+    /// A call on a clean line whose greeting has been heard.
+    pub fn greeted(engines: Engines) -> Self {
+        Self::greeted_over(1, Network::default(), engines)
+    }
+
+    pub fn greeted_over(seed: u64, network: Network, engines: Engines) -> Self {
+        let mut line = Self::new(seed, network, engines);
+        line.session(SessionEvent::Established { sdp: None });
+        line.run_until(20, |line| line.turns.len() == 1);
+        line
+    }
+
+    pub fn session(&mut self, event: SessionEvent) {
+        self.call.handle_input(self.now, Input::Session(event));
+        self.drain();
+    }
+
+    fn later(&mut self, delay: Duration, event: Event) {
+        self.agenda.push(Reverse((self.now + delay, self.events.len())));
+        self.events.push(Some(event));
+    }
+
+    fn over_the_network(&mut self, event: impl Fn() -> Event) {
+        let Network { loss, doubling, jitter } = self.network;
+        let copies = if self.rng.random_bool(loss) { 0 } else { 1 + usize::from(self.rng.random_bool(doubling)) };
+        for _ in 0..copies {
+            let delay = Duration::from_millis(10) + jitter.mul_f64(self.rng.random());
+            self.later(delay, event());
+        }
+    }
+
+    pub fn drain(&mut self) {
+        while let Some(output) = self.call.poll_output() {
+            match output {
+                Output::Transmit { to, datagram } => {
+                    assert_eq!(to, address(CALLERS));
+                    self.sent_packets += 1;
+                    self.over_the_network(|| Event::ToCaller(datagram.clone()));
+                }
+                Output::AnswerOffer { sdp } => self.answered_offers.push(sdp),
+                Output::RejectOffer => self.rejected_offers += 1,
+                Output::HangUp => self.hung_up = true,
+                Output::Transcribe { part, pcm, languages } => {
+                    assert!(!languages.is_empty());
+                    self.parts_ms.push(loud_ms(&pcm));
+                    if let Some(delay) = self.engines.hearing {
+                        self.later(delay, Event::Input(Input::Heard { part, result: Ok(transcript("")) }));
+                    }
+                }
+                Output::CancelPart { part } => self.cancelled.push(part),
+                Output::Reply { turn, text, .. } => self.reply(turn, text),
+                Output::CancelReply { .. } | Output::Silence => {}
+                Output::Speak { phrase, text, .. } => {
+                    // A voice that needs 60 ms a character and begins at once.
+                    let pcm = tone(text.chars().count() as u64 * 60);
+                    self.spoken.push(text);
+                    self.later(Duration::from_millis(30), Event::Input(Input::Sound { phrase, pcm }));
+                    let whole = Input::Synthesised { phrase, result: Ok(()) };
+                    self.later(Duration::from_millis(30), Event::Input(whole));
+                }
+                Output::Record { received, sent } => {
+                    self.recorded.0.extend(received);
+                    self.recorded.1.extend(sent);
+                }
+                Output::Gap { ticks } => panic!("{ticks} ticks were skipped though time went on evenly"),
+                Output::Turn(turn) => self.turns.push(turn),
+                Output::Ended { by } => {
+                    assert_eq!(self.ended, None, "a call ends once");
+                    self.ended = Some(by);
+                }
+            }
+        }
+    }
+
+    fn reply(&mut self, turn: TurnId, text: String) {
+        self.asked.push((turn, text));
+        let Some(delay) = self.engines.thinking else { return };
+        let sentence = Input::Sentence { turn, text: self.engines.answer.to_owned() };
+        self.later(delay, Event::Input(sentence));
+        if self.engines.hang_up {
+            self.later(delay, Event::Input(Input::WantsHangUp { turn }));
+        }
+        self.later(delay, Event::Input(Input::Replied { turn, expects: self.engines.expects }));
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::ToUs(bytes) => {
+                self.call.handle_input(self.now, Input::Datagram { from: address(CALLERS), bytes });
+            }
+            Event::ToCaller(bytes) => self.caller.handle_input(self.now, address(OURS), &bytes),
+            Event::Input(Input::Heard { part, .. }) if self.cancelled.contains(&part) => {}
+            Event::Input(Input::Heard { part, .. }) => {
+                let text = self.engines.texts.pop_front().unwrap_or_default();
+                self.call.handle_input(self.now, Input::Heard { part, result: Ok(transcript(text)) });
+            }
+            Event::Input(input) => self.call.handle_input(self.now, input),
+        }
+        self.drain();
+    }
+
+    pub fn step(&mut self) {
+        self.now += STEP;
+        while let Some(Reverse((at, n))) = self.agenda.peek().copied()
+            && at <= self.now
+        {
+            self.agenda.pop();
+            if let Some(event) = self.events[n].take() {
+                self.happen(event);
+            }
+        }
+        if self.call.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.call.handle_timeout(self.now);
+            self.drain();
+        }
+        self.caller.handle_timeout(self.now);
+        while let Some(output) = self.caller.poll_output() {
+            match output {
+                rtp::Output::Transmit { datagram, .. } => self.over_the_network(|| Event::ToUs(datagram.clone())),
+                rtp::Output::Tick { received, .. } => self.caller_heard.extend(received),
+                rtp::Output::Skipped { .. } => panic!("time goes on evenly"),
+            }
+        }
+    }
+
+    pub fn run(&mut self, ms: u64) {
+        let end = self.now + Duration::from_millis(ms);
+        while self.now < end {
+            self.step();
+        }
+    }
+
+    pub fn run_until(&mut self, limit_s: u64, done: impl Fn(&Self) -> bool) {
+        let end = self.now + Duration::from_secs(limit_s);
+        while !done(self) {
+            assert!(self.now < end, "not in {limit_s} s; turns: {:#?}, spoken: {:?}", self.turns, self.spoken);
+            self.step();
+        }
+    }
+
+    /// The caller speaks; returns when he has finished.
+    pub fn say(&mut self, ms: u64) {
+        self.caller.play(0, &tone(ms));
+        self.run(ms);
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+}
+
+/// What the stand-in for speech sounds like: loud, and no two samples' runs alike.
+pub fn tone(ms: u64) -> Vec<i16> {
+    (0..ms * 8).map(|i| ((i as f64 * 0.35).sin() * 6_000.0) as i16).collect()
+}
+
+fn transcript(text: &str) -> Transcript {
+    Transcript {
+        text: text.to_owned(),
+        language: if text.is_ascii() { Language::En } else { Language::Ru },
+        segments: Vec::new(),
+        audio_s: 1.0,
+        processing_s: 0.4,
+    }
+}
+
+pub fn loud_ms(pcm: &[i16]) -> u64 {
+    pcm.chunks(160).filter(|frame| frame.iter().any(|s| s.unsigned_abs() > 1_000)).count() as u64 * 20
+}
