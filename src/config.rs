@@ -17,6 +17,7 @@ use crate::engine::Language;
 use crate::engine::dialog::{self, DialogConfig, Faq, FrontDeskConfig, OfficeConfig};
 use crate::engine::stt::SttConfig;
 use crate::engine::tts::{TtsConfig, VoiceConfig};
+use crate::engine::worker::at_least_one;
 use crate::sip::{Account, AccountId, Transport};
 
 /// The whole configuration; secretary.toml says what each key does.
@@ -61,7 +62,7 @@ pub struct SipConfig {
     /// Whether a call that comes from none of the accounts' registrars is answered.
     pub direct_calls: bool,
     /// Calls at the same time; one more is told that the line is busy.
-    #[serde(deserialize_with = "positive")]
+    #[serde(deserialize_with = "at_least_one")]
     pub max_calls: usize,
 }
 
@@ -392,13 +393,6 @@ fn languages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Language>
             Err(de::Error::custom("a language stands twice"))
         }
         _ => Ok(languages),
-    }
-}
-
-fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    match usize::deserialize(deserializer)? {
-        0 => Err(de::Error::custom("0, expected at least 1")),
-        value => Ok(value),
     }
 }
 
