@@ -26,7 +26,8 @@ main() {
     # Everything is built with the release profile, in one target folder: nothing is compiled twice.
     step "clippy" cargo clippy --release --locked --all-targets -- -D warnings
     step "documentation" cargo doc --release --locked --no-deps
-    step "tests" cargo test --release --locked
+    # What the tests measured is printed as well: the times of the speech calls among it.
+    step "tests" cargo test --release --locked -- --show-output
     printf '%s\n' "${timings[@]}"
     echo "All checks passed in $(elapsed 0)."
 }
