@@ -273,14 +273,14 @@ mod voices {
     }
 
     #[test]
-    fn telephone_numbers_are_understood() {
+    fn telephone_numbers_are_heard_to_a_digit() {
         let tts = start(&[joe(), VoiceConfig::Command(CommandConfig::festival_ru())]);
-        for (text, language) in [("Your number is 415-555-0172.", En), ("Ваш номер: 8 916 123-45-67.", Ru)] {
+        // Not "is four": the recogniser hears "is for" there.
+        for (text, language) in [("Your number is 915-555-0172.", En), ("Ваш номер: 8 916 123-45-67.", Ru)] {
             let heard = transcribe(speak(&tts, text, language), &[language]).text;
             let wer = wer(&digits(text), &digits(&heard));
             println!("{wer:.2} of the digits wrong: {heard}");
-            // What is read out is checked to the word in tts/text; the base model mishears some of the Russian groups.
-            assert!(wer <= 0.35, "{heard}");
+            assert!(wer < 0.1, "{heard}");
         }
     }
 
