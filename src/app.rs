@@ -30,7 +30,7 @@ use crate::log::recovery;
 use crate::net::ports::PortPool;
 use crate::net::resolve;
 use crate::net::sip::{self, Listen, NewCall, SipHandle};
-use crate::sip::{AccountId, Command, Endpoint, EndpointConfig, RegistrationState};
+use crate::sip::{AccountId, Command, DirectCalls, Endpoint, EndpointConfig, RegistrationState};
 
 pub const USER_AGENT: &str = concat!("secretary/", env!("CARGO_PKG_VERSION"));
 /// The environment variable with the key of Gemini.
@@ -135,10 +135,8 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
 
 pub(crate) fn endpoint_config(config: &Config) -> EndpointConfig {
     EndpointConfig {
-        user_agent: USER_AGENT.to_owned(),
-        user: "secretary".to_owned(),
-        direct_calls: config.sip.direct_calls,
-        max_calls: config.sip.max_calls,
+        direct_calls: if config.sip.direct_calls { DirectCalls::Taken } else { DirectCalls::Refused },
+        ..EndpointConfig::new(USER_AGENT, "secretary", config.sip.max_calls)
     }
 }
 

@@ -18,7 +18,8 @@ use crate::engine::dialog::{self, DialogConfig, Faq, FrontDeskConfig, OfficeConf
 use crate::engine::stt::SttConfig;
 use crate::engine::tts::{TtsConfig, VoiceConfig};
 use crate::engine::worker::at_least_one;
-use crate::sip::{Account, AccountId, Transport};
+use crate::sip::auth::Credentials;
+use crate::sip::{Account, AccountId, Numbering, Transport};
 
 /// The whole configuration; secretary.toml says what each key does.
 #[derive(Debug, Clone, Deserialize)]
@@ -303,10 +304,15 @@ impl AccountConfig {
             port: self.registrar.port,
             domain: self.domain.clone().unwrap_or_else(|| self.registrar.host.clone()),
             username: self.username.clone(),
-            auth_username: self.auth_username.clone().unwrap_or_else(|| self.username.clone()),
-            password,
-            transport: self.transport,
-            expires: Duration::from_secs(self.expires_s.into()),
+            credentials: vec![Credentials {
+                realm: None,
+                username: self.auth_username.clone().unwrap_or_else(|| self.username.clone()),
+                password,
+            }],
+            transport: Some(self.transport),
+            expires: Some(Duration::from_secs(self.expires_s.into())),
+            access: Vec::new(),
+            numbering: Numbering::default(),
         })
     }
 }

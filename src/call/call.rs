@@ -150,7 +150,7 @@ impl Call {
             SessionEvent::Offer { sdp } => self.answer_offer(sdp.as_deref()),
             SessionEvent::Ended { cause } => {
                 let by = match cause {
-                    EndCause::RemoteBye | EndCause::Cancelled => EndedBy::Caller,
+                    EndCause::RemoteBye(_) | EndCause::Cancelled(_) => EndedBy::Caller,
                     _ => EndedBy::Failure,
                 };
                 self.close(now, by);

@@ -168,7 +168,7 @@ impl Driver {
         })
     }
 
-    async fn run(mut self, mut events: mpsc::Receiver<SessionEvent>, mut running: watch::Receiver<Running>) {
+    async fn run(mut self, mut events: mpsc::Receiver<(CallKey, SessionEvent)>, mut running: watch::Receiver<Running>) {
         let Some(mut arrivals) = self.arrivals_rx.take() else { return };
         let mut buffer = [0; MAX_DATAGRAM_BYTES];
         let by = loop {
@@ -185,7 +185,7 @@ impl Driver {
                     // An ICMP error of an earlier packet; RTP goes on.
                     Err(error) => tracing::trace!(%error, "RTP receive failed"),
                 },
-                Some(event) = events.recv() => self.call.handle_input(clock::now(), Input::Session(event)),
+                Some((_, event)) = events.recv() => self.call.handle_input(clock::now(), Input::Session(event)),
                 Some(arrival) = arrivals.recv() => self.arrived(arrival),
                 Some(ended) = self.replies.join_next() => self.reply_ended(ended),
                 changed = running.changed() => {

@@ -23,7 +23,7 @@ use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::{FRAME_DURATION, Frame, Output, Stream, StreamConfig};
 use crate::sip::message::Uri;
 use crate::sip::sdp::{self, LocalMedia, Media};
-use crate::sip::{CallKey, Command, EndCause, Endpoint, EndpointConfig, SessionEvent, Transport};
+use crate::sip::{CallKey, CallOut, Command, DirectCalls, EndCause, Endpoint, EndpointConfig, SessionEvent, Transport};
 
 /// Sound of a call in Hz.
 const RATE_HZ: u32 = 8_000;
@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const FAREWELL: Duration = Duration::from_secs(6);
 /// Louder than line noise (RMS of 16-bit samples, about -44 dBFS).
 const SPEECH_RMS: f64 = 200.0;
+/// The longest wait for an answer.
+const RING_FOR: Duration = Duration::from_secs(60);
 /// A few ports of our own; those of [rtp] may belong to a secretary on this machine.
 const RTP_PORTS: (u16, u16) = (20_002, 21_000);
 
@@ -58,7 +60,7 @@ pub async fn run(args: Args) -> Result<()> {
     }
     let uri = args.uri.parse::<Uri>().with_context(|| format!("{}: not a SIP address", args.uri))?;
     let any = IpAddr::from(Ipv4Addr::UNSPECIFIED);
-    let flow = resolve::flows(&uri.host, uri.port, Transport::Udp, SocketAddr::new(any, 0))
+    let flow = resolve::flows(&uri.host, uri.port, Some(Transport::Udp), SocketAddr::new(any, 0))
         .await
         .with_context(|| format!("{}: no such host", uri.host))?
         .into_iter()
@@ -66,10 +68,9 @@ pub async fn run(args: Args) -> Result<()> {
         .context("no way to that host")?;
     let listen = Listen { address: flow.local.ip(), port: 0 };
     let config = EndpointConfig {
-        user_agent: USER_AGENT.to_owned(),
-        user: "caller".to_owned(),
-        direct_calls: false,
-        max_calls: 1,
+        direct_calls: DirectCalls::Refused,
+        call_out: CallOut::Anybody,
+        ..EndpointConfig::new(USER_AGENT, "caller", 1)
     };
     let (sip, _calls, task) = sip_net::start(listen, Endpoint::new(config, rand::random())).await?;
     let result = converse(&sip, &args, clips, flow.local.ip()).await;
@@ -88,7 +89,7 @@ async fn converse(sip: &SipHandle, args: &Args, clips: Vec<Vec<i16>>, address: I
         session_version: 0,
     };
     let (key, mut events) =
-        sip.invite(args.uri.clone(), sdp::offer(&local)).await.context("the SIP endpoint is gone")?;
+        sip.invite(args.uri.clone(), None, sdp::offer(&local), RING_FOR).await.context("the SIP endpoint is gone")?;
     let media = tokio::select! {
         answered = answer(&mut events, &local) => match answered {
             Ok(media) => media,
@@ -114,9 +115,9 @@ async fn converse(sip: &SipHandle, args: &Args, clips: Vec<Vec<i16>>, address: I
     Ok(())
 }
 
-async fn answer(events: &mut mpsc::Receiver<SessionEvent>, local: &LocalMedia<'_>) -> Result<Media> {
+async fn answer(events: &mut mpsc::Receiver<(CallKey, SessionEvent)>, local: &LocalMedia<'_>) -> Result<Media> {
     loop {
-        match events.recv().await.context("the SIP endpoint is gone")? {
+        match events.recv().await.context("the SIP endpoint is gone")?.1 {
             SessionEvent::Ringing => eprintln!("ringing"),
             SessionEvent::Answered { sdp, .. } => {
                 return sdp::accept_answer(&sdp, local).context("the answer's SDP is of no use");
@@ -136,10 +137,10 @@ fn describe(cause: &EndCause) -> String {
     }
 }
 
-async fn hang_up(sip: &SipHandle, call: CallKey, events: &mut mpsc::Receiver<SessionEvent>) {
+async fn hang_up(sip: &SipHandle, call: CallKey, events: &mut mpsc::Receiver<(CallKey, SessionEvent)>) {
     sip.command(Command::Hangup { call }).await;
     let ended =
-        async { while events.recv().await.is_some_and(|event| !matches!(event, SessionEvent::Ended { .. })) {} };
+        async { while events.recv().await.is_some_and(|(_, event)| !matches!(event, SessionEvent::Ended { .. })) {} };
     // A peer that does not answer our BYE is left.
     let _ = tokio::time::timeout(Duration::from_secs(2), ended).await;
 }
@@ -148,7 +149,7 @@ async fn hang_up(sip: &SipHandle, call: CallKey, events: &mut mpsc::Receiver<Ses
 async fn talk(
     sip: &SipHandle,
     call: CallKey,
-    events: &mut mpsc::Receiver<SessionEvent>,
+    events: &mut mpsc::Receiver<(CallKey, SessionEvent)>,
     socket: &UdpSocket,
     media: &Media,
     clips: Vec<Vec<i16>>,
@@ -178,7 +179,7 @@ async fn talk(
             received = socket.recv_from(&mut buffer) => if let Ok((length, from)) = received {
                 stream.handle_input(clock::now(), from, buffer.get(..length).unwrap_or_default());
             },
-            event = events.recv() => match event {
+            event = events.recv() => match event.map(|(_, event)| event) {
                 Some(SessionEvent::Ended { .. }) | None => {
                     eprintln!("the other side hung up after {:.1} s", far.len() as f64 / f64::from(RATE_HZ));
                     return;

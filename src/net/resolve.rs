@@ -14,8 +14,9 @@ pub const SIP_PORT: u16 = 5060;
 ///
 /// # Errors
 /// When the name has no address, or none that can be reached from here.
-pub async fn flows(host: &str, port: Option<u16>, transport: Transport, listen: SocketAddr) -> io::Result<Vec<Flow>> {
+pub async fn flows(host: &str, port: Option<u16>, transport: Option<Transport>, listen: SocketAddr) -> io::Result<Vec<Flow>> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
+    let transport = transport.unwrap_or(Transport::Udp);
     let mut flows = Vec::new();
     for remote in lookup_host((host, port.unwrap_or(SIP_PORT))).await? {
         if remote.is_ipv4() != listen.is_ipv4() {
@@ -51,7 +52,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_peer_on_this_machine_is_reached_from_this_machine() {
-        let flows = flows("127.0.0.1", None, Transport::Udp, ([0, 0, 0, 0], 5062).into()).await.unwrap();
+        let flows = flows("127.0.0.1", None, Some(Transport::Udp), ([0, 0, 0, 0], 5062).into()).await.unwrap();
         assert_eq!(flows[0].remote, ([127, 0, 0, 1], 5060).into());
         assert_eq!(flows[0].local, ([127, 0, 0, 1], 5062).into());
     }

@@ -46,7 +46,7 @@ pub struct Listen {
 pub struct NewCall {
     pub key: CallKey,
     pub incoming: Box<Incoming>,
-    pub events: mpsc::Receiver<SessionEvent>,
+    pub events: mpsc::Receiver<(CallKey, SessionEvent)>,
 }
 
 /// The way to the endpoint for the rest of the program.
@@ -63,8 +63,10 @@ enum Request {
     /// Call somebody.
     Invite {
         target: String,
+        account: Option<AccountId>,
         offer: Vec<u8>,
-        events: mpsc::Sender<SessionEvent>,
+        ring_for: Duration,
+        events: mpsc::Sender<(CallKey, SessionEvent)>,
         key: oneshot::Sender<CallKey>,
     },
     Stop {
@@ -80,11 +82,17 @@ impl SipHandle {
         }
     }
 
-    /// Calls a SIP URI. `None` after the end of the endpoint.
-    pub async fn invite(&self, target: String, offer: Vec<u8>) -> Option<(CallKey, mpsc::Receiver<SessionEvent>)> {
+    /// Calls somebody; see [`Command::Invite`]. `None` after the end of the endpoint.
+    pub async fn invite(
+        &self,
+        target: String,
+        account: Option<AccountId>,
+        offer: Vec<u8>,
+        ring_for: Duration,
+    ) -> Option<(CallKey, mpsc::Receiver<(CallKey, SessionEvent)>)> {
         let (events, receiver) = mpsc::channel(CALL_QUEUE);
         let (key, key_rx) = oneshot::channel();
-        self.requests.send(Request::Invite { target, offer, events, key }).await.ok()?;
+        self.requests.send(Request::Invite { target, account, offer, ring_for, events, key }).await.ok()?;
         Some((key_rx.await.ok()?, receiver))
     }
 
@@ -152,7 +160,7 @@ struct Shell {
     listen: SocketAddr,
     udp: UdpSocket,
     connections: Connections,
-    sessions: HashMap<CallKey, mpsc::Sender<SessionEvent>>,
+    sessions: HashMap<CallKey, mpsc::Sender<(CallKey, SessionEvent)>>,
     /// `None` once we stop: then no call is taken.
     calls: Option<mpsc::Sender<NewCall>>,
     states: watch::Sender<HashMap<AccountId, RegistrationState>>,
@@ -204,12 +212,12 @@ impl Shell {
                 },
                 request = requests.recv() => match request {
                     Some(Request::Command(command)) => self.endpoint.handle_input(now(), Input::Command(command)),
-                    Some(Request::Invite { target, offer, events, key }) => {
+                    Some(Request::Invite { target, account, offer, ring_for, events, key }) => {
                         let call = self.endpoint.next_call_key();
                         self.sessions.insert(call, events);
                         // The one who asked may be gone; then the events find nobody and the call ends.
                         let _ = key.send(call);
-                        let command = Command::Invite { call, target, offer };
+                        let command = Command::Invite { call, target, account, offer, ring_for };
                         self.endpoint.handle_input(now(), Input::Command(command));
                     }
                     Some(Request::Stop { done }) => {
@@ -281,6 +289,7 @@ impl Shell {
                     });
                 }
                 Output::Event(Event::Session { call, event }) => self.session_event(call, event),
+                Output::Event(Event::Message { .. }) => tracing::debug!("not there yet"),
                 Output::Event(Event::Registration { account, state }) => {
                     self.states.send_modify(|states| {
                         states.insert(account, state);
@@ -317,7 +326,7 @@ impl Shell {
             return;
         }
         if let Some(events) = self.sessions.get(&key)
-            && let Err(error) = events.try_send(event)
+            && let Err(error) = events.try_send((key, event))
         {
             // The call's task is gone, or hangs: either way nobody holds this session any more.
             tracing::debug!(%error, "a session has no call");
@@ -365,7 +374,7 @@ mod tests {
     #[tokio::test]
     async fn stopping_refuses_a_call_that_nobody_took_and_ends_one_without_its_ack() {
         let config =
-            EndpointConfig { user_agent: "test".into(), user: "desk".into(), direct_calls: true, max_calls: 2 };
+            EndpointConfig::new("test", "desk", 2);
         let listen = Listen { address: [127, 0, 0, 1].into(), port: 0 };
         let (sip, mut calls, task) = start(listen, Endpoint::new(config, [1; 32])).await.unwrap();
         let peer = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();

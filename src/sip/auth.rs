@@ -33,6 +33,8 @@ pub enum AuthError {
 /// Who we are for a registrar or a proxy.
 #[derive(Debug, Clone)]
 pub struct Credentials {
+    /// Where they count; `None`: everywhere.
+    pub realm: Option<String>,
     pub username: String,
     pub password: SecretString,
 }
@@ -352,7 +354,7 @@ mod tests {
     use rand::{Rng, SeedableRng, rngs::StdRng};
 
     fn credentials(username: &str, password: &str) -> Credentials {
-        Credentials { username: username.into(), password: password.into() }
+        Credentials { realm: None, username: username.into(), password: password.into() }
     }
 
     fn authorizer(challenge: &str) -> Authorizer {

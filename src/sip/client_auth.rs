@@ -8,7 +8,7 @@ use super::message::{Request, Response};
 const MAX_CHALLENGES: u8 = 4;
 
 pub(super) struct ClientAuth {
-    credentials: Credentials,
+    credentials: Vec<Credentials>,
     user_agent: Slot,
     proxy: Slot,
     challenges: u8,
@@ -23,7 +23,7 @@ struct Slot {
 }
 
 impl ClientAuth {
-    pub fn new(credentials: Credentials) -> Self {
+    pub fn new(credentials: Vec<Credentials>) -> Self {
         ClientAuth { credentials, user_agent: Slot::default(), proxy: Slot::default(), challenges: 0 }
     }
 
@@ -57,8 +57,8 @@ impl ClientAuth {
     pub fn authorize(&mut self, request: &mut Request, cnonce: &str) {
         let (method, uri) = (request.method.clone(), request.uri.to_string());
         for (slot, header) in [(&mut self.user_agent, "Authorization"), (&mut self.proxy, "Proxy-Authorization")] {
-            if let Some(authorizer) = &mut slot.authorizer {
-                request.headers.set(header, authorizer.authorize(&self.credentials, method.as_str(), &uri, cnonce));
+            if let (Some(authorizer), Some(credentials)) = (&mut slot.authorizer, self.credentials.first()) {
+                request.headers.set(header, authorizer.authorize(credentials, method.as_str(), &uri, cnonce));
             }
         }
     }
@@ -76,7 +76,7 @@ mod tests {
     }
 
     fn auth() -> ClientAuth {
-        ClientAuth::new(Credentials { username: "u".into(), password: "p".into() })
+        ClientAuth::new(vec![Credentials { realm: None, username: "u".into(), password: "p".into() }])
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Core {
         self.output.push_back(Output::Event(Event::Session { call, event }));
     }
 
-    pub fn resolve(&mut self, owner: Owner, host: &str, port: Option<u16>, transport: Transport) -> ResolveId {
+    pub fn resolve(&mut self, owner: Owner, host: &str, port: Option<u16>, transport: Option<Transport>) -> ResolveId {
         let id = ResolveId(self.next_resolve);
         self.next_resolve += 1;
         self.resolving.insert(id, owner);

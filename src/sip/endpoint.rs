@@ -10,7 +10,7 @@ use super::message::{Envelope, Malformed, Message, Method, NameAddr, Request, Re
 use super::register::Registration;
 use super::session::{Arrived, Caller, Session, Wish};
 use super::transaction::{Arrival, Failed, ServerKey};
-use super::{AccountId, CallKey, Command, EndCause, EndpointConfig, Flow, Input, Output, SessionEvent, Usage};
+use super::{AccountId, CallKey, Command, DirectCalls, EndCause, EndpointConfig, Flow, Input, Output, SessionEvent, Usage};
 
 /// RFC 3261 §18.2.2: the port of a `Via` without one. Over UDP there is no other.
 const DEFAULT_PORT: u16 = 5060;
@@ -86,7 +86,7 @@ impl Endpoint {
     }
 
     pub fn usage(&self) -> Usage {
-        Usage { sessions: self.sessions.len(), transactions: self.core.transactions.len() }
+        Usage { sessions: self.sessions.len(), transactions: self.core.transactions.len(), ..Usage::default() }
     }
 
     fn on_command(&mut self, now: Instant, command: Command) {
@@ -97,12 +97,20 @@ impl Endpoint {
             }
             Command::Unregister => self.unregister(now),
             Command::Stop => self.stop(now),
-            Command::Invite { call, target, offer } => self.invite(now, call, &target, offer),
+            Command::Invite { call, target, offer, .. } => self.invite(now, call, &target, offer),
             Command::Answer { call, sdp } => self.wish(now, call, Wish::Answer(sdp)),
             Command::Reject { call, status } => self.wish(now, call, Wish::Reject(status)),
             Command::AnswerOffer { call, sdp } => self.wish(now, call, Wish::AnswerOffer(sdp)),
             Command::RejectOffer { call } => self.wish(now, call, Wish::RejectOffer),
             Command::Hangup { call } => self.wish(now, call, Wish::Hangup),
+            Command::Ring { .. }
+            | Command::Offer { .. }
+            | Command::Transfer { .. }
+            | Command::TransferTo { .. }
+            | Command::AcceptTransfer { .. }
+            | Command::RejectTransfer { .. }
+            | Command::SendDigit { .. }
+            | Command::Message { .. } => tracing::debug!("not there yet"),
         }
     }
 
@@ -263,7 +271,7 @@ impl Endpoint {
             return self.refuse(now, &arrived, 482);
         }
         let account = self.account_of(&arrived);
-        if account.is_none() && !self.core.config.direct_calls {
+        if account.is_none() && matches!(self.core.config.direct_calls, DirectCalls::Refused) {
             return self.refuse(now, &arrived, 403);
         }
         if self.sessions.len() >= self.core.config.max_calls {
@@ -299,7 +307,7 @@ impl Endpoint {
     /// Telephones that call nobody without an account are told that they have one. Nothing is kept: we do not call them.
     /// Only those of our own network: on the public one it would tell scanners of an open registrar.
     fn on_register(&mut self, now: Instant, arrived: &Arrived) {
-        if !self.core.config.direct_calls || !is_private(arrived.flow.remote.ip()) {
+        if matches!(self.core.config.direct_calls, DirectCalls::Refused) || !is_private(arrived.flow.remote.ip()) {
             return self.refuse(now, arrived, 403);
         }
         let headers = &arrived.request.headers;

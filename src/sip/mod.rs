@@ -9,11 +9,15 @@
 //! to a REGISTER (§21.5.4: we try again at our own pace), `maddr` in a `Via`.
 
 pub mod auth;
+mod call_out;
 mod client_auth;
 mod core;
 mod dialog;
 mod endpoint;
+mod guard;
 pub mod message;
+mod network;
+mod parties;
 mod path;
 mod register;
 pub mod sdp;
@@ -21,8 +25,12 @@ mod session;
 mod transaction;
 mod types;
 
+pub use call_out::CallOut;
 pub use endpoint::Endpoint;
+pub use guard::Limits;
+pub use network::Network;
+pub use parties::{Numbering, Parties};
 pub use types::{
-    Account, AccountId, CallKey, Command, EndCause, EndpointConfig, Event, Flow, Incoming, Input, Output,
-    RegistrationFailure, RegistrationState, ResolveId, SessionEvent, Transport, Usage,
+    Account, AccountId, CallKey, Command, DirectCalls, EndCause, EndpointConfig, Event, Flow, Incoming, Input, MessageId,
+    Output, Reason, RegistrationFailure, RegistrationState, ResolveId, SessionEvent, TransferProgress, Transport, Usage,
 };

@@ -68,12 +68,11 @@ enum State {
 
 impl Registration {
     pub fn start(core: &mut Core, account: Account) -> Self {
-        let credentials = Credentials { username: account.auth_username.clone(), password: account.password.clone() };
         let mut registration = Registration {
-            expires_s: account.expires.as_secs().clamp(SHORTEST_LIFETIME_S, LONGEST_LIFETIME_S),
+            expires_s: account.expires.map_or(SHORTEST_LIFETIME_S, |expires| expires.as_secs()).clamp(SHORTEST_LIFETIME_S, LONGEST_LIFETIME_S),
             account,
             state: State::Gone,
-            auth: ClientAuth::new(credentials),
+            auth: ClientAuth::new(account.credentials.clone()),
             call_id: core.token(),
             local_tag: core.token(),
             cseq: 0,
@@ -196,7 +195,7 @@ impl Registration {
                 let lifetime = Duration::from_secs(self.granted_s(response, &flow));
                 let until = now + lifetime;
                 self.state = State::Registered { flow, refresh_at: now + lifetime / 3 };
-                self.report(core, RegistrationState::Registered { until });
+                self.report(core, RegistrationState::Registered { until, registrar: flow.remote, seen_as: flow.local });
             }
             401 | 407 if self.auth.on_challenge(response) => self.ask(core, now, flow, more),
             status @ (401 | 403 | 407) => self.refused(core, now, RegistrationFailure::Credentials { status }),

@@ -1,12 +1,15 @@
 //! The words in which the endpoint and its shell talk.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use secrecy::SecretString;
-
+use super::auth::Credentials;
+use super::call_out::CallOut;
+use super::guard::Limits;
 use super::message::{NameAddr, Uri};
+use super::network::Network;
+use super::parties::{Numbering, Parties};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {
@@ -60,23 +63,41 @@ pub struct AccountId(pub u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResolveId(pub u64);
 
-/// A registration at a PBX or a trunk.
+/// Names a [`Command::Message`]; chosen by who sends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(pub u64);
+
+/// A registration at a PBX, or a trunk by registration or by address.
 #[derive(Debug, Clone)]
 pub struct Account {
     pub id: AccountId,
-    /// Host name or address of the registrar, which is also the way for our calls.
+    /// Host name or address of the registrar or trunk, which is also the way for our calls.
     pub registrar: String,
     /// `None` leaves it to the resolver (SRV, or the default of the transport).
     pub port: Option<u16>,
     /// The domain of our address of record, often that of the registrar.
     pub domain: String,
     pub username: String,
-    /// For the digest; usually the same as `username`.
-    pub auth_username: String,
-    pub password: SecretString,
-    pub transport: Transport,
-    /// The lifetime that we ask for, in whole seconds.
-    pub expires: Duration,
+    /// What we answer to challenges with; the first whose realm is the challenge's, or is `None`.
+    pub credentials: Vec<Credentials>,
+    /// `None` leaves it to the resolver (NAPTR, else UDP).
+    pub transport: Option<Transport>,
+    /// The lifetime that we ask for, in whole seconds; `None` for a trunk by address, where we do not register.
+    pub expires: Option<Duration>,
+    /// From where its calls come beside the addresses that `registrar` resolves to.
+    pub access: Vec<Network>,
+    /// How its numbers are read.
+    pub numbering: Numbering,
+}
+
+/// Whether a call that comes from no account is taken.
+#[derive(Debug, Clone)]
+pub enum DirectCalls {
+    /// It gets 403.
+    Refused,
+    Taken,
+    /// Only with one of these names and passwords (RFC 3261 §22.1), in this realm.
+    Challenged { realm: String, users: Vec<Credentials> },
 }
 
 #[derive(Debug, Clone)]
@@ -85,10 +106,30 @@ pub struct EndpointConfig {
     pub user_agent: String,
     /// The user part of our address in calls that belong to no account.
     pub user: String,
-    /// Whether a call that comes from no account's registrar is taken; otherwise it gets 403.
-    pub direct_calls: bool,
-    /// How many sessions there may be at once; a call beyond gets 486 Busy Here.
+    pub direct_calls: DirectCalls,
+    /// How many sessions there may be at once; a call beyond gets 503 with Retry-After.
     pub max_calls: usize,
+    /// Whom we may call, transfer to and write to.
+    pub call_out: CallOut,
+    /// How fast others may come.
+    pub limits: Limits,
+    /// The session interval that we ask for (RFC 4028 §4), at least 90 s.
+    pub session_expires: Duration,
+}
+
+impl EndpointConfig {
+    /// Takes direct calls and calls nobody.
+    pub fn new(user_agent: &str, user: &str, max_calls: usize) -> Self {
+        EndpointConfig {
+            user_agent: user_agent.to_owned(),
+            user: user.to_owned(),
+            direct_calls: DirectCalls::Taken,
+            max_calls,
+            call_out: CallOut::Matching(Vec::new()),
+            limits: Limits::default(),
+            session_expires: Duration::from_secs(1800),
+        }
+    }
 }
 
 /// What the shell tells the endpoint.
@@ -125,10 +166,16 @@ pub enum Command {
     /// Calls somebody. `call` is from [`super::Endpoint::next_call_key`].
     Invite {
         call: CallKey,
-        /// A SIP URI, with or without its `sip:`.
+        /// A SIP URI, with or without its `sip:`; with an account also a number or a name at its domain.
         target: String,
+        /// Whose address, way and credentials are used.
+        account: Option<AccountId>,
         offer: Vec<u8>,
+        /// The call is cancelled when it is not answered by then.
+        ring_for: Duration,
     },
+    /// Says 180 Ringing to an incoming call, reliably if the caller wants that (RFC 3262).
+    Ring { call: CallKey },
     /// Answers an incoming call by 200. `sdp` is the answer, or our offer if the call came without one.
     Answer { call: CallKey, sdp: Vec<u8> },
     /// Refuses an incoming call with a status from 300 to 699; another is sent as 500.
@@ -137,6 +184,21 @@ pub enum Command {
     AnswerOffer { call: CallKey, sdp: Vec<u8> },
     /// Refuses [`SessionEvent::Offer`] by 488: the session goes on as it was.
     RejectOffer { call: CallKey },
+    /// Changes the session by a re-INVITE, such as for hold; [`SessionEvent::OfferAnswered`] or
+    /// [`SessionEvent::OfferRefused`] follows.
+    Offer { call: CallKey, sdp: Vec<u8> },
+    /// Sends the peer to somebody else (REFER, RFC 3515); [`SessionEvent::Transfer`] follows.
+    Transfer { call: CallKey, target: String },
+    /// Connects the peers of two calls of ours (REFER with Replaces, RFC 3891); [`SessionEvent::Transfer`] follows.
+    TransferTo { call: CallKey, other: CallKey },
+    /// Follows [`SessionEvent::TransferRequested`]: calls its target as `new_call`, and tells the peer what becomes of it.
+    AcceptTransfer { call: CallKey, new_call: CallKey, offer: Vec<u8> },
+    /// Refuses [`SessionEvent::TransferRequested`] with a status from 400 to 699.
+    RejectTransfer { call: CallKey, status: u16 },
+    /// Presses a key of the telephone by INFO: `0` to `9`, `*`, `#`, `A` to `D`.
+    SendDigit { call: CallKey, digit: char },
+    /// Writes a text to somebody (MESSAGE, RFC 3428); [`Event::Message`] follows.
+    Message { id: MessageId, account: Option<AccountId>, target: String, text: String },
     /// Ends a call by CANCEL, BYE or 480, as its state demands.
     Hangup { call: CallKey },
 }
@@ -153,7 +215,8 @@ pub enum Output {
         id: ResolveId,
         host: String,
         port: Option<u16>,
-        transport: Transport,
+        /// `None`: NAPTR, else UDP.
+        transport: Option<Transport>,
     },
     Event(Event),
 }
@@ -162,6 +225,8 @@ pub enum Output {
 pub enum Event {
     Session { call: CallKey, event: SessionEvent },
     Registration { account: AccountId, state: RegistrationState },
+    /// What became of a [`Command::Message`]: `Err` says why it was not delivered.
+    Message { id: MessageId, result: Result<(), EndCause> },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,29 +246,65 @@ pub enum SessionEvent {
     Offer { sdp: Option<Vec<u8>> },
     /// The peer's answer to an offer of ours that he asked for.
     OfferAnswered { sdp: Vec<u8> },
+    /// The peer refuses an offer of ours: the session goes on as it was.
+    OfferRefused { status: u16 },
+    /// The peer pressed a key, told by INFO.
+    Digit { digit: char, duration: Duration },
+    /// The peer asks us to call somebody else instead of him: answer by [`Command::AcceptTransfer`] or
+    /// [`Command::RejectTransfer`].
+    TransferRequested { target: Uri },
+    /// What becomes of our transfer.
+    Transfer(TransferProgress),
     /// The call is over. Nothing follows.
     Ended { cause: EndCause },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransferProgress {
+    /// The peer has begun to call.
+    Accepted,
+    /// The status that the target answered with provisionally.
+    Trying(u16),
+    /// The target has answered: the peer is with him.
+    Succeeded,
+    /// Refused by the peer or by the target, with that status; 408 if nothing was ever heard of it.
+    Failed(u16),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incoming {
     pub flow: Flow,
-    /// The account whose registrar the call came from.
+    /// Our address as the caller can reach it: for SDP.
+    pub our_address: IpAddr,
+    /// The account whose registrar or trunk the call came from.
     pub account: Option<AccountId>,
     pub caller: NameAddr,
+    /// Who calls whom, as the account's rules read it.
+    pub parties: Parties,
     /// The Request-URI.
     pub callee: Uri,
     pub sip_call_id: String,
+    /// This call takes the place of that one (RFC 3891), which ends when this one is answered.
+    pub replaces: Option<CallKey>,
     /// `None`: the caller wants the offer from us.
     pub offer: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndCause {
-    /// By the caller before the answer: the peer, or our own hang-up.
-    Cancelled,
-    RemoteBye,
+    /// By the caller before the answer: the peer, or our own hang-up. The peer may say why.
+    Cancelled(Option<Reason>),
+    /// By the peer, who may say why.
+    RemoteBye(Option<Reason>),
     LocalBye,
+    /// Our call was not answered within the time given.
+    NoAnswer,
+    /// Another call took its place (RFC 3891).
+    Replaced,
+    /// The peer is gone: the session was not refreshed (RFC 4028 §10).
+    Expired,
+    /// The configuration does not allow to call there.
+    NotAllowed,
     /// Refused: by the peer for our call, by us for his.
     Rejected {
         status: u16,
@@ -221,6 +322,15 @@ pub enum EndCause {
     Failed(&'static str),
 }
 
+/// A `Reason` header (RFC 3326).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// `SIP`, `Q.850` or another.
+    pub protocol: String,
+    pub cause: Option<u16>,
+    pub text: Option<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegistrationState {
     Unregistered,
@@ -228,6 +338,10 @@ pub enum RegistrationState {
     /// The registrar knows us until then; we refresh long before.
     Registered {
         until: Instant,
+        /// The registrar in use.
+        registrar: SocketAddr,
+        /// Our address as the registrar sees it.
+        seen_as: SocketAddr,
     },
     Failed {
         reason: RegistrationFailure,
@@ -249,9 +363,14 @@ pub enum RegistrationFailure {
     Rejected { status: u16, reason: String },
 }
 
-/// How much an endpoint holds.
+/// How much an endpoint holds, and what it has had to do with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     pub sessions: usize,
     pub transactions: usize,
+    pub dialogs: usize,
+    /// Messages that were dropped without an answer: scanners, floods, what is no SIP.
+    pub dropped: u64,
+    /// Requests that were refused with 503 for want of room.
+    pub overloaded: u64,
 }

@@ -187,7 +187,7 @@ fn a_bye_while_she_speaks_keeps_what_was_heard() {
     line.say(1_500);
     line.run_until(5, |line| line.spoken.len() == 2);
     line.run(1_500);
-    line.session(SessionEvent::Ended { cause: EndCause::RemoteBye });
+    line.session(SessionEvent::Ended { cause: EndCause::RemoteBye(None) });
     assert_eq!(line.ended, Some(EndedBy::Caller));
     assert!(!line.hung_up, "his BYE is not answered by one of ours");
     let turn = &line.turns[1];
@@ -200,7 +200,7 @@ fn the_last_words_before_a_hang_up_are_transcribed() {
     let mut line =
         Line::greeted(Engines { texts: ["Передайте что я заболел"].into(), ..Engines::default() });
     line.say(2_000);
-    line.session(SessionEvent::Ended { cause: EndCause::RemoteBye });
+    line.session(SessionEvent::Ended { cause: EndCause::RemoteBye(None) });
     assert_eq!(line.ended, None);
     line.run_until(5, |line| line.ended.is_some());
     assert_eq!(line.turns[1].caller_text, "Передайте что я заболел");

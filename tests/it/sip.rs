@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use secretary::sip::message::{Message, Response};
 use secretary::sip::{
-    CallKey, Command, EndCause, Endpoint, EndpointConfig, Event, Flow, Incoming, Input, Output, SessionEvent,
+    CallKey, CallOut, Command, DirectCalls, EndCause, Endpoint, EndpointConfig, Event, Flow, Incoming, Input, Output, SessionEvent,
     Transport, Usage,
 };
 
@@ -40,7 +40,7 @@ fn establish(pair: &mut Pair) -> (CallKey, CallKey) {
 fn hang_up_cleanly(pair: &mut Pair, side: Side, call: CallKey) {
     pair.command(side, Command::Hangup { call });
     assert_eq!(pair.ended(side), EndCause::LocalBye);
-    assert_eq!(pair.ended(side.other()), EndCause::RemoteBye, "{}", pair.trace);
+    assert_eq!(pair.ended(side.other()), EndCause::RemoteBye(None), "{}", pair.trace);
     nothing_left(pair);
 }
 
@@ -136,8 +136,8 @@ fn cancel_before_the_answer_gives_487_and_no_call() {
     let (theirs, _) = incoming(&mut pair);
     pair.run_for(Duration::from_millis(50));
     pair.command(Caller, Command::Hangup { call: ours });
-    assert_eq!(pair.ended(Caller), EndCause::Cancelled);
-    assert_eq!(pair.ended(Callee), EndCause::Cancelled);
+    assert_eq!(pair.ended(Caller), EndCause::Cancelled(None));
+    assert_eq!(pair.ended(Callee), EndCause::Cancelled(None));
     // Too late: the call is gone.
     pair.command(Callee, Command::Answer { call: theirs, sdp: b"answer".to_vec() });
     nothing_left(&mut pair);
@@ -151,8 +151,8 @@ fn cancel_waits_for_a_provisional_answer() {
     let ours = pair.call();
     pair.command(Caller, Command::Hangup { call: ours });
     assert_eq!(pair.count_sent(Caller, "CANCEL"), 0);
-    assert_eq!(pair.ended(Caller), EndCause::Cancelled);
-    assert_eq!(pair.ended(Callee), EndCause::Cancelled);
+    assert_eq!(pair.ended(Caller), EndCause::Cancelled(None));
+    assert_eq!(pair.ended(Callee), EndCause::Cancelled(None));
     assert_eq!(pair.count_sent(Caller, "CANCEL"), 1);
     nothing_left(&mut pair);
 }
@@ -165,8 +165,8 @@ fn cancel_racing_the_answer_ends_the_call_by_bye() {
     pair.run_for(Duration::from_millis(50));
     pair.command(Callee, Command::Answer { call: theirs, sdp: b"answer".to_vec() });
     pair.command(Caller, Command::Hangup { call: ours });
-    assert_eq!(pair.ended(Caller), EndCause::Cancelled);
-    assert_eq!(pair.ended(Callee), EndCause::RemoteBye);
+    assert_eq!(pair.ended(Caller), EndCause::Cancelled(None));
+    assert_eq!(pair.ended(Callee), EndCause::RemoteBye(None));
     assert_eq!((pair.count_sent(Caller, "CANCEL"), pair.count_sent(Caller, "BYE")), (1, 1));
     nothing_left(&mut pair);
 }
@@ -179,7 +179,7 @@ fn an_unanswered_cancel_is_given_up() {
     pair.run_for(Duration::from_millis(50));
     pair.lose(|side, _| side == Caller);
     pair.command(Caller, Command::Hangup { call: ours });
-    assert_eq!(pair.ended(Caller), EndCause::Cancelled);
+    assert_eq!(pair.ended(Caller), EndCause::Cancelled(None));
     pair.run_until_idle();
     assert_eq!(pair.end(Caller).usage(), Usage::default());
 }
@@ -214,7 +214,7 @@ fn a_call_that_is_never_acknowledged_is_ended_by_bye() {
     assert_eq!(pair.ended(Callee), EndCause::NoAck);
     assert_eq!(pair.elapsed() - answered, GIVE_UP);
     assert_eq!(pair.count_sent(Callee, "BYE"), 1);
-    assert_eq!(pair.ended(Caller), EndCause::RemoteBye);
+    assert_eq!(pair.ended(Caller), EndCause::RemoteBye(None));
     nothing_left(&mut pair);
 }
 
@@ -227,7 +227,7 @@ fn hanging_up_before_the_ack_waits_for_it() {
     pair.command(Callee, Command::Answer { call: theirs, sdp: b"answer".to_vec() });
     pair.command(Callee, Command::Hangup { call: theirs });
     assert_eq!(pair.ended(Callee), EndCause::LocalBye);
-    assert_eq!(pair.ended(Caller), EndCause::RemoteBye);
+    assert_eq!(pair.ended(Caller), EndCause::RemoteBye(None));
     assert!(pair.times_sent(Callee, "BYE")[0] > pair.times_sent(Caller, "ACK")[2]);
     nothing_left(&mut pair);
 }
@@ -259,7 +259,7 @@ fn stopping_ends_calls_in_every_state_and_waits_for_no_ack() {
     assert_eq!(pair.end(Callee).usage().sessions, 3, "until their BYEs are answered");
     pair.run_for(Duration::from_millis(20));
     assert_eq!(pair.end(Callee).usage().sessions, 0);
-    assert_eq!((0..4).filter(|_| pair.ended(Caller) == EndCause::RemoteBye).count(), 3, "{}", pair.trace);
+    assert_eq!((0..4).filter(|_| pair.ended(Caller) == EndCause::RemoteBye(None)).count(), 3, "{}", pair.trace);
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn stopping_takes_back_our_own_call() {
     incoming(&mut pair);
     pair.run_for(Duration::from_millis(50));
     pair.command(Caller, Command::Stop);
-    assert_eq!((pair.ended(Caller), pair.ended(Callee)), (EndCause::Cancelled, EndCause::Cancelled));
+    assert_eq!((pair.ended(Caller), pair.ended(Callee)), (EndCause::Cancelled(None), EndCause::Cancelled(None)));
     nothing_left(&mut pair);
 }
 
@@ -391,7 +391,7 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         let config =
-            EndpointConfig { user_agent: "test".into(), user: "secretary".into(), direct_calls: true, max_calls: 4 };
+            EndpointConfig { call_out: CallOut::Anybody, ..EndpointConfig::new("test", "secretary", 4) };
         Desk { endpoint: Endpoint::new(config, [1; 32]), now: epoch() }
     }
 
@@ -439,7 +439,7 @@ fn without_rport_a_caller_is_answered_at_the_port_of_his_via() {
 #[test]
 fn without_direct_calls_a_stranger_gets_403() {
     let config =
-        EndpointConfig { user_agent: "test".into(), user: "secretary".into(), direct_calls: false, max_calls: 4 };
+        EndpointConfig { direct_calls: DirectCalls::Refused, ..EndpointConfig::new("test", "secretary", 4) };
     let mut pair = Pair::with_config(20, Network::PERFECT, config);
     pair.call();
     assert_eq!(pair.ended(Caller), EndCause::Rejected { status: 403, reason: "Forbidden".into() });
@@ -476,7 +476,7 @@ fn a_call_without_an_offer_gets_ours_and_answers_in_the_ack() {
     assert_eq!(pair.session_event(Callee), (call, SessionEvent::Established { sdp: Some(b"theirs".to_vec()) }));
     let bye = answer_to(&mut pair, &in_dialog("BYE", 11, &tag, ""));
     assert!(bye.starts_with("SIP/2.0 200"));
-    assert_eq!(pair.ended(Callee), EndCause::RemoteBye);
+    assert_eq!(pair.ended(Callee), EndCause::RemoteBye(None));
 }
 
 #[test]
@@ -521,7 +521,7 @@ fn a_change_of_the_session_is_asked_answered_and_acknowledged() {
     let bye = answer_to(&mut pair, &in_dialog("BYE", cseq + 8, &tag, ""));
     assert!(bye.starts_with("SIP/2.0 200"), "{bye}");
     assert_eq!(pair.count_sent(Callee, "SIP/2.0 487"), 1, "the open re-INVITE ends too");
-    assert_eq!(pair.ended(Callee), EndCause::RemoteBye);
+    assert_eq!(pair.ended(Callee), EndCause::RemoteBye(None));
     assert_eq!(pair.end(Callee).usage().sessions, 0);
 }
 
@@ -543,7 +543,7 @@ fn whole_call(seed: u64, network: Network) -> Pair {
                     SessionEvent::Answered { .. } => answered = Some(call),
                     SessionEvent::Established { .. } => established = Some(call),
                     SessionEvent::Ended { cause } => {
-                        let expected = if side == hangs_up { EndCause::LocalBye } else { EndCause::RemoteBye };
+                        let expected = if side == hangs_up { EndCause::LocalBye } else { EndCause::RemoteBye(None) };
                         assert_eq!(cause, expected, "seed {seed}\n{}", pair.trace);
                         ended[side as usize] += 1;
                     }

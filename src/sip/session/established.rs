@@ -193,7 +193,7 @@ impl Established {
         if let Exchange::Asked(asked) = &self.exchange {
             cx.refuse(asked, 487);
         }
-        cx.end(EndCause::RemoteBye);
+        cx.end(EndCause::RemoteBye(None));
         State::Over
     }
 }

@@ -7,7 +7,7 @@ use crate::sip::core::{ALLOW, contact};
 use crate::sip::dialog::{Dialog, DialogId};
 use crate::sip::message::{Envelope, Method, Response};
 use crate::sip::transaction::ServerKey;
-use crate::sip::{AccountId, EndCause, Flow, Incoming, SessionEvent};
+use crate::sip::{AccountId, EndCause, Flow, Incoming, Parties, SessionEvent};
 
 pub(super) struct Ringing {
     invite: Arrived,
@@ -20,7 +20,10 @@ impl Ringing {
     pub fn start(cx: &mut Context<'_>, invite: Arrived, account: Option<AccountId>, user: String) -> Self {
         cx.emit(SessionEvent::Incoming(Box::new(Incoming {
             flow: invite.flow,
+            our_address: invite.flow.local.ip(),
             account,
+            parties: Parties::default(),
+            replaces: None,
             caller: invite.envelope.from.clone(),
             callee: invite.request.uri.clone(),
             sip_call_id: invite.envelope.call_id.clone(),
@@ -61,7 +64,7 @@ impl Ringing {
             // RFC 3261 §15: a caller may end an early dialog by BYE.
             Method::Bye => {
                 cx.refuse(arrived, 200);
-                self.end(cx, 487, EndCause::Cancelled)
+                self.end(cx, 487, EndCause::Cancelled(None))
             }
             // RFC 3311 §5.2: the offer of the INVITE has no answer yet.
             Method::Update if arrived.request.sdp().is_some() => {
@@ -85,7 +88,7 @@ impl Ringing {
         if self.invite.key != *invite {
             return State::Ringing(self);
         }
-        self.end(cx, 487, EndCause::Cancelled)
+        self.end(cx, 487, EndCause::Cancelled(None))
     }
 
     pub fn on_flow_failed(self, cx: &mut Context<'_>, flow: &Flow, error: &str) -> State {

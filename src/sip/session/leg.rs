@@ -87,7 +87,7 @@ impl Leg {
                 let last = *last;
                 let hop = self.dialog.first_hop();
                 let transport = hop.transport().unwrap_or(last.transport);
-                let id = core.resolve(owner, &hop.host, hop.port, transport);
+                let id = core.resolve(owner, &hop.host, hop.port, Some(transport));
                 self.path = Path::Resolving { id, last, waiting: vec![draft] };
                 Ok(())
             }

@@ -11,7 +11,7 @@ use crate::sip::core::{ALLOW, Owner, contact};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{CSeq, Envelope, Method, NameAddr, Request, Response, Uri};
 use crate::sip::transaction::{Failed, Failure, GIVE_UP};
-use crate::sip::{EndCause, Flow, SessionEvent, Transport};
+use crate::sip::{EndCause, Flow, SessionEvent};
 
 /// Who calls whom.
 pub(in crate::sip) struct Caller {
@@ -54,7 +54,7 @@ enum Phase {
 impl Outgoing {
     pub fn start(cx: &mut Context<'_>, caller: Caller, offer: Vec<u8>) -> State {
         let Uri { host, port, .. } = &caller.target;
-        let transport = caller.target.transport().unwrap_or(Transport::Udp);
+        let transport = caller.target.transport();
         cx.core.resolve(Owner::Call(cx.key), host, *port, transport);
         let (call_id, local_tag) = (cx.core.token(), cx.core.token());
         State::Outgoing(Outgoing {
@@ -80,15 +80,15 @@ impl Outgoing {
     pub fn hang_up(mut self, cx: &mut Context<'_>) -> State {
         self.phase = match self.phase {
             Phase::Resolving => {
-                cx.end(EndCause::Cancelled);
+                cx.end(EndCause::Cancelled(None));
                 return State::Over;
             }
             Phase::Trying(sent) => {
-                cx.end(EndCause::Cancelled);
+                cx.end(EndCause::Cancelled(None));
                 Phase::CancelPending(sent)
             }
             Phase::Proceeding(sent) => {
-                cx.end(EndCause::Cancelled);
+                cx.end(EndCause::Cancelled(None));
                 cancel(cx, &sent);
                 Phase::Cancelling(sent)
             }

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use secretary::sip::{
-    CallKey, Command, EndCause, Endpoint, EndpointConfig, Event, Flow, Input, Output, SessionEvent, Transport,
+    CallKey, CallOut, Command, EndCause, Endpoint, EndpointConfig, Event, Flow, Input, Output, SessionEvent, Transport,
 };
+
+const RING_FOR: Duration = Duration::from_secs(180);
 
 /// One of the two ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,7 +79,7 @@ pub struct Pair {
 impl Pair {
     pub fn new(seed: u64, network: Network) -> Self {
         let config =
-            EndpointConfig { user_agent: "test".into(), user: "secretary".into(), direct_calls: true, max_calls: 4 };
+            EndpointConfig { call_out: CallOut::Anybody, ..EndpointConfig::new("test", "secretary", 4) };
         Self::with_config(seed, network, config)
     }
 
@@ -129,7 +131,7 @@ impl Pair {
     pub fn call(&mut self) -> CallKey {
         let call = self.end(Side::Caller).next_call_key();
         let target = format!("sip:desk@{}", Side::Callee.address());
-        self.command(Side::Caller, Command::Invite { call, target, offer: b"offer".to_vec() });
+        self.command(Side::Caller, Command::Invite { call, target, account: None, offer: b"offer".to_vec(), ring_for: RING_FOR });
         call
     }
 

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use secretary::sip::auth::Credentials;
 use secretary::sip::message::{Message, Request, Response};
 use secretary::sip::{
-    Account, AccountId, Command, Endpoint, EndpointConfig, Event, Flow, Input, Output, RegistrationState, Transport,
+    Account, AccountId, Command, DirectCalls, Endpoint, EndpointConfig, Event, Flow, Input, Numbering, Output, RegistrationState, Transport,
 };
 
 use super::pair::epoch;
@@ -29,7 +30,7 @@ pub struct Phone {
 impl Phone {
     pub fn new(transport: Transport, script: Script) -> Self {
         let config =
-            EndpointConfig { user_agent: "test".into(), user: "secretary".into(), direct_calls: false, max_calls: 2 };
+            EndpointConfig { direct_calls: DirectCalls::Refused, ..EndpointConfig::new("test", "secretary", 2) };
         let now = epoch();
         Phone {
             now,
@@ -50,10 +51,11 @@ impl Phone {
             port: None,
             domain: "pbx.example".into(),
             username: "100".into(),
-            auth_username: "100".into(),
-            password: "secret".into(),
-            transport: self.flow.transport,
-            expires: Duration::from_secs(60),
+            credentials: vec![Credentials { realm: None, username: "100".into(), password: "secret".into() }],
+            transport: Some(self.flow.transport),
+            expires: Some(Duration::from_secs(60)),
+            access: Vec::new(),
+            numbering: Numbering::default(),
         };
         self.input(Input::Command(Command::Register(account)));
     }
