@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-use super::auth::Credentials;
 use super::client_auth::ClientAuth;
 use super::core::{Core, Owner, contact};
 use super::message::{CSeq, Envelope, Method, NameAddr, Request, Response, Uri};
@@ -70,9 +69,9 @@ impl Registration {
     pub fn start(core: &mut Core, account: Account) -> Self {
         let mut registration = Registration {
             expires_s: account.expires.map_or(SHORTEST_LIFETIME_S, |expires| expires.as_secs()).clamp(SHORTEST_LIFETIME_S, LONGEST_LIFETIME_S),
+            auth: ClientAuth::new(account.credentials.clone()),
             account,
             state: State::Gone,
-            auth: ClientAuth::new(account.credentials.clone()),
             call_id: core.token(),
             local_tag: core.token(),
             cseq: 0,
