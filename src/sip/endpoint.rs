@@ -5,12 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::core::{ALLOW, Core, Owner};
+use super::deadlines::Deadlines;
 use super::dialog::DialogId;
 use super::message::{Envelope, Malformed, Message, Method, NameAddr, Request, Response, Uri, Via};
 use super::register::Registration;
 use super::session::{Arrived, Caller, Session, Wish};
 use super::transaction::{Arrival, Failed, ServerKey};
-use super::{AccountId, CallKey, Command, DirectCalls, EndCause, EndpointConfig, Flow, Input, Output, SessionEvent, Usage};
+use super::{
+    AccountId, CallKey, Command, DirectCalls, EndCause, EndpointConfig, Flow, Input, Output, SessionEvent, Usage,
+};
 
 /// RFC 3261 §18.2.2: the port of a `Via` without one. Over UDP there is no other.
 const DEFAULT_PORT: u16 = 5060;
@@ -21,6 +24,9 @@ const LONGEST_REGISTRATION_S: u32 = 3_600;
 pub struct Endpoint {
     core: Core,
     sessions: BTreeMap<CallKey, Session>,
+    /// The sessions of each Call-ID: one, but for what forks and loops back.
+    by_call_id: BTreeMap<String, Vec<CallKey>>,
+    deadlines: Deadlines<CallKey>,
     registrations: BTreeMap<AccountId, Registration>,
     next_call: u64,
 }
@@ -31,6 +37,8 @@ impl Endpoint {
         Endpoint {
             core: Core::new(config, seed),
             sessions: BTreeMap::new(),
+            by_call_id: BTreeMap::new(),
+            deadlines: Deadlines::default(),
             registrations: BTreeMap::new(),
             next_call: 1,
         }
@@ -66,10 +74,9 @@ impl Endpoint {
         for failed in self.core.transactions.handle_timeout(now, &mut self.core.output) {
             self.on_failed(now, failed);
         }
-        for session in self.sessions.values_mut() {
-            session.on_timeout(&mut self.core, now);
+        while let Some(call) = self.deadlines.pop_due(now) {
+            self.with_session(call, |session, core| session.on_timeout(core, now));
         }
-        self.sessions.retain(|_, session| !session.is_over());
         for registration in self.registrations.values_mut() {
             registration.handle_timeout(&mut self.core, now);
         }
@@ -80,9 +87,9 @@ impl Endpoint {
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let sessions = self.sessions.values().filter_map(Session::poll_timeout);
         let registrations = self.registrations.values().filter_map(Registration::poll_timeout);
-        sessions.chain(registrations).chain(self.core.transactions.poll_timeout()).min()
+        let others = [self.deadlines.next(), self.core.transactions.poll_timeout()];
+        registrations.chain(others.into_iter().flatten()).min()
     }
 
     pub fn usage(&self) -> Usage {
@@ -122,10 +129,9 @@ impl Endpoint {
 
     fn stop(&mut self, now: Instant) {
         self.unregister(now);
-        for session in self.sessions.values_mut() {
-            session.stop(&mut self.core, now);
+        for call in self.calls() {
+            self.with_session(call, |session, core| session.stop(core, now));
         }
-        self.sessions.retain(|_, session| !session.is_over());
     }
 
     fn wish(&mut self, now: Instant, call: CallKey, wish: Wish) {
@@ -141,7 +147,8 @@ impl Endpoint {
             return self.core.emit(call, SessionEvent::Ended { cause: EndCause::InvalidTarget });
         };
         let caller = Caller { target, user: self.core.config.user.clone() };
-        self.sessions.insert(call, Session::call(&mut self.core, now, call, caller, offer));
+        let session = Session::call(&mut self.core, now, call, caller, offer);
+        self.insert(call, session);
     }
 
     fn on_message(&mut self, now: Instant, flow: Flow, bytes: &[u8]) {
@@ -267,7 +274,8 @@ impl Endpoint {
             return self.refuse(now, &arrived, 416);
         }
         // RFC 3261 §8.2.2.2: the same call by another way.
-        if self.sessions.values().any(|session| session.was_begun_by(&arrived.envelope)) {
+        let merged = |(_, session): (_, &Session)| session.was_begun_by(&arrived.envelope);
+        if self.sessions_of(&arrived.envelope.call_id).any(merged) {
             return self.refuse(now, &arrived, 482);
         }
         let account = self.account_of(&arrived);
@@ -283,7 +291,7 @@ impl Endpoint {
         };
         let call = self.next_call_key();
         let session = Session::called(&mut self.core, now, call, arrived, account, user);
-        self.sessions.insert(call, session);
+        self.insert(call, session);
     }
 
     /// The account whose registrar the request comes from; of several at one registrar, the one that is called.
@@ -332,20 +340,19 @@ impl Endpoint {
             return self.refuse(now, arrived, 481);
         }
         self.refuse(now, arrived, 200);
-        for session in self.sessions.values_mut() {
-            session.on_cancel(&mut self.core, now, &invite);
+        let calls: Vec<_> = self.sessions_of(&arrived.envelope.call_id).map(|(call, _)| call).collect();
+        for call in calls {
+            self.with_session(call, |session, core| session.on_cancel(core, now, &invite));
         }
-        self.sessions.retain(|_, session| !session.is_over());
     }
 
     fn on_flow_failed(&mut self, now: Instant, flow: &Flow, error: &str) {
-        for failed in self.core.transactions.flow_failed(flow, error) {
+        for failed in self.core.transactions.flow_failed(now, flow, error, &mut self.core.output) {
             self.on_failed(now, failed);
         }
-        for session in self.sessions.values_mut() {
-            session.on_flow_failed(&mut self.core, now, flow, error);
+        for call in self.calls() {
+            self.with_session(call, |session, core| session.on_flow_failed(core, now, flow, error));
         }
-        self.sessions.retain(|_, session| !session.is_over());
         for registration in self.registrations.values_mut() {
             registration.on_flow_failed(&mut self.core, now, flow, error);
         }
@@ -365,15 +372,39 @@ impl Endpoint {
 
     fn find_dialog(&self, envelope: &Envelope) -> Option<CallKey> {
         let id = DialogId::of_request(envelope)?;
-        self.sessions.iter().find(|(_, session)| session.has_dialog(&id)).map(|(call, _)| *call)
+        self.sessions_of(&id.call_id).find(|(_, session)| session.has_dialog(&id)).map(|(call, _)| call)
+    }
+
+    fn sessions_of(&self, call_id: &str) -> impl Iterator<Item = (CallKey, &Session)> {
+        let calls = self.by_call_id.get(call_id).into_iter().flatten();
+        calls.filter_map(|call| Some((*call, self.sessions.get(call)?)))
+    }
+
+    fn calls(&self) -> Vec<CallKey> {
+        self.sessions.keys().copied().collect()
+    }
+
+    fn insert(&mut self, call: CallKey, session: Session) {
+        self.by_call_id.entry(session.call_id().to_owned()).or_default().push(call);
+        self.sessions.insert(call, session);
+        // It may be over already, or have a deadline.
+        self.with_session(call, |_, _| {});
     }
 
     fn with_session(&mut self, call: CallKey, act: impl FnOnce(&mut Session, &mut Core)) {
         let Some(session) = self.sessions.get_mut(&call) else { return };
         act(session, &mut self.core);
-        if session.is_over() {
-            self.sessions.remove(&call);
+        if !session.is_over() {
+            return self.deadlines.set(&call, session.poll_timeout());
         }
+        self.deadlines.set(&call, None);
+        if let Some(same) = self.by_call_id.get_mut(session.call_id()) {
+            same.retain(|other| *other != call);
+            if same.is_empty() {
+                self.by_call_id.remove(session.call_id());
+            }
+        }
+        self.sessions.remove(&call);
     }
 
     /// Answers by a status alone.

@@ -12,6 +12,7 @@ pub mod auth;
 mod call_out;
 mod client_auth;
 mod core;
+mod deadlines;
 mod dialog;
 mod endpoint;
 mod guard;

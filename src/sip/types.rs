@@ -97,7 +97,10 @@ pub enum DirectCalls {
     Refused,
     Taken,
     /// Only with one of these names and passwords (RFC 3261 §22.1), in this realm.
-    Challenged { realm: String, users: Vec<Credentials> },
+    Challenged {
+        realm: String,
+        users: Vec<Credentials>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -223,10 +226,19 @@ pub enum Output {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    Session { call: CallKey, event: SessionEvent },
-    Registration { account: AccountId, state: RegistrationState },
+    Session {
+        call: CallKey,
+        event: SessionEvent,
+    },
+    Registration {
+        account: AccountId,
+        state: RegistrationState,
+    },
     /// What became of a [`Command::Message`]: `Err` says why it was not delivered.
-    Message { id: MessageId, result: Result<(), EndCause> },
+    Message {
+        id: MessageId,
+        result: Result<(), EndCause>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

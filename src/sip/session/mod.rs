@@ -53,6 +53,7 @@ enum SessionTimer {
 
 pub(super) struct Session {
     key: CallKey,
+    call_id: String,
     state: State,
     timers: Timers<SessionTimer>,
 }
@@ -105,8 +106,9 @@ impl Context<'_> {
 impl Session {
     /// A call of ours.
     pub fn call(core: &mut Core, now: Instant, key: CallKey, caller: Caller, offer: Vec<u8>) -> Self {
-        let mut session = Session { key, state: State::Over, timers: Timers::default() };
-        session.step(core, now, |_, cx| Outgoing::start(cx, caller, offer));
+        let call_id = core.token();
+        let mut session = Session { key, call_id: call_id.clone(), state: State::Over, timers: Timers::default() };
+        session.step(core, now, |_, cx| Outgoing::start(cx, caller, call_id, offer));
         session
     }
 
@@ -119,9 +121,14 @@ impl Session {
         account: Option<AccountId>,
         user: String,
     ) -> Self {
-        let mut session = Session { key, state: State::Over, timers: Timers::default() };
+        let call_id = arrived.envelope.call_id.clone();
+        let mut session = Session { key, call_id, state: State::Over, timers: Timers::default() };
         session.step(core, now, |_, cx| State::Ringing(Ringing::start(cx, arrived, account, user)));
         session
+    }
+
+    pub fn call_id(&self) -> &str {
+        &self.call_id
     }
 
     pub fn is_over(&self) -> bool {

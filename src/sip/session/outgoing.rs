@@ -52,11 +52,11 @@ enum Phase {
 }
 
 impl Outgoing {
-    pub fn start(cx: &mut Context<'_>, caller: Caller, offer: Vec<u8>) -> State {
+    pub fn start(cx: &mut Context<'_>, caller: Caller, call_id: String, offer: Vec<u8>) -> State {
         let Uri { host, port, .. } = &caller.target;
         let transport = caller.target.transport();
         cx.core.resolve(Owner::Call(cx.key), host, *port, transport);
-        let (call_id, local_tag) = (cx.core.token(), cx.core.token());
+        let local_tag = cx.core.token();
         State::Outgoing(Outgoing {
             caller: Box::new(caller),
             offer,

@@ -9,7 +9,9 @@ mod server;
 mod server_invite;
 mod timers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use client::Client;
@@ -18,8 +20,14 @@ use server::Server;
 use server_invite::InviteServer;
 pub use timers::{GIVE_UP, T1, T2, Timers};
 
-use super::message::{CSeq, Envelope, MAGIC_COOKIE, Method, Request, Response};
-use super::{Flow, Output};
+use super::deadlines::Deadlines;
+use super::message::{CSeq, Envelope, MAGIC_COOKIE, Method, Request, Response, Via};
+use super::{Flow, Output, Transport};
+
+/// RFC 3261 §18.1.1: a longer request goes over a transport that is not cut into fragments, in bytes.
+const LONGEST_DATAGRAM: usize = 1_300;
+/// Peers that are known to take no TCP.
+const MAX_WITHOUT_TCP: usize = 256;
 
 /// What an answer means to a client transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +79,7 @@ pub enum Arrival {
 /// Names a server transaction (RFC 3261 §17.2.3).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ServerKey {
-    id: String,
+    id: Arc<str>,
     method: Method,
 }
 
@@ -100,8 +108,15 @@ impl ServerKey {
                 format!("{} {number} {tag:?} {branch:?} {sent_by}", envelope.call_id)
             }
         };
-        ServerKey { id, method }
+        ServerKey { id: id.into(), method }
     }
+}
+
+/// Names a client transaction (RFC 3261 §17.1.3).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct ClientKey {
+    branch: Arc<str>,
+    method: Method,
 }
 
 #[derive(Debug)]
@@ -115,6 +130,8 @@ struct ClientEntry<O> {
     machine: ClientMachine,
     owner: O,
     flow: Flow,
+    /// The flow to take if this one, which is TCP because the request is long, cannot be had.
+    fallback: Option<Flow>,
     request: Request,
     cseq: CSeq,
 }
@@ -135,15 +152,25 @@ struct ServerEntry {
 /// All transactions of an endpoint. `O` says who is to hear of a client transaction's answers.
 #[derive(Debug)]
 pub struct Transactions<O> {
-    clients: BTreeMap<(String, Method), ClientEntry<O>>,
+    clients: BTreeMap<ClientKey, ClientEntry<O>>,
+    client_deadlines: Deadlines<ClientKey>,
     servers: BTreeMap<ServerKey, ServerEntry>,
+    server_deadlines: Deadlines<ServerKey>,
+    without_tcp: BTreeSet<SocketAddr>,
     limit: usize,
 }
 
 impl<O: Copy> Transactions<O> {
     /// `limit` bounds the client and the server transactions, each.
     pub fn new(limit: usize) -> Self {
-        Transactions { clients: BTreeMap::new(), servers: BTreeMap::new(), limit }
+        Transactions {
+            clients: BTreeMap::new(),
+            client_deadlines: Deadlines::default(),
+            servers: BTreeMap::new(),
+            server_deadlines: Deadlines::default(),
+            without_tcp: BTreeSet::new(),
+            limit,
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -151,15 +178,7 @@ impl<O: Copy> Transactions<O> {
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let clients = self.clients.values().filter_map(|entry| match &entry.machine {
-            ClientMachine::Invite { machine, .. } => machine.poll_timeout(),
-            ClientMachine::Other(machine) => machine.poll_timeout(),
-        });
-        let servers = self.servers.values().filter_map(|entry| match &entry.machine {
-            ServerMachine::Invite(machine) => machine.poll_timeout(),
-            ServerMachine::Other(machine) => machine.poll_timeout(),
-        });
-        clients.chain(servers).min()
+        self.client_deadlines.next().into_iter().chain(self.server_deadlines.next()).min()
     }
 
     /// Sends a request that has its `Via` and begins a client transaction. False when there is no room.
@@ -170,15 +189,39 @@ impl<O: Copy> Transactions<O> {
         if self.clients.len() >= self.limit {
             return false;
         }
-        let reliable = flow.transport.is_reliable();
-        let machine = match request.method {
-            Method::Invite => ClientMachine::Invite { machine: InviteClient::new(now, reliable), ack: None },
-            _ => ClientMachine::Other(Client::new(now, reliable)),
+        let key = ClientKey { branch: branch.into(), method: request.method.clone() };
+        let mut entry = ClientEntry {
+            machine: ClientMachine::new(now, &request.method, flow),
+            owner,
+            flow,
+            fallback: None,
+            request,
+            cseq: envelope.cseq,
         };
-        out.push_back(Output::Transmit { flow, bytes: request.to_bytes() });
-        let key = (branch.to_owned(), request.method.clone());
-        self.clients.insert(key, ClientEntry { machine, owner, flow, request, cseq: envelope.cseq });
+        let mut bytes = entry.request.to_bytes();
+        let other_way = match entry.request.method {
+            // RFC 3261 §9.1: where its INVITE went.
+            Method::Cancel => self.invite_flow(&key.branch).filter(|way| *way != flow),
+            _ if flow.transport != Transport::Udp || bytes.len() <= LONGEST_DATAGRAM => None,
+            _ if self.without_tcp.contains(&flow.remote) => None,
+            _ => {
+                entry.fallback = Some(flow);
+                Some(Flow { transport: Transport::Tcp, ..flow })
+            }
+        };
+        if let Some(way) = other_way {
+            entry.take(now, way);
+            bytes = entry.request.to_bytes();
+        }
+        out.push_back(Output::Transmit { flow: entry.flow, bytes });
+        self.client_deadlines.set(&key, entry.poll_timeout());
+        self.clients.insert(key, entry);
         true
+    }
+
+    fn invite_flow(&self, branch: &Arc<str>) -> Option<Flow> {
+        let invite = ClientKey { branch: Arc::clone(branch), method: Method::Invite };
+        self.clients.get(&invite).map(|entry| entry.flow)
     }
 
     /// Takes an answer; the owner of its transaction if it is new to him.
@@ -189,7 +232,7 @@ impl<O: Copy> Transactions<O> {
         envelope: &Envelope,
         out: &mut VecDeque<Output>,
     ) -> Option<O> {
-        let key = (envelope.via.branch()?.to_owned(), envelope.cseq.method.clone());
+        let key = ClientKey { branch: envelope.via.branch()?.into(), method: envelope.cseq.method.clone() };
         let entry = self.clients.get_mut(&key)?;
         let owner = entry.owner;
         let (verdict, over) = match &mut entry.machine {
@@ -207,6 +250,7 @@ impl<O: Copy> Transactions<O> {
                 (machine.on_response(now, response.status), machine.state() == client::State::Terminated)
             }
         };
+        self.client_deadlines.set(&key, entry.poll_timeout().filter(|_| !over));
         if over {
             self.clients.remove(&key);
         }
@@ -249,7 +293,7 @@ impl<O: Copy> Transactions<O> {
         if let (true, Some(bytes)) = (repeat, &entry.answer) {
             out.push_back(Output::Transmit { flow: entry.flow, bytes: bytes.clone() });
         }
-        self.servers.retain(|_, entry| !entry.is_over());
+        self.settle(&key);
         Arrival::Absorbed
     }
 
@@ -263,9 +307,18 @@ impl<O: Copy> Transactions<O> {
         if send {
             let bytes = response.to_bytes();
             out.push_back(Output::Transmit { flow: entry.flow, bytes: bytes.clone() });
-            entry.answer = Some(bytes);
+            // A 2xx to an INVITE is repeated by its session.
+            entry.answer = (!entry.is_accepted()).then_some(bytes);
         }
-        if entry.is_over() {
+        self.settle(key);
+    }
+
+    /// Forgets a server transaction that is over, or sets its next deadline.
+    fn settle(&mut self, key: &ServerKey) {
+        let Some(entry) = self.servers.get(key) else { return };
+        let over = entry.is_over();
+        self.server_deadlines.set(key, entry.poll_timeout().filter(|_| !over));
+        if over {
             self.servers.remove(key);
         }
     }
@@ -277,7 +330,8 @@ impl<O: Copy> Transactions<O> {
 
     pub fn handle_timeout(&mut self, now: Instant, out: &mut VecDeque<Output>) -> Vec<Failed<O>> {
         let mut failed = Vec::new();
-        self.clients.retain(|_, entry| {
+        while let Some(key) = self.client_deadlines.pop_due(now) {
+            let Some(entry) = self.clients.get_mut(&key) else { continue };
             while let Some(expiry) = entry.on_timeout(now) {
                 match expiry {
                     Expiry::Retransmit => {
@@ -286,37 +340,92 @@ impl<O: Copy> Transactions<O> {
                     Expiry::TimedOut => failed.push(entry.failed(Failure::Timeout)),
                 }
             }
-            !entry.is_over()
-        });
-        self.servers.retain(|_, entry| {
+            if entry.is_over() {
+                self.clients.remove(&key);
+            } else {
+                self.client_deadlines.set(&key, entry.poll_timeout());
+            }
+        }
+        while let Some(key) = self.server_deadlines.pop_due(now) {
+            let Some(entry) = self.servers.get_mut(&key) else { continue };
             if let (true, Some(bytes)) = (entry.on_timeout(now), &entry.answer) {
                 out.push_back(Output::Transmit { flow: entry.flow, bytes: bytes.clone() });
             }
-            !entry.is_over()
-        });
+            self.settle(&key);
+        }
         failed
     }
 
     /// Ends a client transaction that nobody waits for any longer.
     pub fn abandon(&mut self, branch: &str, method: &Method) {
-        self.clients.remove(&(branch.to_owned(), method.clone()));
+        let key = ClientKey { branch: branch.into(), method: method.clone() };
+        self.clients.remove(&key);
+        self.client_deadlines.set(&key, None);
     }
 
-    /// The flow is broken: every client transaction on it that waits for an answer has failed (RFC 3261 §17.1.4).
-    pub fn flow_failed(&mut self, flow: &Flow, error: &str) -> Vec<Failed<O>> {
+    /// The flow is broken: every client transaction on it that waits for an answer has failed (RFC 3261 §17.1.4),
+    /// unless it was there only for its length: then it goes out as a datagram after all (§18.1.1).
+    pub fn flow_failed(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        error: &str,
+        out: &mut VecDeque<Output>,
+    ) -> Vec<Failed<O>> {
         let mut failed = Vec::new();
-        self.clients.retain(|_, entry| {
-            let waits = entry.flow == *flow && entry.waits_for_answer();
-            if waits {
-                failed.push(entry.failed(Failure::Transport(error.to_owned())));
+        let (deadlines, without_tcp) = (&mut self.client_deadlines, &mut self.without_tcp);
+        self.clients.retain(|key, entry| {
+            if entry.flow != *flow || !entry.waits_for_answer() {
+                return true;
             }
-            !waits
+            if let Some(fallback) = entry.fallback.take() {
+                if without_tcp.len() >= MAX_WITHOUT_TCP {
+                    without_tcp.clear();
+                }
+                without_tcp.insert(fallback.remote);
+                entry.take(now, fallback);
+                out.push_back(Output::Transmit { flow: fallback, bytes: entry.request.to_bytes() });
+                deadlines.set(key, entry.poll_timeout());
+                return true;
+            }
+            failed.push(entry.failed(Failure::Transport(error.to_owned())));
+            deadlines.set(key, None);
+            false
         });
         failed
     }
 }
 
+impl ClientMachine {
+    fn new(now: Instant, method: &Method, flow: Flow) -> Self {
+        let reliable = flow.transport.is_reliable();
+        match method {
+            Method::Invite => ClientMachine::Invite { machine: InviteClient::new(now, reliable), ack: None },
+            _ => ClientMachine::Other(Client::new(now, reliable)),
+        }
+    }
+}
+
 impl<O: Copy> ClientEntry<O> {
+    /// Begins anew over another transport, with the same branch: the peer has not seen it yet.
+    fn take(&mut self, now: Instant, flow: Flow) {
+        self.flow = flow;
+        self.machine = ClientMachine::new(now, &self.request.method, flow);
+        let via: Option<Via> = self.request.headers.values("Via").next().and_then(|via| via.parse().ok());
+        if let Some(mut via) = via {
+            flow.transport.name().clone_into(&mut via.transport);
+            self.request.headers.remove("Via");
+            self.request.headers.push_front("Via", via.to_string());
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        match &self.machine {
+            ClientMachine::Invite { machine, .. } => machine.poll_timeout(),
+            ClientMachine::Other(machine) => machine.poll_timeout(),
+        }
+    }
+
     fn failed(&self, why: Failure) -> Failed<O> {
         Failed { owner: self.owner, cseq: self.cseq.clone(), why }
     }
@@ -349,6 +458,17 @@ impl<O: Copy> ClientEntry<O> {
 }
 
 impl ServerEntry {
+    fn poll_timeout(&self) -> Option<Instant> {
+        match &self.machine {
+            ServerMachine::Invite(machine) => machine.poll_timeout(),
+            ServerMachine::Other(machine) => machine.poll_timeout(),
+        }
+    }
+
+    fn is_accepted(&self) -> bool {
+        matches!(&self.machine, ServerMachine::Invite(machine) if machine.state() == server_invite::State::Accepted)
+    }
+
     /// Whether the answer is to be sent again.
     fn on_timeout(&mut self, now: Instant) -> bool {
         match &mut self.machine {
@@ -497,8 +617,33 @@ mod tests {
         assert!(transactions.send(now, flow(), request("OPTIONS", "z9hG4bKa"), 1, &mut out));
         let other = Flow { transport: Transport::Tcp, ..flow() };
         assert!(transactions.send(now, other, request("OPTIONS", "z9hG4bKb"), 2, &mut out));
-        let failed = transactions.flow_failed(&flow(), "unreachable");
+        let failed = transactions.flow_failed(now, &flow(), "unreachable", &mut out);
         assert_eq!(failed.iter().map(|f| f.owner).collect::<Vec<_>>(), [1]);
         assert_eq!(transactions.len(), 1);
+    }
+
+    #[test]
+    fn a_long_request_goes_by_tcp_and_as_a_datagram_where_there_is_no_tcp() {
+        let (now, mut out) = (testing::clock(), VecDeque::new());
+        let mut transactions = Transactions::new(10);
+        let mut long = request("OPTIONS", "z9hG4bKa");
+        long.headers.push("Subject", "x".repeat(1_300));
+        assert!(transactions.send(now, flow(), long.clone(), 1, &mut out));
+        let by_tcp = Flow { transport: Transport::Tcp, ..flow() };
+        let Some(Output::Transmit { flow: taken, bytes }) = out.pop_front() else { panic!("nothing sent") };
+        assert_eq!(taken, by_tcp);
+        assert!(String::from_utf8(bytes).unwrap().contains("\r\nVia: SIP/2.0/TCP 192.0.2.1:5060;"));
+
+        assert_eq!(transactions.flow_failed(now, &by_tcp, "refused", &mut out), []);
+        let Some(Output::Transmit { flow: taken, bytes }) = out.pop_front() else { panic!("nothing sent") };
+        assert_eq!(taken, flow());
+        assert!(String::from_utf8(bytes).unwrap().contains("\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;"));
+        assert_eq!(transactions.poll_timeout(), Some(now + T1), "a datagram is repeated");
+
+        let mut second = request("OPTIONS", "z9hG4bKb");
+        second.headers.push("Subject", "x".repeat(1_300));
+        assert!(transactions.send(now, flow(), second, 2, &mut out));
+        assert!(matches!(out.pop_front(), Some(Output::Transmit { flow: taken, .. }) if taken == flow()));
+        assert_eq!(transactions.flow_failed(now, &flow(), "unreachable", &mut out).len(), 2);
     }
 }

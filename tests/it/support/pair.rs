@@ -78,8 +78,7 @@ pub struct Pair {
 
 impl Pair {
     pub fn new(seed: u64, network: Network) -> Self {
-        let config =
-            EndpointConfig { call_out: CallOut::Anybody, ..EndpointConfig::new("test", "secretary", 4) };
+        let config = EndpointConfig { call_out: CallOut::Anybody, ..EndpointConfig::new("test", "secretary", 4) };
         Self::with_config(seed, network, config)
     }
 
@@ -131,7 +130,10 @@ impl Pair {
     pub fn call(&mut self) -> CallKey {
         let call = self.end(Side::Caller).next_call_key();
         let target = format!("sip:desk@{}", Side::Callee.address());
-        self.command(Side::Caller, Command::Invite { call, target, account: None, offer: b"offer".to_vec(), ring_for: RING_FOR });
+        self.command(
+            Side::Caller,
+            Command::Invite { call, target, account: None, offer: b"offer".to_vec(), ring_for: RING_FOR },
+        );
         call
     }
 
