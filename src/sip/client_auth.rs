@@ -1,66 +1,174 @@
-//! Our credentials towards one peer: answers 401 and 407, and goes on with the nonce it knows, so that the next
-//! request needs one round trip (RFC 3261 §22, RFC 7616 §3.4).
+//! Our credentials towards one peer and the proxies before it: answers 401 and 407, and goes on with the nonces it knows,
+//! so that the next request needs one round trip (RFC 3261 §22, RFC 7616 §3.4).
+//!
+//! Each realm of user agent or proxy is remembered for itself, and a request carries credentials for all of them
+//! (RFC 3261 §22.3). A CANCEL and an ACK cannot be challenged: they repeat what their INVITE carried, if anything.
 
-use super::auth::{Authorizer, Challenge, Credentials};
+use std::collections::BTreeMap;
+
+use super::auth::{Authorizer, Challenge, Credentials, Subject, next_nonce};
 use super::message::{Request, Response};
 
 /// More challenges than this for one request are a quarrel, not a dialogue.
-const MAX_CHALLENGES: u8 = 4;
+const MAX_CHALLENGES: u8 = 6;
+/// More realms than this for one peer are no honest peer.
+const MAX_REALMS: usize = 8;
 
+/// A clone knows the nonces and their counts of that moment. When both go on with one nonce, the server sees a count
+/// twice and challenges again, which costs a round trip: where two are to be used for long, begin each by `new`.
+#[derive(Debug, Clone)]
 pub(super) struct ClientAuth {
     credentials: Vec<Credentials>,
-    user_agent: Slot,
-    proxy: Slot,
+    /// By who challenged and for which realm.
+    slots: BTreeMap<(Challenger, String), Slot>,
     challenges: u8,
 }
 
-/// What one kind of challenger, user agent or proxy, knows of us.
-#[derive(Default)]
-struct Slot {
-    authorizer: Option<Authorizer>,
-    /// The challenge was answered in the current round: if it comes again, our credentials are wrong.
-    answered: bool,
+/// Who asks for credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Challenger {
+    UserAgent,
+    Proxy,
+}
+
+impl Challenger {
+    const ALL: [Self; 2] = [Challenger::UserAgent, Challenger::Proxy];
+
+    const fn challenge(self) -> &'static str {
+        match self {
+            Challenger::UserAgent => "WWW-Authenticate",
+            Challenger::Proxy => "Proxy-Authenticate",
+        }
+    }
+
+    const fn answer(self) -> &'static str {
+        match self {
+            Challenger::UserAgent => "Authorization",
+            Challenger::Proxy => "Proxy-Authorization",
+        }
+    }
+
+    const fn info(self) -> &'static str {
+        match self {
+            Challenger::UserAgent => "Authentication-Info",
+            Challenger::Proxy => "Proxy-Authentication-Info",
+        }
+    }
+}
+
+/// What we know of one realm.
+#[derive(Debug, Clone)]
+enum Slot {
+    /// It has let an answer pass, or may have: when it challenges again, the nonce was too old.
+    Known(Authorizer),
+    /// Its challenge was answered for this request: when it comes again, our credentials are wrong.
+    Asked(Authorizer),
+    /// Our credentials are wrong. They are not sent again for this request.
+    Refused,
+}
+
+impl Slot {
+    fn authorizer(&mut self) -> Option<&mut Authorizer> {
+        match self {
+            Slot::Known(authorizer) | Slot::Asked(authorizer) => Some(authorizer),
+            Slot::Refused => None,
+        }
+    }
+
+    fn passed(&mut self) {
+        if let Slot::Asked(authorizer) = self {
+            *self = Slot::Known(authorizer.clone());
+        }
+    }
 }
 
 impl ClientAuth {
     pub fn new(credentials: Vec<Credentials>) -> Self {
-        ClientAuth { credentials, user_agent: Slot::default(), proxy: Slot::default(), challenges: 0 }
+        ClientAuth { credentials, slots: BTreeMap::new(), challenges: 0 }
     }
 
     /// A new request begins, which may go out with a nonce that is too old by now.
     pub fn begin(&mut self) {
         self.challenges = 0;
-        self.user_agent.answered = false;
-        self.proxy.answered = false;
+        self.slots.retain(|_, slot| !matches!(slot, Slot::Refused));
+        self.slots.values_mut().for_each(Slot::passed);
     }
 
-    /// Takes a 401 or 407. False when repeating the request with credentials is of no use.
+    /// Takes a 401 or 407, which may hold challenges of both kinds and of several realms (RFC 3261 §16.7 step 7). False
+    /// when repeating the request with credentials is of no use.
     pub fn on_challenge(&mut self, response: &Response) -> bool {
-        let (slot, header) = match response.status {
-            401 => (&mut self.user_agent, "WWW-Authenticate"),
-            407 => (&mut self.proxy, "Proxy-Authenticate"),
-            _ => return false,
-        };
-        let challenges: Vec<_> =
-            response.headers.all(header).filter_map(|value| Challenge::parse(value).ok()).collect();
-        let stale = challenges.iter().any(|challenge| challenge.stale);
-        self.challenges += 1;
-        if self.challenges > MAX_CHALLENGES || (slot.answered && !stale) {
+        self.challenges = self.challenges.saturating_add(1);
+        if !matches!(response.status, 401 | 407) || self.challenges > MAX_CHALLENGES {
             return false;
         }
-        slot.authorizer = Authorizer::new(&challenges);
-        slot.answered = true;
-        slot.authorizer.is_some()
-    }
-
-    /// Adds credentials for every challenger that is known.
-    pub fn authorize(&mut self, request: &mut Request, cnonce: &str) {
-        let (method, uri) = (request.method.clone(), request.uri.to_string());
-        for (slot, header) in [(&mut self.user_agent, "Authorization"), (&mut self.proxy, "Proxy-Authorization")] {
-            if let (Some(authorizer), Some(credentials)) = (&mut slot.authorizer, self.credentials.first()) {
-                request.headers.set(header, authorizer.authorize(credentials, method.as_str(), &uri, cnonce));
+        // What the user agent answers has passed the proxies.
+        if response.status == 401 && response.headers.get(Challenger::Proxy.challenge()).is_none() {
+            let proxies = self.slots.iter_mut().filter(|((who, _), _)| *who == Challenger::Proxy);
+            proxies.for_each(|(_, slot)| slot.passed());
+        }
+        let mut is_answered = false;
+        for who in Challenger::ALL {
+            let mut realms: BTreeMap<String, Vec<Challenge>> = BTreeMap::new();
+            for challenge in response.headers.all(who.challenge()).filter_map(|value| Challenge::parse(value).ok()) {
+                realms.entry(challenge.realm.clone()).or_default().push(challenge);
+            }
+            for (realm, challenges) in realms {
+                is_answered |= self.take(who, realm, &challenges);
             }
         }
+        is_answered
+    }
+
+    /// Adds credentials for every realm that is known, in place of those that the request has. `cnonce` is fresh random
+    /// text.
+    pub fn authorize(&mut self, request: &mut Request, cnonce: &str) {
+        let (method, uri, body) = (request.method.clone(), request.uri.to_string(), request.body.clone());
+        let subject = Subject { method: method.as_str(), uri: &uri, body: &body };
+        Challenger::ALL.iter().for_each(|who| request.headers.remove(who.answer()));
+        for ((who, realm), slot) in &mut self.slots {
+            if let (Some(authorizer), Some(credentials)) =
+                (slot.authorizer(), Credentials::for_realm(&self.credentials, realm))
+            {
+                request.headers.push(who.answer(), authorizer.authorize(credentials, subject, cnonce));
+            }
+        }
+    }
+
+    /// Takes the nonce that the server wants to see next, if it says so in its answer (RFC 7615 §3). That does not say of
+    /// which realm, so that it counts where there is only one.
+    pub fn on_success(&mut self, response: &Response) {
+        for who in Challenger::ALL {
+            let mut slots = self.slots.iter_mut().filter(|((slot, _), _)| *slot == who).map(|(_, slot)| slot);
+            if let (Some(slot), None) = (slots.next(), slots.next())
+                && let Some(nonce) = response.headers.get(who.info()).and_then(next_nonce)
+                && let Some(authorizer) = slot.authorizer()
+            {
+                authorizer.use_next_nonce(nonce);
+            }
+        }
+    }
+
+    /// Whether the challenges of one realm can be answered.
+    fn take(&mut self, who: Challenger, realm: String, challenges: &[Challenge]) -> bool {
+        if Credentials::for_realm(&self.credentials, &realm).is_none() {
+            return false;
+        }
+        let Some(mut authorizer) = Authorizer::new(challenges) else { return false };
+        let key = (who, realm);
+        let is_full = self.slots.len() >= MAX_REALMS;
+        let is_stale = challenges.iter().any(|challenge| challenge.stale);
+        match self.slots.get_mut(&key) {
+            Some(slot @ (Slot::Asked(_) | Slot::Refused)) if !is_stale => {
+                *slot = Slot::Refused;
+                return false;
+            }
+            Some(Slot::Asked(earlier) | Slot::Known(earlier)) => authorizer = authorizer.following(earlier),
+            Some(Slot::Refused) => {}
+            None if is_full => return false,
+            None => {}
+        }
+        self.slots.insert(key, Slot::Asked(authorizer));
+        true
     }
 }
 
@@ -69,14 +177,28 @@ mod tests {
     use super::*;
     use crate::sip::message::{Method, Uri};
 
+    fn request() -> Request {
+        Request::new(Method::Register, Uri::of_host(None, "h"))
+    }
+
     fn challenge(status: u16, stale: bool) -> Response {
-        let request = Request::new(Method::Register, Uri::of_host(None, "h"));
         let header = if status == 401 { "WWW-Authenticate" } else { "Proxy-Authenticate" };
-        Response::answer(&request, status).with(header, format!("Digest realm=\"r\", nonce=\"n\", stale={stale}"))
+        Response::answer(&request(), status).with(header, format!("Digest realm=\"r\", nonce=\"n\", stale={stale}"))
+    }
+
+    fn user(realm: Option<&str>, username: &str) -> Credentials {
+        Credentials { realm: realm.map(str::to_owned), username: username.into(), password: "p".into() }
     }
 
     fn auth() -> ClientAuth {
-        ClientAuth::new(vec![Credentials { realm: None, username: "u".into(), password: "p".into() }])
+        ClientAuth::new(vec![user(None, "u")])
+    }
+
+    /// The values of a header in the next request.
+    fn sent(auth: &mut ClientAuth, header: &str) -> Vec<String> {
+        let mut request = request();
+        auth.authorize(&mut request, "c");
+        request.headers.all(header).map(str::to_owned).collect()
     }
 
     #[test]
@@ -98,7 +220,69 @@ mod tests {
 
     #[test]
     fn a_challenge_that_we_cannot_answer_is_refused() {
-        let request = Request::new(Method::Register, Uri::of_host(None, "h"));
-        assert!(!auth().on_challenge(&Response::answer(&request, 401)));
+        assert!(!auth().on_challenge(&Response::answer(&request(), 401)));
+        let mut elsewhere = ClientAuth::new(vec![user(Some("elsewhere"), "u")]);
+        assert!(!elsewhere.on_challenge(&challenge(401, false)), "no credentials for that realm");
+        assert!(!auth().on_challenge(&challenge(403, false)));
+    }
+
+    #[test]
+    fn all_realms_of_a_response_are_answered_each_with_its_own_credentials() {
+        let mut auth = ClientAuth::new(vec![user(None, "any"), user(Some("b"), "boris")]);
+        let of = |realm: &str, algorithm: &str| format!("Digest realm={realm}, nonce=n{realm}, algorithm={algorithm}");
+        let response = challenge(407, false)
+            .with("Proxy-Authenticate", of("b", "MD5"))
+            .with("Proxy-Authenticate", of("b", "SHA-256"))
+            .with("WWW-Authenticate", of("b", "MD5"));
+        assert!(auth.on_challenge(&response));
+        let proxy = sent(&mut auth, "Proxy-Authorization");
+        assert_eq!(proxy.len(), 2);
+        assert!(proxy[0].contains("username=\"boris\", realm=\"b\"") && proxy[0].contains("algorithm=SHA-256"));
+        assert!(proxy[1].contains("username=\"any\", realm=\"r\""));
+        assert_eq!(sent(&mut auth, "Authorization").len(), 1);
+    }
+
+    #[test]
+    fn one_refused_realm_does_not_hinder_another() {
+        let mut auth = auth();
+        let both = || challenge(407, false).with("Proxy-Authenticate", "Digest realm=other, nonce=o");
+        assert!(auth.on_challenge(&challenge(407, false)));
+        assert!(auth.on_challenge(&both()), "the other is new");
+        assert_eq!(sent(&mut auth, "Proxy-Authorization").len(), 1, "what was refused is not sent again");
+        assert!(!auth.on_challenge(&both()));
+    }
+
+    #[test]
+    fn a_proxy_whose_nonce_was_used_up_on_the_way_to_the_user_agent_is_answered_again() {
+        let mut auth = auth();
+        assert!(auth.on_challenge(&challenge(407, false)));
+        assert!(auth.on_challenge(&challenge(401, false)));
+        assert!(auth.on_challenge(&challenge(407, false)));
+        assert!(!auth.on_challenge(&challenge(407, false)));
+    }
+
+    #[test]
+    fn realms_without_end_are_not_kept() {
+        let mut auth = auth();
+        let many = (0..100).fold(challenge(401, false), |response, n| {
+            response.with("WWW-Authenticate", format!("Digest realm={n}, nonce=n"))
+        });
+        assert!(auth.on_challenge(&many));
+        assert_eq!(sent(&mut auth, "Authorization").len(), MAX_REALMS);
+    }
+
+    #[test]
+    fn the_next_nonce_is_used_next() {
+        let mut auth = auth();
+        let ok =
+            |nonce| Response::answer(&request(), 200).with("Authentication-Info", format!("nextnonce=\"{nonce}\""));
+        auth.on_success(&ok("early"));
+        assert!(auth.on_challenge(&challenge(401, false)));
+        assert!(sent(&mut auth, "Authorization")[0].contains("nonce=\"n\""));
+        auth.on_success(&ok("n2"));
+        assert!(sent(&mut auth, "Authorization")[0].contains("nonce=\"n2\""));
+        assert!(auth.on_challenge(&challenge(407, false)));
+        auth.on_success(&ok("n3"));
+        assert!(sent(&mut auth, "Proxy-Authorization")[0].contains("nonce=\"n\""), "that is another's");
     }
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use rand::Rng;
+
+use super::auth::{Challenger, Verdict};
 use super::core::{ALLOW, Core, Owner};
 use super::deadlines::Deadlines;
 use super::dialog::DialogId;
@@ -28,18 +31,26 @@ pub struct Endpoint {
     by_call_id: BTreeMap<String, Vec<CallKey>>,
     deadlines: Deadlines<CallKey>,
     registrations: BTreeMap<AccountId, Registration>,
+    /// Asks direct callers for a password, if so configured.
+    challenger: Option<Challenger>,
     next_call: u64,
 }
 
 impl Endpoint {
     /// `seed` makes tags, branches and jitter: random in production, fixed in a test.
     pub fn new(config: EndpointConfig, seed: [u8; 32]) -> Self {
+        let mut core = Core::new(config, seed);
+        let challenger = match &core.config.direct_calls {
+            DirectCalls::Challenged { realm, users } => Some(Challenger::new(realm, users, core.rng.random())),
+            DirectCalls::Refused | DirectCalls::Taken => None,
+        };
         Endpoint {
-            core: Core::new(config, seed),
+            core,
             sessions: BTreeMap::new(),
             by_call_id: BTreeMap::new(),
             deadlines: Deadlines::default(),
             registrations: BTreeMap::new(),
+            challenger,
             next_call: 1,
         }
     }
@@ -282,6 +293,9 @@ impl Endpoint {
         if account.is_none() && matches!(self.core.config.direct_calls, DirectCalls::Refused) {
             return self.refuse(now, &arrived, 403);
         }
+        if account.is_none() && !self.is_admitted(now, &arrived) {
+            return;
+        }
         if self.sessions.len() >= self.core.config.max_calls {
             return self.refuse(now, &arrived, 486);
         }
@@ -292,6 +306,25 @@ impl Endpoint {
         let call = self.next_call_key();
         let session = Session::called(&mut self.core, now, call, arrived, account, user);
         self.insert(call, session);
+    }
+
+    /// Whether a request from no account and outside a dialog may be served: it may unless direct callers are challenged
+    /// and this one has not shown that he is one of the users. Then it is answered here.
+    fn is_admitted(&mut self, now: Instant, arrived: &Arrived) -> bool {
+        let Some(challenger) = &mut self.challenger else { return true };
+        let verdict = challenger.verify(now, &arrived.request);
+        match verdict {
+            Verdict::Right => return true,
+            Verdict::Missing | Verdict::Stale => {}
+            // Who guards against those who try passwords counts them here.
+            Verdict::Wrong => tracing::debug!(peer.addr = %arrived.flow.remote, "wrong credentials"),
+        }
+        let mut unauthorized = Response::answer(&arrived.request, 401);
+        for challenge in challenger.challenge(now, verdict == Verdict::Stale) {
+            unauthorized.headers.push("WWW-Authenticate", challenge);
+        }
+        self.core.respond(now, &arrived.key, unauthorized);
+        false
     }
 
     /// The account whose registrar the request comes from; of several at one registrar, the one that is called.
@@ -313,10 +346,16 @@ impl Endpoint {
     }
 
     /// Telephones that call nobody without an account are told that they have one. Nothing is kept: we do not call them.
-    /// Only those of our own network: on the public one it would tell scanners of an open registrar.
+    /// Without a password only those of our own network: on the public one it would tell scanners of an open registrar.
     fn on_register(&mut self, now: Instant, arrived: &Arrived) {
-        if matches!(self.core.config.direct_calls, DirectCalls::Refused) || !is_private(arrived.flow.remote.ip()) {
-            return self.refuse(now, arrived, 403);
+        match self.core.config.direct_calls {
+            DirectCalls::Taken if is_private(arrived.flow.remote.ip()) => {}
+            DirectCalls::Challenged { .. } => {
+                if !self.is_admitted(now, arrived) {
+                    return;
+                }
+            }
+            DirectCalls::Taken | DirectCalls::Refused => return self.refuse(now, arrived, 403),
         }
         let headers = &arrived.request.headers;
         let asked = headers.get("Expires").and_then(|seconds| seconds.trim().parse().ok());

@@ -191,6 +191,7 @@ impl Registration {
         match response.status {
             200..300 => {
                 self.failures = 0;
+                self.auth.on_success(response);
                 let lifetime = Duration::from_secs(self.granted_s(response, &flow));
                 let until = now + lifetime;
                 self.state = State::Registered { flow, refresh_at: now + lifetime / 3 };
