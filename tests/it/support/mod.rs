@@ -2,6 +2,7 @@
 
 pub mod asterisk;
 pub mod baresip;
+pub mod digest;
 pub mod gemini;
 pub mod line;
 pub mod linphone;
