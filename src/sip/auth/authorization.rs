@@ -73,7 +73,7 @@ mod tests {
         assert_eq!((read.username.as_str(), read.uri.as_str()), ("a\"b", "sip:x@h;a=b"));
         assert_eq!(read.algorithm, Algorithm::Plain(Hash::Sha256));
         assert_eq!(read.counted.as_ref().and_then(Counted::count), Some(10));
-        let bare = WHOLE.replace('"', "").replace('\\', "").to_lowercase();
+        let bare = WHOLE.replace(['"', '\\'], "").to_lowercase();
         assert_eq!(Authorization::parse(&bare).unwrap().username, "ab");
     }
 
