@@ -91,6 +91,8 @@ pub fn next_nonce(value: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
     use super::*;
 
     #[test]
@@ -173,5 +175,20 @@ mod tests {
             assert_eq!(next_nonce(none), None, "{none}");
         }
         assert_eq!(next_nonce(&format!("nextnonce={}", "n".repeat(5_000))), None);
+    }
+
+    #[test]
+    fn random_text_never_panics() {
+        let mut rng = StdRng::seed_from_u64(13);
+        let pieces = ["Digest ", "nextnonce", "realm", "=", "\"", "\\", ",", " ", "'", "n2", "ж", "\r\n", "\0", "qop"];
+        let mut found = 0;
+        for _ in 0..50_000 {
+            let pick = |_| pieces[rng.random_range(0..pieces.len())];
+            let text: String = (0..8).map(pick).collect();
+            found += usize::from(next_nonce(&text).is_some());
+            found += usize::from(Challenge::parse(&format!("Digest realm=r, nonce=n, {text}")).is_ok());
+        }
+        println!("{found} of 100000 were read");
+        assert!(found > 100);
     }
 }
