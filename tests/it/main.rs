@@ -13,5 +13,6 @@ mod sdp;
 mod sip;
 mod sip_messages;
 mod sip_registration;
+mod sip_simulation;
 mod support;
 mod tidy;
