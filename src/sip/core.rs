@@ -13,9 +13,9 @@ use super::{AccountId, CallKey, EndpointConfig, Event, Flow, Output, ResolveId, 
 /// The methods that we serve.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, REGISTER";
 
-/// Room for transactions: a session has at most a few at once, and ended ones linger for 32 s. The rest is what
-/// scanners of the public network fill.
-const TRANSACTIONS_PER_CALL: usize = 16;
+/// Room for transactions: a session has at most a few at once, but ended ones linger for 32 s, so that short calls one
+/// after another leave many. The rest is what scanners of the public network fill.
+const TRANSACTIONS_PER_CALL: usize = 64;
 const TRANSACTIONS_BESIDES: usize = 2048;
 
 /// Who waits for an answer.

@@ -14,5 +14,6 @@ mod sip;
 mod sip_digest;
 mod sip_messages;
 mod sip_registration;
+mod sip_simulation;
 mod support;
 mod tidy;

@@ -58,6 +58,8 @@ impl Network {
 
 /// Takes a message from the wire, `true` to lose it. For faults that a test chooses itself.
 type Fault = Box<dyn FnMut(Side, &str) -> bool>;
+/// What becomes of a message: itself, others, several, none.
+type Rewrite = Box<dyn FnMut(Side, String) -> Vec<String>>;
 
 pub struct Pair {
     pub now: Instant,
@@ -69,6 +71,7 @@ pub struct Pair {
     wire: BTreeMap<(Instant, u64), (Side, Vec<u8>)>,
     sent: u64,
     fault: Option<Fault>,
+    rewrite: Option<Rewrite>,
     events: [VecDeque<Event>; 2],
     /// Every datagram that was sent, every event, with its time.
     pub trace: String,
@@ -95,6 +98,7 @@ impl Pair {
             wire: BTreeMap::new(),
             sent: 0,
             fault: None,
+            rewrite: None,
             events: [VecDeque::new(), VecDeque::new()],
             trace: String::new(),
             down: BTreeSet::new(),
@@ -104,6 +108,11 @@ impl Pair {
     /// Loses each message for which `fault` is true; it sees the sender and the message.
     pub fn lose(&mut self, fault: impl FnMut(Side, &str) -> bool + 'static) {
         self.fault = Some(Box::new(fault));
+    }
+
+    /// Makes an odd peer: each message of a side is replaced by what `rewrite` makes of it.
+    pub fn rewrite(&mut self, rewrite: impl FnMut(Side, String) -> Vec<String> + 'static) {
+        self.rewrite = Some(Box::new(rewrite));
     }
 
     /// Loses the first `count` messages of `sender` whose text begins with `start`.
@@ -213,7 +222,8 @@ impl Pair {
         }
     }
 
-    fn next_instant(&self) -> Option<Instant> {
+    /// When something will happen next.
+    pub fn next_instant(&self) -> Option<Instant> {
         let wire = self.wire.keys().next().map(|(at, _)| *at);
         wire.into_iter().chain(self.ends.iter().filter_map(Endpoint::poll_timeout)).min()
     }
@@ -247,7 +257,7 @@ impl Pair {
                         assert_eq!(over, known, "there is no other way between the two");
                         // At another port of the peer, which a forged Via may name, nobody listens.
                         if port == side.other().address().port() {
-                            self.send(side, bytes);
+                            self.send_as_written(side, bytes);
                         }
                     }
                     Output::Resolve { id, .. } => {
@@ -260,6 +270,17 @@ impl Pair {
                         writeln!(self.trace, "{} {side:?} ! {event:?}", self.elapsed().as_millis()).unwrap();
                         self.events[side as usize].push_back(event);
                     }
+                }
+            }
+        }
+    }
+
+    fn send_as_written(&mut self, from: Side, bytes: Vec<u8>) {
+        match self.rewrite.as_mut() {
+            None => self.send(from, bytes),
+            Some(rewrite) => {
+                for text in rewrite(from, String::from_utf8_lossy(&bytes).into_owned()) {
+                    self.send(from, text.into_bytes());
                 }
             }
         }
