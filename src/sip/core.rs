@@ -11,7 +11,9 @@ use super::transaction::{ServerKey, Transactions};
 use super::{AccountId, CallKey, EndpointConfig, Event, Flow, Output, ResolveId, SessionEvent, Transport};
 
 /// The methods that we serve.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, REGISTER";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, REGISTER";
+/// The extensions that we have: RFC 3262, RFC 4028, RFC 3891.
+pub(super) const SUPPORTED: &str = "100rel, timer, replaces";
 
 /// Room for transactions: a session has at most a few at once, but ended ones linger for 32 s, so that short calls one
 /// after another leave many. The rest is what scanners of the public network fill.

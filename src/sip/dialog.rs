@@ -25,6 +25,8 @@ impl DialogId {
 #[derive(Debug)]
 pub(super) struct Dialog {
     pub id: DialogId,
+    /// The Call-ID is ours, since we sent the INVITE.
+    pub owns_call_id: bool,
     local: NameAddr,
     remote: NameAddr,
     remote_target: Uri,
@@ -52,6 +54,7 @@ impl Dialog {
                 local_tag: local_tag.to_owned(),
                 remote_tag: envelope.from.tag().unwrap_or("").to_owned(),
             },
+            owns_call_id: false,
             local: envelope.to.clone().with_tag(local_tag),
             remote: envelope.from.clone(),
             remote_target: contact_uri(&invite.headers)?,
@@ -61,23 +64,29 @@ impl Dialog {
         })
     }
 
-    /// Our side of a dialog that a 2xx to our INVITE begins (RFC 3261 §12.1.2).
+    /// Our side of a dialog that a 2xx or a provisional answer to our INVITE begins (RFC 3261 §12.1.2).
     pub fn uac(answer: &Response, envelope: &Envelope) -> Result<Self, NoDialog> {
-        let mut route_set = route_set(&answer.headers)?;
-        route_set.reverse();
         Ok(Dialog {
             id: DialogId {
                 call_id: envelope.call_id.clone(),
                 local_tag: envelope.from.tag().ok_or(NoDialog("From tag"))?.to_owned(),
                 remote_tag: envelope.to.tag().unwrap_or("").to_owned(),
             },
+            owns_call_id: true,
             local: envelope.from.clone(),
             remote: envelope.to.clone(),
             remote_target: contact_uri(&answer.headers)?,
-            route_set,
+            route_set: reversed_route_set(&answer.headers)?,
             local_cseq: envelope.cseq.number,
             remote_cseq: None,
         })
+    }
+
+    /// The 2xx to our INVITE confirms an early dialog: its route set counts (RFC 3261 §13.2.2.4).
+    pub fn confirm(&mut self, answer: &Response) -> Result<(), NoDialog> {
+        self.remote_target = contact_uri(&answer.headers)?;
+        self.route_set = reversed_route_set(&answer.headers)?;
+        Ok(())
     }
 
     /// Takes the order of a request of the peer, except ACK and CANCEL.
@@ -89,9 +98,10 @@ impl Dialog {
         Ok(())
     }
 
-    /// Takes the new Contact of a target refresh request: re-INVITE or UPDATE (RFC 3261 §12.2.2). True if it changed.
-    pub fn refresh_target(&mut self, request: &Request) -> bool {
-        match contact_uri(&request.headers) {
+    /// Takes the new Contact of a re-INVITE, an UPDATE, or the 2xx to one (RFC 3261 §12.2.1.2, §12.2.2). True if it
+    /// changed.
+    pub fn refresh_target(&mut self, headers: &Headers) -> bool {
+        match contact_uri(headers) {
             Ok(target) if target != self.remote_target => {
                 self.remote_target = target;
                 true
@@ -113,6 +123,19 @@ impl Dialog {
     pub fn request(&mut self, method: Method) -> Request {
         self.local_cseq += 1;
         self.numbered(method, self.local_cseq)
+    }
+
+    /// Gives the next number to a request that is repeated with credentials (RFC 3261 §22.2); that number.
+    pub fn renumber(&mut self, request: &mut Request) -> u32 {
+        self.local_cseq += 1;
+        let cseq = CSeq { number: self.local_cseq, method: request.method.clone() };
+        request.headers.set("CSeq", cseq.to_string());
+        self.local_cseq
+    }
+
+    /// The number of the last request.
+    pub fn last_cseq(&self) -> u32 {
+        self.local_cseq
     }
 
     /// The ACK of a 2xx has the number of its INVITE (RFC 3261 §13.2.2.4).
@@ -149,6 +172,13 @@ fn contact_uri(headers: &Headers) -> Result<Uri, NoDialog> {
 
 fn route_set(headers: &Headers) -> Result<Vec<NameAddr>, NoDialog> {
     headers.values("Record-Route").map(|route| route.parse().map_err(|_| NoDialog("Record-Route"))).collect()
+}
+
+/// The caller sees the route set from its other end (RFC 3261 §12.1.2).
+fn reversed_route_set(headers: &Headers) -> Result<Vec<NameAddr>, NoDialog> {
+    let mut routes = route_set(headers)?;
+    routes.reverse();
+    Ok(routes)
 }
 
 #[cfg(test)]

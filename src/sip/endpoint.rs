@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::Rng;
 
 use super::auth::{Challenger, Verdict};
-use super::core::{ALLOW, Core, Owner};
+use super::client_auth::ClientAuth;
+use super::core::{ALLOW, Core, Owner, SUPPORTED};
 use super::deadlines::Deadlines;
 use super::dialog::DialogId;
 use super::message::{Envelope, Malformed, Message, Method, NameAddr, Request, Response, Uri, Via};
 use super::register::Registration;
-use super::session::{Arrived, Caller, Session, Wish};
+use super::session::{Arrived, Caller, Session, Trunk, Wish};
 use super::transaction::{Arrival, Failed, ServerKey};
 use super::{
-    AccountId, CallKey, Command, DirectCalls, EndCause, EndpointConfig, Flow, Input, Output, SessionEvent, Usage,
+    Account, AccountId, CallKey, Command, DirectCalls, EndCause, EndpointConfig, Flow, Input, Output, SessionEvent, Usage,
 };
 
 /// RFC 3261 §18.2.2: the port of a `Via` without one. Over UDP there is no other.
@@ -115,15 +116,20 @@ impl Endpoint {
             }
             Command::Unregister => self.unregister(now),
             Command::Stop => self.stop(now),
-            Command::Invite { call, target, offer, .. } => self.invite(now, call, &target, offer),
+            Command::Invite { call, target, account, offer, ring_for } => {
+                match self.caller(&target, account, ring_for) {
+                    Ok(caller) => self.invite(now, call, caller, offer),
+                    Err(cause) => self.core.emit(call, SessionEvent::Ended { cause }),
+                }
+            }
+            Command::Ring { call } => self.wish(now, call, Wish::Ring),
+            Command::Offer { call, sdp } => self.wish(now, call, Wish::Offer(sdp)),
             Command::Answer { call, sdp } => self.wish(now, call, Wish::Answer(sdp)),
             Command::Reject { call, status } => self.wish(now, call, Wish::Reject(status)),
             Command::AnswerOffer { call, sdp } => self.wish(now, call, Wish::AnswerOffer(sdp)),
             Command::RejectOffer { call } => self.wish(now, call, Wish::RejectOffer),
-            Command::Hangup { call } => self.wish(now, call, Wish::Hangup),
-            Command::Ring { .. }
-            | Command::Offer { .. }
-            | Command::Transfer { .. }
+            Command::Hangup { call } => self.wish(now, call, Wish::Hangup(None)),
+            Command::Transfer { .. }
             | Command::TransferTo { .. }
             | Command::AcceptTransfer { .. }
             | Command::RejectTransfer { .. }
@@ -149,15 +155,36 @@ impl Endpoint {
         self.with_session(call, |session, core| session.on_wish(core, now, wish));
     }
 
-    fn invite(&mut self, now: Instant, call: CallKey, target: &str, offer: Vec<u8>) {
+    /// Whom to call, as whom and by which way.
+    fn caller(&self, target: &str, account: Option<AccountId>, ring_for: Duration) -> Result<Caller, EndCause> {
+        let registration = match account {
+            Some(id) => Some(self.registrations.get(&id).ok_or(EndCause::Failed("there is no such account"))?),
+            None => None,
+        };
+        let target = parse_target(target, registration.map(|r| r.account().domain.as_str()));
+        let target = target.ok_or(EndCause::InvalidTarget)?;
+        if !self.core.config.call_out.allows(&target) {
+            return Err(EndCause::NotAllowed);
+        }
+        Ok(match registration {
+            Some(registration) => {
+                let Account { registrar, port, transport, domain, username, .. } = registration.account().clone();
+                let trunk = Some(Trunk { flow: registration.flow(), host: registrar, port, transport });
+                let auth = client_auth(registration);
+                Caller { target, user: username, domain: Some(domain), trunk, auth, ring_for }
+            }
+            None => {
+                let user = self.core.config.user.clone();
+                Caller { target, user, domain: None, trunk: None, auth: None, ring_for }
+            }
+        })
+    }
+
+    fn invite(&mut self, now: Instant, call: CallKey, caller: Caller, offer: Vec<u8>) {
         if self.sessions.len() >= self.core.config.max_calls || self.sessions.contains_key(&call) {
             let cause = EndCause::Failed("no room for another call");
             return self.core.emit(call, SessionEvent::Ended { cause });
         }
-        let Some(target) = parse_target(target) else {
-            return self.core.emit(call, SessionEvent::Ended { cause: EndCause::InvalidTarget });
-        };
-        let caller = Caller { target, user: self.core.config.user.clone() };
         let session = Session::call(&mut self.core, now, call, caller, offer);
         self.insert(call, session);
     }
@@ -239,10 +266,10 @@ impl Endpoint {
             let refusal = Response::answer(request, 405).with("Allow", ALLOW);
             return self.core.respond(now, key, refusal);
         }
-        // RFC 3261 §8.2.2.3: we have no extension that a peer could require.
-        let required: Vec<_> = request.headers.values("Require").collect();
-        if !required.is_empty() {
-            let refusal = Response::answer(request, 420).with("Unsupported", required.join(", "));
+        // RFC 3261 §8.2.2.3
+        let unsupported: Vec<_> = request.headers.values("Require").filter(|tag| !is_supported(tag)).collect();
+        if !unsupported.is_empty() {
+            let refusal = Response::answer(request, 420).with("Unsupported", unsupported.join(", "));
             return self.core.respond(now, key, refusal);
         }
         if !self.has_readable_body(now, &arrived) {
@@ -299,12 +326,12 @@ impl Endpoint {
         if self.sessions.len() >= self.core.config.max_calls {
             return self.refuse(now, &arrived, 486);
         }
-        let user = match account.and_then(|id| self.registrations.get(&id)) {
-            Some(registration) => registration.account().username.clone(),
-            None => self.core.config.user.clone(),
+        let (user, auth) = match account.and_then(|id| self.registrations.get(&id)) {
+            Some(registration) => (registration.account().username.clone(), client_auth(registration)),
+            None => (self.core.config.user.clone(), None),
         };
         let call = self.next_call_key();
-        let session = Session::called(&mut self.core, now, call, arrived, account, user);
+        let session = Session::called(&mut self.core, now, call, arrived, account, user, auth);
         self.insert(call, session);
     }
 
@@ -341,7 +368,7 @@ impl Endpoint {
             .with("Allow", ALLOW)
             .with("Accept", "application/sdp")
             .with("Accept-Encoding", "identity")
-            .with("Supported", "");
+            .with("Supported", SUPPORTED);
         self.core.respond(now, &arrived.key, ok);
     }
 
@@ -381,7 +408,7 @@ impl Endpoint {
         self.refuse(now, arrived, 200);
         let calls: Vec<_> = self.sessions_of(&arrived.envelope.call_id).map(|(call, _)| call).collect();
         for call in calls {
-            self.with_session(call, |session, core| session.on_cancel(core, now, &invite));
+            self.with_session(call, |session, core| session.on_cancel(core, now, &invite, &arrived.request));
         }
     }
 
@@ -462,7 +489,18 @@ impl Endpoint {
 }
 
 fn is_served(method: &Method) -> bool {
-    matches!(method, Method::Invite | Method::Bye | Method::Options | Method::Update | Method::Register)
+    use Method::{Bye, Invite, Options, Prack, Register, Update};
+    matches!(method, Invite | Bye | Options | Prack | Update | Register)
+}
+
+fn is_supported(extension: &str) -> bool {
+    SUPPORTED.split(", ").any(|ours| ours.eq_ignore_ascii_case(extension))
+}
+
+/// What we answer to challenges in the calls of an account with.
+fn client_auth(registration: &Registration) -> Option<ClientAuth> {
+    let credentials = registration.account().credentials.clone();
+    (!credentials.is_empty()).then(|| ClientAuth::new(credentials))
 }
 
 /// The flow on which a request is answered. Over UDP and without `rport` that is the port which its `Via` names, at the
@@ -492,10 +530,18 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// A SIP URI, or what a person would type for one.
-fn parse_target(target: &str) -> Option<Uri> {
+/// A SIP URI, or what a person would type for one; with a domain also a number or a name there.
+fn parse_target(target: &str, domain: Option<&str>) -> Option<Uri> {
     let target = target.trim();
     let uri: Option<Uri> = target.parse().ok().filter(Uri::is_sip);
+    if let (None, Some(domain), false) = (&uri, domain, target.contains('@')) {
+        // What stands between the digits is for the eye; `#` has to be escaped (RFC 3261 §25.1).
+        let is_number = target.chars().all(|c| c.is_ascii_digit() || "+*# -().".contains(c));
+        let user = if is_number { target.replace([' ', '-', '(', ')', '.'], "") } else { target.to_owned() };
+        let is_user = |c: char| c.is_ascii_alphanumeric() || "+*#-_.!~'()&=$".contains(c);
+        let user = Some(user).filter(|user| !user.is_empty() && user.chars().all(is_user))?;
+        return format!("sip:{}@{domain}", user.replace('#', "%23")).parse().ok();
+    }
     uri.or_else(|| format!("sip:{target}").parse().ok()).filter(Uri::is_sip)
 }
 
@@ -514,7 +560,24 @@ mod tests {
             ("", None),
         ];
         for (target, expected) in cases {
-            assert_eq!(parse_target(target).map(|uri| uri.to_string()).as_deref(), expected, "{target:?}");
+            assert_eq!(parse_target(target, None).map(|uri| uri.to_string()).as_deref(), expected, "{target:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_or_a_name_is_one_of_the_accounts_domain() {
+        let cases = [
+            ("+7 (495) 123-45-67", Some("sip:+74951234567@pbx")),
+            ("*21#", Some("sip:*21%23@pbx")),
+            ("anna", Some("sip:anna@pbx")),
+            ("anna@other", Some("sip:anna@other")),
+            ("sip:other", Some("sip:other")),
+            ("анна", None),
+            ("a b", None),
+            ("", None),
+        ];
+        for (target, expected) in cases {
+            assert_eq!(parse_target(target, Some("pbx")).map(|u| u.to_string()).as_deref(), expected, "{target:?}");
         }
     }
 

@@ -91,6 +91,15 @@ impl Registration {
         self.found.iter().any(|found| found.remote.ip() == flow.remote.ip())
     }
 
+    /// The flow over which the registrar knows us.
+    pub fn flow(&self) -> Option<Flow> {
+        match &self.state {
+            State::Registered { flow, .. } => Some(*flow),
+            State::Resolving { known, .. } => *known,
+            _ => None,
+        }
+    }
+
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Registered { refresh_at: at, .. } | State::Waiting { retry_at: at } => Some(*at),

@@ -9,6 +9,7 @@ pub enum Method {
     Cancel,
     Invite,
     Options,
+    Prack,
     Register,
     Update,
     /// Any other token: a method that we do not serve.
@@ -23,6 +24,7 @@ impl Method {
             Method::Cancel => "CANCEL",
             Method::Invite => "INVITE",
             Method::Options => "OPTIONS",
+            Method::Prack => "PRACK",
             Method::Register => "REGISTER",
             Method::Update => "UPDATE",
             Method::Other(name) => name,
@@ -38,6 +40,7 @@ impl From<&str> for Method {
             "CANCEL" => Method::Cancel,
             "INVITE" => Method::Invite,
             "OPTIONS" => Method::Options,
+            "PRACK" => Method::Prack,
             "REGISTER" => Method::Register,
             "UPDATE" => Method::Update,
             other => Method::Other(other.to_owned()),

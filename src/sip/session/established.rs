@@ -1,84 +1,80 @@
-//! A call with an answer: the ACK of our 2xx, changes of the session, BYE (RFC 3261 §13.3.1.4, §14, §15; RFC 3311).
+//! A call with an answer: the ACK of our 2xx, changes of the session by either side, its refresh, BYE
+//! (RFC 3261 §13.3.1.4, §14, §15; RFC 3311; RFC 4028).
 
-use std::time::Duration;
-
+use super::closing::Closing;
+use super::exchange::{Change, Exchange, Offering, Queued};
 use super::leg::{Leg, NoRoom};
+use super::reason::EXPIRED;
+use super::refresh::{Due, MIN_SE, Refresh, Terms, TooShort, allowed_by};
+use super::reliable::{Rack, lists};
 use super::{Arrived, Context, SessionTimer, State, Wish};
-use crate::sip::core::{ALLOW, Owner};
-use crate::sip::dialog::Dialog;
-use crate::sip::message::{Envelope, Method, Request, Response};
-use crate::sip::transaction::{Failed, GIVE_UP, ServerKey, T1, T2};
-use crate::sip::{EndCause, Flow, ResolveId, SessionEvent};
+use crate::sip::core::{ALLOW, Owner, SUPPORTED};
+use crate::sip::message::{Envelope, Headers, Method, Request, Response};
+use crate::sip::transaction::{Failed, Failure, ServerKey};
+use crate::sip::{EndCause, Flow, Reason, ResolveId, SessionEvent};
 
 pub(super) struct Established {
     pub leg: Leg,
     pub exchange: Exchange,
-}
-
-/// Where an offer and its answer are, when the peer's request began it.
-pub(super) enum Exchange {
-    Stable,
-    /// A re-INVITE or UPDATE waits for the user.
-    Asked(Box<Arrived>),
-    /// Our 2xx goes out until its ACK comes.
-    Answered(Box<Answered>),
-}
-
-pub(super) struct Answered {
-    key: ServerKey,
-    ok: Response,
-    cseq: u32,
-    interval: Duration,
-    /// This is the answer that established the call.
-    is_first: bool,
-    /// The 2xx carries our offer, the ACK its answer.
-    offered: bool,
-}
-
-impl Exchange {
-    /// Sends a 2xx to an INVITE, and again until its ACK.
-    pub fn begin_answer(
-        cx: &mut Context<'_>,
-        key: ServerKey,
-        ok: Response,
-        cseq: u32,
-        is_first: bool,
-        offered: bool,
-    ) -> Self {
-        cx.respond(&key, ok.clone());
-        cx.timers.set(SessionTimer::RepeatAnswer, cx.now + T1);
-        cx.timers.set(SessionTimer::AckOverdue, cx.now + GIVE_UP);
-        Exchange::Answered(Box::new(Answered { key, ok, cseq, interval: T1, is_first, offered }))
-    }
-
-    fn awaits_ack(&self, cseq: u32) -> bool {
-        matches!(self, Exchange::Answered(answered) if answered.cseq == cseq)
-    }
+    /// What the user wants to offer when the exchange before is over.
+    pub queued: Option<Queued>,
+    pub refresh: Refresh,
+    /// The peer takes UPDATE.
+    pub takes_update: bool,
+    /// Our last description: what a refresh by re-INVITE repeats.
+    pub sdp: Vec<u8>,
+    /// Our last ringing had no PRACK before we answered.
+    pub unacknowledged: Option<Rack>,
 }
 
 impl Established {
-    pub fn on_wish(self, cx: &mut Context<'_>, wish: Wish) -> State {
+    /// A call that has just been answered. `sdp` is our description.
+    pub fn new(cx: &mut Context<'_>, leg: Leg, exchange: Exchange, refresh: Refresh, peer: &Headers, sdp: Vec<u8>) -> Self {
+        let takes_update = lists(peer, "Allow", "UPDATE");
+        let mut call = Established { leg, exchange, queued: None, refresh, takes_update, sdp, unacknowledged: None };
+        call.arm(cx);
+        call
+    }
+
+    pub fn on_wish(mut self, cx: &mut Context<'_>, wish: Wish) -> State {
         match (wish, self.exchange) {
-            (Wish::Hangup, exchange) => Established { leg: self.leg, exchange }.hang_up(cx),
+            (Wish::Hangup(reason), exchange) => return Established { exchange, ..self }.hang_up(cx, reason),
             (Wish::AnswerOffer(sdp), Exchange::Asked(asked)) => {
-                let mut ok =
-                    Response::answer(&asked.request, 200).with("Contact", self.leg.contact()).with("Allow", ALLOW);
-                ok.set_sdp(sdp);
-                let exchange = if asked.request.method == Method::Invite {
-                    let offered = asked.request.sdp().is_none();
-                    Exchange::begin_answer(cx, asked.key, ok, asked.envelope.cseq.number, false, offered)
-                } else {
-                    cx.respond(&asked.key, ok);
-                    Exchange::Stable
-                };
-                State::Established(Established { leg: self.leg, exchange })
+                self.exchange = Exchange::Stable;
+                self.answer_offer(cx, *asked, sdp);
             }
             (Wish::RejectOffer, Exchange::Asked(asked)) => {
                 cx.refuse(&asked, 488);
-                State::Established(Established { leg: self.leg, exchange: Exchange::Stable })
+                self.exchange = Exchange::Stable;
             }
-            (_, exchange) => State::Established(Established { leg: self.leg, exchange }),
+            (Wish::Offer(sdp), exchange) => {
+                self.exchange = exchange;
+                let held = self.queued.as_ref().is_some_and(|queued| queued.held);
+                self.queued = Some(Queued { sdp, retries: 0, held });
+            }
+            (_, exchange) => self.exchange = exchange,
         }
+        self.go_on(cx)
+    }
+
+    fn answer_offer(&mut self, cx: &mut Context<'_>, asked: Arrived, sdp: Vec<u8>) {
+        let mut ok = self.ok(&asked.request);
+        self.sdp.clone_from(&sdp);
+        ok.set_sdp(sdp);
+        if asked.request.method == Method::Invite {
+            let offered = asked.request.sdp().is_none();
+            self.exchange = Exchange::begin_answer(cx, asked.key, ok, asked.envelope.cseq.number, false, offered);
+        } else {
+            cx.respond(&asked.key, ok);
+        }
+    }
+
+    /// A 2xx to a request that refreshes the session.
+    fn ok(&self, request: &Request) -> Response {
+        let ok = Response::answer(request, 200).with("Contact", self.leg.contact());
+        let mut ok = ok.with("Allow", ALLOW).with("Supported", SUPPORTED);
+        self.refresh.write_answer(&mut ok.headers);
+        ok
     }
 
     pub fn on_request(mut self, cx: &mut Context<'_>, arrived: Arrived) -> State {
@@ -89,26 +85,54 @@ impl Established {
         }
         match (&arrived.request.method, &self.exchange) {
             (Method::Bye, _) => return self.on_bye(cx, &arrived),
+            (Method::Prack, _) => self.on_prack(cx, &arrived),
             (Method::Update, _) if arrived.request.sdp().is_none() => {
-                self.leg.on_request(&arrived.request, arrived.flow);
-                let ok = Response::answer(&arrived.request, 200).with("Contact", self.leg.contact());
-                cx.respond(&arrived.key, ok);
+                if self.renegotiate(cx, &arrived) {
+                    let ok = self.ok(&arrived.request);
+                    cx.respond(&arrived.key, ok);
+                }
             }
             (Method::Invite | Method::Update, Exchange::Stable) => {
-                self.leg.on_request(&arrived.request, arrived.flow);
-                cx.emit(SessionEvent::Offer { sdp: arrived.request.sdp() });
-                self.exchange = Exchange::Asked(Box::new(arrived));
+                if self.renegotiate(cx, &arrived) {
+                    cx.emit(SessionEvent::Offer { sdp: arrived.request.sdp() });
+                    self.exchange = Exchange::Asked(Box::new(arrived));
+                }
             }
             // RFC 3261 §14.2, RFC 3311 §5.2: an earlier one has no answer yet.
             (Method::Invite | Method::Update, Exchange::Asked(_)) => {
                 let later = Response::answer(&arrived.request, 500);
                 cx.core.respond_later(cx.now, &arrived.key, later);
             }
-            // The exchange before ends with the ACK; the peer tries again in a moment (RFC 3261 §14.1).
-            (Method::Invite | Method::Update, Exchange::Answered(_)) => cx.refuse(&arrived, 491),
+            // Ours is under way; or the exchange before ends with the ACK, and the peer tries again in a moment
+            // (RFC 3261 §14.1).
+            (Method::Invite | Method::Update, Exchange::Answered(_) | Exchange::Offering(_)) => cx.refuse(&arrived, 491),
             _ => cx.respond(&arrived.key, Response::answer(&arrived.request, 405).with("Allow", ALLOW)),
         }
         State::Established(self)
+    }
+
+    /// Takes what a re-INVITE or UPDATE says of target and lifetime. False when it was refused for its lifetime.
+    fn renegotiate(&mut self, cx: &mut Context<'_>, arrived: &Arrived) -> bool {
+        let terms = Terms::read(&arrived.request.headers);
+        match Refresh::answer(cx.now, terms, Some(&self.refresh), cx.core.config.session_expires) {
+            Ok(refresh) => self.refresh = refresh,
+            Err(TooShort) => {
+                cx.refuse_too_short(arrived);
+                return false;
+            }
+        }
+        self.arm(cx);
+        self.leg.on_request(&arrived.request, arrived.flow);
+        true
+    }
+
+    /// RFC 3262 §3: we may answer before our ringing is acknowledged, since it had no description.
+    fn on_prack(&mut self, cx: &mut Context<'_>, prack: &Arrived) {
+        let is_ours = self.unacknowledged.is_some() && Rack::read(&prack.request) == self.unacknowledged;
+        if is_ours {
+            self.unacknowledged = None;
+        }
+        cx.refuse(prack, if is_ours { 200 } else { 481 });
     }
 
     pub fn on_request_after_hangup(self, cx: &mut Context<'_>, arrived: Arrived) -> State {
@@ -123,7 +147,8 @@ impl Established {
     pub fn on_ack(mut self, cx: &mut Context<'_>, ack: &Request, envelope: &Envelope) -> State {
         self.exchange = match self.exchange {
             Exchange::Answered(answered) if answered.cseq == envelope.cseq.number => {
-                cx.timers.clear();
+                cx.timers.stop(SessionTimer::RepeatAnswer);
+                cx.timers.stop(SessionTimer::AckOverdue);
                 let sdp = ack.sdp().filter(|_| answered.offered);
                 match (answered.is_first, sdp) {
                     (true, sdp) => cx.emit(SessionEvent::Established { sdp }),
@@ -134,15 +159,15 @@ impl Established {
             }
             exchange => exchange,
         };
-        State::Established(self)
+        self.go_on(cx)
     }
 
     pub fn on_ack_after_hangup(self, cx: &mut Context<'_>, envelope: &Envelope) -> State {
-        if self.exchange.awaits_ack(envelope.cseq.number) { self.close(cx) } else { State::HangingUp(self) }
+        if self.exchange.awaits_ack(envelope.cseq.number) { self.close(cx, None) } else { State::HangingUp(self) }
     }
 
     /// The peer takes back a re-INVITE.
-    pub fn on_cancel(mut self, cx: &mut Context<'_>, invite: &ServerKey) -> Self {
+    pub fn on_cancel(mut self, cx: &mut Context<'_>, invite: &ServerKey) -> State {
         self.exchange = match self.exchange {
             Exchange::Asked(asked) if asked.key == *invite => {
                 cx.refuse(&asked, 487);
@@ -150,40 +175,237 @@ impl Established {
             }
             exchange => exchange,
         };
-        self
-    }
-
-    /// RFC 3261 §13.3.1.4: on every transport, since a proxy may have another behind it.
-    pub fn repeat_answer(mut self, cx: &mut Context<'_>) -> Self {
-        if let Exchange::Answered(answered) = &mut self.exchange {
-            cx.respond(&answered.key, answered.ok.clone());
-            answered.interval = (answered.interval * 2).min(T2);
-            cx.timers.set(SessionTimer::RepeatAnswer, cx.now + answered.interval);
-        }
-        self
+        self.go_on(cx)
     }
 
     pub fn on_resolved(mut self, cx: &mut Context<'_>, id: ResolveId, flows: &[Flow]) -> State {
-        // Only an ACK can wait here, and that needs no room.
-        let _: Result<(), NoRoom> = self.leg.on_resolved(cx.core, cx.now, cx.owner(), id, flows);
+        match self.leg.on_resolved(cx, id, flows) {
+            Ok(()) => State::Established(self),
+            Err(NoRoom) => self.fail_offer(cx),
+        }
+    }
+
+    /// An answer to a request of ours in this dialog that is not BYE.
+    pub fn on_response(mut self, cx: &mut Context<'_>, response: &Response, envelope: &Envelope) -> State {
+        match (&envelope.cseq.method, &self.exchange) {
+            (Method::Invite, Exchange::Offering(_)) if self.is_for_offer(response, envelope) => {
+                self.on_offer_answered(cx, response, envelope)
+            }
+            (Method::Invite, _) => {
+                self.leg.on_repeated_answer(cx, response, envelope);
+                State::Established(self)
+            }
+            (Method::Update, _) => self.on_refreshed(cx, response),
+            _ => State::Established(self),
+        }
+    }
+
+    fn is_for_offer(&self, response: &Response, envelope: &Envelope) -> bool {
+        let is_ours = envelope.to.tag().unwrap_or("") == self.leg.dialog.id.remote_tag;
+        !response.is_success() || (is_ours && !self.leg.has_acknowledged(envelope.cseq.number))
+    }
+
+    fn on_offer_answered(mut self, cx: &mut Context<'_>, response: &Response, envelope: &Envelope) -> State {
+        if response.is_provisional() {
+            return State::Established(self);
+        }
+        let Exchange::Offering(offering) = std::mem::replace(&mut self.exchange, Exchange::Stable) else {
+            return State::Established(self);
+        };
+        if response.is_success() {
+            self.leg.on_refreshed(response);
+            self.leg.acknowledge(cx, envelope.cseq.number);
+            self.refreshed(cx, &response.headers);
+            self.sdp = offering.sdp;
+            match response.sdp() {
+                Some(sdp) => cx.emit(SessionEvent::OfferAnswered { sdp }),
+                // An answer without a description is none.
+                None if offering.what != Change::Refresh => cx.emit(SessionEvent::OfferRefused { status: 488 }),
+                None => {}
+            }
+            return self.go_on(cx);
+        }
+        match (response.status, offering.what) {
+            // RFC 3261 §12.2.1.2
+            (408 | 481, _) => return self.expire(cx),
+            (422, what) => {
+                if let Some(interval) = allowed_by(&response.headers, self.refresh.interval) {
+                    self.refresh.interval = interval;
+                    return self.offer(cx, offering.sdp, what);
+                }
+                self.refuse_offer(cx, 422, what);
+            }
+            (status, Change::Wanted { retries }) => {
+                let put_off = Queued::after(cx, response, offering.sdp, retries, self.leg.dialog.owns_call_id);
+                match (put_off, &mut self.queued) {
+                    // A later offer waits already; it takes over the delay.
+                    (Some(_), Some(later)) => later.held = true,
+                    (Some(put_off), none) => *none = Some(put_off),
+                    (None, _) => self.refuse_offer(cx, status, offering.what),
+                }
+            }
+            (_, Change::Refresh) => {}
+        }
+        self.go_on(cx)
+    }
+
+    fn refuse_offer(&mut self, cx: &mut Context<'_>, status: u16, what: Change) {
+        if what != Change::Refresh {
+            cx.emit(SessionEvent::OfferRefused { status });
+        }
+    }
+
+    /// An answer to our UPDATE, which only refreshes.
+    fn on_refreshed(mut self, cx: &mut Context<'_>, response: &Response) -> State {
+        match response.status {
+            ..200 => {}
+            200..300 => {
+                self.leg.on_refreshed(response);
+                self.refreshed(cx, &response.headers);
+            }
+            408 | 481 => return self.expire(cx),
+            422 => {
+                if let Some(interval) = allowed_by(&response.headers, self.refresh.interval) {
+                    self.refresh.interval = interval;
+                    return self.send_refresh(cx);
+                }
+            }
+            // He said otherwise in Allow, or somebody between us does not let it pass.
+            405 | 501 => {
+                self.takes_update = false;
+                return self.send_refresh(cx);
+            }
+            _ => {}
+        }
         State::Established(self)
     }
 
+    fn refreshed(&mut self, cx: &mut Context<'_>, answer: &Headers) {
+        self.refresh = Refresh::answered(cx.now, Terms::read(answer), self.refresh.interval);
+        self.arm(cx);
+    }
+
+    pub fn on_failed(self, cx: &mut Context<'_>, failed: &Failed<Owner>) -> State {
+        match (&failed.cseq.method, &failed.why) {
+            // RFC 3261 §8.1.3.1: as good as 408.
+            (Method::Invite | Method::Update, Failure::Timeout) => self.expire(cx),
+            (Method::Invite, Failure::Transport(_)) => self.fail_offer(cx),
+            _ => State::Established(self),
+        }
+    }
+
+    /// Our re-INVITE could not be sent: 503 (RFC 3261 §8.1.3.1).
+    fn fail_offer(mut self, cx: &mut Context<'_>) -> State {
+        if let Exchange::Offering(offering) = &self.exchange {
+            let what = offering.what;
+            self.exchange = Exchange::Stable;
+            self.refuse_offer(cx, 503, what);
+            return self.go_on(cx);
+        }
+        State::Established(self)
+    }
+
+    pub fn on_timeout(mut self, cx: &mut Context<'_>, timer: SessionTimer) -> State {
+        match timer {
+            SessionTimer::RepeatAnswer => self.exchange.repeat_answer(cx),
+            SessionTimer::AckOverdue => {
+                cx.end(EndCause::NoAck);
+                return self.close(cx, None);
+            }
+            SessionTimer::OfferAgain => {
+                if let Some(queued) = &mut self.queued {
+                    queued.held = false;
+                }
+                return self.go_on(cx);
+            }
+            SessionTimer::Refresh => {
+                let due = self.refresh.on_timeout(cx.now);
+                self.arm(cx);
+                match due {
+                    Some(Due::Refresh) => return self.send_refresh(cx),
+                    Some(Due::Expired) => return self.expire(cx),
+                    None => {}
+                }
+            }
+            _ => {}
+        }
+        State::Established(self)
+    }
+
+    fn arm(&mut self, cx: &mut Context<'_>) {
+        cx.timers.set(SessionTimer::Refresh, self.refresh.poll_timeout());
+    }
+
+    /// By UPDATE where the peer takes it; else by a re-INVITE that changes nothing, if none is under way.
+    fn send_refresh(mut self, cx: &mut Context<'_>) -> State {
+        if self.takes_update {
+            let mut update = self.leg.dialog.request(Method::Update);
+            self.describe(&mut update);
+            if let Err(NoRoom) = self.leg.request(cx, update) {
+                tracing::debug!(call.id = %cx.key, "no room to refresh the session");
+            }
+            return State::Established(self);
+        }
+        if !self.exchange.is_stable() || self.queued.is_some() {
+            return State::Established(self);
+        }
+        let sdp = self.sdp.clone();
+        self.offer(cx, sdp, Change::Refresh)
+    }
+
+    /// Sends what waits for the end of an exchange, when that has come.
+    fn go_on(mut self, cx: &mut Context<'_>) -> State {
+        if self.exchange.is_stable()
+            && let Some(Queued { sdp, retries, .. }) = self.queued.take_if(|queued| !queued.held)
+        {
+            return self.offer(cx, sdp, Change::Wanted { retries });
+        }
+        State::Established(self)
+    }
+
+    fn offer(mut self, cx: &mut Context<'_>, sdp: Vec<u8>, what: Change) -> State {
+        let mut invite = self.leg.dialog.request(Method::Invite);
+        self.describe(&mut invite);
+        invite.set_sdp(sdp.clone());
+        if let Err(NoRoom) = self.leg.request(cx, invite) {
+            self.refuse_offer(cx, 503, what);
+            return State::Established(self);
+        }
+        self.exchange = Exchange::Offering(Box::new(Offering { sdp, what }));
+        State::Established(self)
+    }
+
+    /// The header fields of a request that refreshes the session.
+    fn describe(&self, request: &mut Request) {
+        request.headers.push("Contact", self.leg.contact());
+        request.headers.push("Allow", ALLOW);
+        request.headers.push("Supported", SUPPORTED);
+        self.refresh.write_request(&mut request.headers);
+    }
+
+    fn expire(self, cx: &mut Context<'_>) -> State {
+        cx.end(EndCause::Expired);
+        self.close(cx, Some(EXPIRED))
+    }
+
     /// Sends BYE; the user knows already why.
-    pub fn close(self, cx: &mut Context<'_>) -> State {
+    pub fn close(self, cx: &mut Context<'_>, reason: Option<&str>) -> State {
         cx.timers.clear();
         if let Exchange::Asked(asked) = &self.exchange {
             cx.refuse(asked, 487);
         }
-        Closing::start(cx, self.leg)
+        Closing::start(cx, self.leg, reason)
     }
 
-    fn hang_up(self, cx: &mut Context<'_>) -> State {
+    fn hang_up(self, cx: &mut Context<'_>, reason: Option<&str>) -> State {
         cx.end(EndCause::LocalBye);
         // RFC 3261 §15: the callee sends no BYE before the ACK, or the end of waiting for it.
         match &self.exchange {
-            Exchange::Answered(answered) if answered.is_first => State::HangingUp(self),
-            _ => self.close(cx),
+            Exchange::Answered(answered) if answered.is_first => {
+                cx.timers.stop(SessionTimer::Refresh);
+                State::HangingUp(self)
+            }
+            _ => self.close(cx, reason),
         }
     }
 
@@ -193,67 +415,15 @@ impl Established {
         if let Exchange::Asked(asked) = &self.exchange {
             cx.refuse(asked, 487);
         }
-        cx.end(EndCause::RemoteBye(None));
+        cx.end(EndCause::RemoteBye(Reason::read(&bye.request.headers)));
         State::Over
     }
 }
 
-/// A call whose BYE is on its way.
-pub(super) struct Closing {
-    pub leg: Leg,
-}
-
-impl Closing {
-    pub fn start(cx: &mut Context<'_>, mut leg: Leg) -> State {
-        match leg.bye(cx.core, cx.now, cx.owner()) {
-            Ok(()) => State::Closing(Closing { leg }),
-            Err(NoRoom) => State::Over,
-        }
-    }
-
-    pub fn on_response(self, cx: &mut Context<'_>, response: &Response, envelope: &Envelope) -> State {
-        if envelope.cseq.method == Method::Invite {
-            self.leg.on_repeated_answer(cx, response, envelope);
-            return State::Closing(self);
-        }
-        if response.is_provisional() { State::Closing(self) } else { State::Over }
-    }
-
-    pub fn on_failed(self, failed: &Failed<Owner>) -> State {
-        if failed.cseq.method == Method::Bye { State::Over } else { State::Closing(self) }
-    }
-
-    pub fn on_resolved(mut self, cx: &mut Context<'_>, id: ResolveId, flows: &[Flow]) -> State {
-        match self.leg.on_resolved(cx.core, cx.now, cx.owner(), id, flows) {
-            Ok(()) => State::Closing(self),
-            Err(NoRoom) => State::Over,
-        }
-    }
-
-    /// Two BYEs that cross are both answered by 200.
-    pub fn on_request(self, cx: &mut Context<'_>, arrived: &Arrived) -> State {
-        cx.refuse(arrived, if arrived.request.method == Method::Bye { 200 } else { 481 });
-        State::Closing(self)
-    }
-}
-
-impl Leg {
-    /// A 2xx to our INVITE after the first: the same again wants its ACK again; that of another fork is a call which
-    /// we acknowledge and end (RFC 3261 §13.2.2.4).
-    pub fn on_repeated_answer(&self, cx: &mut Context<'_>, response: &Response, envelope: &Envelope) {
-        if envelope.cseq.method != Method::Invite || !response.is_success() {
-            return;
-        }
-        if envelope.to.tag().unwrap_or("") == self.dialog.id.remote_tag {
-            self.acknowledge_again(cx.core);
-            return;
-        }
-        if let Ok(mut fork) = Dialog::uac(response, envelope) {
-            let (ack, bye) = (fork.ack(envelope.cseq.number), fork.request(Method::Bye));
-            cx.core.ack(self.flow(), &ack);
-            if cx.core.request(cx.now, self.flow(), &bye, Owner::Nobody).is_none() {
-                tracing::debug!(call.id = %cx.key, "no room to end a forked answer");
-            }
-        }
+impl Context<'_> {
+    /// RFC 4028 §6
+    pub(super) fn refuse_too_short(&mut self, arrived: &Arrived) {
+        let refusal = Response::answer(&arrived.request, 422).with("Min-SE", MIN_SE.as_secs().to_string());
+        self.respond(&arrived.key, refusal);
     }
 }

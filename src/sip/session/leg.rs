@@ -1,12 +1,23 @@
-//! A dialog with the way to its peer: what both sides of an established call need to send.
+//! A dialog with the way to its peer: what both sides of a call need to send, answers to challenges included.
+//!
+//! A request goes out by [`Leg::request`]. If the peer or a proxy challenges it and the call has credentials, it is
+//! repeated with them before anybody hears of the challenge (RFC 3261 §22): [`Leg::takes`] says whether an answer is for
+//! the caller of `request`.
 
-use std::time::Instant;
-
-use crate::sip::core::{Core, Owner, contact};
+use super::Context;
+use crate::sip::core::contact;
 use crate::sip::dialog::Dialog;
-use crate::sip::message::{Method, Request};
+use crate::sip::message::{Envelope, Method, Request, Response};
 use crate::sip::path::Path;
+use crate::sip::transaction::Failed;
 use crate::sip::{Flow, ResolveId, Transport};
+
+/// Requests that wait for a way, and those that may have to be repeated with credentials, are no more than this each.
+const MAX_WAITING: usize = 16;
+/// More challenges than this for one request are a quarrel, not a dialogue.
+const MAX_CHALLENGES: u8 = 4;
+/// The header fields that hold credentials.
+pub(super) const CREDENTIALS: [&str; 2] = ["Authorization", "Proxy-Authorization"];
 
 pub(super) struct Leg {
     pub dialog: Dialog,
@@ -15,8 +26,21 @@ pub(super) struct Leg {
     direct: bool,
     /// The user part of our Contact.
     user: String,
-    /// Our last ACK, to be sent again when the 2xx comes again.
-    ack: Option<(Flow, Vec<u8>)>,
+    /// Requests without an answer, kept in calls that have credentials.
+    open: Vec<Open>,
+    /// Those of our last INVITE, which its ACK has too (RFC 3261 §22.1).
+    credentials: Vec<(&'static str, String)>,
+    /// The number of the last INVITE whose 2xx we have acknowledged.
+    acknowledged: u32,
+    /// The tags of answers to our INVITE that came after the first and were ended.
+    surplus: Vec<String>,
+}
+
+/// A request without an answer.
+struct Open {
+    draft: Request,
+    number: u32,
+    challenges: u8,
 }
 
 /// There is no room for another transaction.
@@ -27,7 +51,7 @@ impl Leg {
     pub fn new(dialog: Dialog, flow: Flow, direct: bool, user: String) -> Self {
         let direct = direct && !dialog.has_routes();
         let path = Path::choose(dialog.first_hop(), flow, direct);
-        Leg { dialog, path, direct, user, ack: None }
+        Leg { dialog, path, direct, user, open: Vec::new(), credentials: Vec::new(), acknowledged: 0, surplus: Vec::new() }
     }
 
     pub fn flow(&self) -> Flow {
@@ -40,11 +64,29 @@ impl Leg {
 
     /// A request of the peer has come over `flow`; a target refresh may move him.
     pub fn on_request(&mut self, request: &Request, flow: Flow) {
-        let moved = matches!(request.method, Method::Invite | Method::Update) && self.dialog.refresh_target(request);
+        let refreshes = matches!(request.method, Method::Invite | Method::Update);
+        let moved = refreshes && self.dialog.refresh_target(&request.headers);
         // Over a new connection of a direct peer, or toward his new target, the path is another.
         if (moved || self.direct) && !matches!(self.path, Path::Resolving { .. }) {
             self.path = Path::choose(self.dialog.first_hop(), flow, self.direct);
         }
+    }
+
+    /// The peer has answered a re-INVITE or UPDATE of ours by 2xx, which may move him (RFC 3261 §12.2.1.2).
+    pub fn on_refreshed(&mut self, answer: &Response) {
+        if self.dialog.refresh_target(&answer.headers) && !matches!(self.path, Path::Resolving { .. }) {
+            self.path = Path::choose(self.dialog.first_hop(), self.flow(), self.direct);
+        }
+    }
+
+    /// The 2xx to our INVITE has come: its route set is the dialog's from now on.
+    pub fn confirm(&mut self, answer: &Response) -> Result<(), crate::sip::dialog::NoDialog> {
+        let flow = self.flow();
+        self.dialog.confirm(answer)?;
+        if !matches!(self.path, Path::Resolving { .. }) {
+            self.path = Path::choose(self.dialog.first_hop(), flow, self.direct);
+        }
+        Ok(())
     }
 
     /// The connection is gone: the next request finds a new one.
@@ -54,31 +96,100 @@ impl Leg {
         }
     }
 
-    /// Acknowledges the 2xx of our INVITE.
-    pub fn acknowledge(&mut self, core: &mut Core, now: Instant, owner: Owner, cseq: u32) {
-        let ack = self.dialog.ack(cseq);
-        // An ACK takes no transaction, so there is room.
-        let _: Result<(), NoRoom> = self.send(core, now, owner, ack);
-    }
-
-    /// The 2xx came again: so did the ACK get lost (RFC 3261 §13.2.2.4).
-    pub fn acknowledge_again(&self, core: &mut Core) {
-        if let Some((flow, bytes)) = &self.ack {
-            core.transmit(*flow, bytes.clone());
+    /// Sends a request made by [`Dialog::request`], with whatever was added to it. Its answer comes to the session,
+    /// with another number if it had to be repeated with credentials.
+    pub fn request(&mut self, cx: &mut Context<'_>, draft: Request) -> Result<(), NoRoom> {
+        if cx.auth.is_some() && self.open.len() < MAX_WAITING {
+            let number = self.dialog.last_cseq();
+            self.open.push(Open { draft: draft.clone(), number, challenges: 0 });
         }
+        self.send(cx, draft)
     }
 
-    pub fn bye(&mut self, core: &mut Core, now: Instant, owner: Owner) -> Result<(), NoRoom> {
-        let bye = self.dialog.request(Method::Bye);
-        self.send(core, now, owner, bye)
+    /// BYE, with a [`crate::sip::Reason`] if there is one.
+    pub fn bye(&mut self, cx: &mut Context<'_>, reason: Option<&str>) -> Result<(), NoRoom> {
+        let mut bye = self.dialog.request(Method::Bye);
+        if let Some(reason) = reason {
+            bye.headers.push("Reason", reason);
+        }
+        self.request(cx, bye)
     }
 
-    fn send(&mut self, core: &mut Core, now: Instant, owner: Owner, draft: Request) -> Result<(), NoRoom> {
+    /// Whether an answer to a request of this dialog is for who sent it. Not so a challenge: the request is on its way
+    /// again, with credentials.
+    pub fn takes(&mut self, cx: &mut Context<'_>, response: &Response, envelope: &Envelope) -> bool {
+        if response.is_provisional() {
+            return true;
+        }
+        let Some(at) = self.open.iter().position(|open| {
+            open.number == envelope.cseq.number && open.draft.method == envelope.cseq.method
+        }) else {
+            return true;
+        };
+        let mut open = self.open.remove(at);
+        let Some(auth) = cx.auth.as_mut().filter(|_| matches!(response.status, 401 | 407)) else { return true };
+        if open.challenges == 0 {
+            auth.begin();
+        }
+        open.challenges += 1;
+        if open.challenges > MAX_CHALLENGES || !auth.on_challenge(response) {
+            return true;
+        }
+        open.number = self.dialog.renumber(&mut open.draft);
+        let draft = open.draft.clone();
+        self.open.push(open);
+        self.send(cx, draft).is_err()
+    }
+
+    /// A request of this dialog got no answer.
+    pub fn on_failed(&mut self, failed: &Failed<crate::sip::core::Owner>) {
+        self.open.retain(|open| open.number != failed.cseq.number);
+    }
+
+    /// The credentials of our first INVITE, which was sent before there was a dialog.
+    pub fn copy_credentials(&mut self, invite: &Request) {
+        self.credentials = CREDENTIALS
+            .iter()
+            .filter_map(|name| Some((*name, invite.headers.get(name)?.to_owned())))
+            .collect();
+    }
+
+    /// Whether the 2xx to the INVITE with that number was acknowledged before.
+    pub fn has_acknowledged(&self, cseq: u32) -> bool {
+        cseq <= self.acknowledged
+    }
+
+    /// Acknowledges a 2xx to our INVITE; again when that comes again (RFC 3261 §13.2.2.4).
+    pub fn acknowledge(&mut self, cx: &mut Context<'_>, cseq: u32) {
+        self.acknowledged = self.acknowledged.max(cseq);
+        let ack = self.with_credentials(self.dialog.ack(cseq));
+        // An ACK takes no transaction. If too many requests wait for a way, the 2xx comes again.
+        let _: Result<(), NoRoom> = self.send(cx, ack);
+    }
+
+    pub fn with_credentials(&self, mut ack: Request) -> Request {
+        for (name, value) in &self.credentials {
+            ack.headers.push(name, value.clone());
+        }
+        ack
+    }
+
+    /// Whether an answer with that tag was ended before; it is from now on.
+    pub fn is_surplus(&mut self, tag: &str) -> bool {
+        let known = self.surplus.iter().any(|other| other == tag);
+        if !known && self.surplus.len() < MAX_WAITING {
+            self.surplus.push(tag.to_owned());
+        }
+        known
+    }
+
+    fn send(&mut self, cx: &mut Context<'_>, draft: Request) -> Result<(), NoRoom> {
         match &mut self.path {
             Path::Known(flow) => {
                 let flow = *flow;
-                self.send_over(core, now, owner, flow, &draft)
+                self.send_over(cx, flow, draft)
             }
+            Path::Resolving { waiting, .. } if waiting.len() >= MAX_WAITING => Err(NoRoom),
             Path::Resolving { waiting, .. } => {
                 waiting.push(draft);
                 Ok(())
@@ -87,21 +198,14 @@ impl Leg {
                 let last = *last;
                 let hop = self.dialog.first_hop();
                 let transport = hop.transport().unwrap_or(last.transport);
-                let id = core.resolve(owner, &hop.host, hop.port, Some(transport));
+                let id = cx.core.resolve(cx.owner(), &hop.host, hop.port, Some(transport));
                 self.path = Path::Resolving { id, last, waiting: vec![draft] };
                 Ok(())
             }
         }
     }
 
-    pub fn on_resolved(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        owner: Owner,
-        id: ResolveId,
-        flows: &[Flow],
-    ) -> Result<(), NoRoom> {
+    pub fn on_resolved(&mut self, cx: &mut Context<'_>, id: ResolveId, flows: &[Flow]) -> Result<(), NoRoom> {
         let Path::Resolving { id: asked, last, waiting } = &mut self.path else { return Ok(()) };
         if *asked != id {
             return Ok(());
@@ -110,21 +214,18 @@ impl Leg {
         let same = flows.iter().find(|flow| flow.transport == last.transport && flow.remote == last.remote);
         let flow = same.or(flows.first()).copied().unwrap_or(last);
         self.path = Path::Known(flow);
-        waiting.iter().try_for_each(|draft| self.send_over(core, now, owner, flow, draft))
+        waiting.into_iter().try_for_each(|draft| self.send_over(cx, flow, draft))
     }
 
-    fn send_over(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        owner: Owner,
-        flow: Flow,
-        draft: &Request,
-    ) -> Result<(), NoRoom> {
+    fn send_over(&mut self, cx: &mut Context<'_>, flow: Flow, mut draft: Request) -> Result<(), NoRoom> {
         if draft.method == Method::Ack {
-            self.ack = Some((flow, core.ack(flow, draft)));
+            cx.core.ack(flow, &draft);
             return Ok(());
         }
-        core.request(now, flow, draft, owner).map(|_| ()).ok_or(NoRoom)
+        cx.authorize(&mut draft);
+        if draft.method == Method::Invite {
+            self.copy_credentials(&draft);
+        }
+        cx.core.request(cx.now, flow, &draft, cx.owner()).map(|_| ()).ok_or(NoRoom)
     }
 }

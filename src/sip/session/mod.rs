@@ -1,36 +1,52 @@
-//! The INVITE usage (RFC 3261 §13 to §15, RFC 3311): a call in either role, from INVITE to the answer to BYE.
+//! The INVITE usage (RFC 3261 §13 to §15, RFC 3262, RFC 3311, RFC 3326, RFC 4028): a call in either role, from INVITE to
+//! the answer to BYE.
 //!
 //! A session is told what happens and says what is to be done; SDP passes through. The user hears that a call has
 //! ended as soon as that is decided; the session lingers until the peer has confirmed it or cannot any more.
 //!
-//! Left out: re-INVITE from our side, reliable provisional answers, repeating 180 every minute, session timers.
+//! Left out: offers of ours in UPDATE or PRACK, descriptions in our provisional answers.
 
+mod closing;
 mod established;
+mod exchange;
+mod fork;
 mod incoming;
 mod leg;
 mod outgoing;
+mod reason;
+mod refresh;
+mod reliable;
+mod targets;
 
 use std::time::Instant;
 
-use established::{Closing, Established};
+use closing::Closing;
+use established::Established;
 use incoming::Ringing;
+use leg::Leg;
 pub(super) use outgoing::Caller;
 use outgoing::Outgoing;
+use reason::STOPPING;
+pub(super) use targets::Trunk;
 
+use super::client_auth::ClientAuth;
 use super::core::{Core, Owner};
 use super::dialog::DialogId;
-use super::message::{Envelope, Request, Response};
+use super::message::{Envelope, Method, Request, Response};
 use super::transaction::{Failed, ServerKey, Timers};
-use super::{AccountId, CallKey, EndCause, Flow, ResolveId, SessionEvent};
+use super::{AccountId, CallKey, EndCause, Flow, Reason, ResolveId, SessionEvent};
 
 /// What the user of a call wants.
 #[derive(Debug)]
 pub(super) enum Wish {
+    Ring,
     Answer(Vec<u8>),
     Reject(u16),
     AnswerOffer(Vec<u8>),
     RejectOffer,
-    Hangup,
+    Offer(Vec<u8>),
+    /// With a `Reason` for the peer.
+    Hangup(Option<&'static str>),
 }
 
 /// A request of the peer, as it arrived.
@@ -49,6 +65,18 @@ enum SessionTimer {
     AckOverdue,
     /// A cancelled INVITE gets no final answer (RFC 3261 §9.1).
     CancelOverdue,
+    /// Our call is not answered within the time that the user gave.
+    NotAnswered,
+    /// Send a reliable 180 again, or give up waiting for its PRACK (RFC 3262 §3).
+    RepeatRinging,
+    /// Say that it still rings (RFC 3261 §13.3.1.1).
+    RingAgain,
+    /// The caller's INVITE has reached the end of its lifetime (RFC 3261 §13.3.1).
+    InviteExpired,
+    /// An offer that met one of the peer may be sent again (RFC 3261 §14.1).
+    OfferAgain,
+    /// Refresh the session, or take it for dead (RFC 4028 §10).
+    Refresh,
 }
 
 pub(super) struct Session {
@@ -56,6 +84,8 @@ pub(super) struct Session {
     call_id: String,
     state: State,
     timers: Timers<SessionTimer>,
+    /// What we answer to challenges with, in a call of an account.
+    auth: Option<Box<ClientAuth>>,
 }
 
 enum State {
@@ -72,10 +102,41 @@ enum State {
     Over,
 }
 
+impl State {
+    /// The dialog, if there is just one.
+    fn leg(&self) -> Option<&Leg> {
+        match self {
+            State::Ringing(call) => Some(&call.leg),
+            State::Established(call) | State::HangingUp(call) => Some(&call.leg),
+            State::Closing(closing) => Some(&closing.leg),
+            State::Outgoing(_) | State::Over => None,
+        }
+    }
+
+    fn leg_mut(&mut self) -> Option<&mut Leg> {
+        match self {
+            State::Ringing(call) => Some(&mut call.leg),
+            State::Established(call) | State::HangingUp(call) => Some(&mut call.leg),
+            State::Closing(closing) => Some(&mut closing.leg),
+            State::Outgoing(_) | State::Over => None,
+        }
+    }
+
+    /// The dialog that an answer to a request of ours belongs to.
+    fn leg_of(&mut self, answer: &Envelope) -> Option<&mut Leg> {
+        match self {
+            State::Outgoing(_) if answer.cseq.method == Method::Invite => None,
+            State::Outgoing(call) => call.leg_of(answer),
+            _ => self.leg_mut(),
+        }
+    }
+}
+
 /// What a state needs to act.
 struct Context<'a> {
     core: &'a mut Core,
     timers: &'a mut Timers<SessionTimer>,
+    auth: &'a mut Option<Box<ClientAuth>>,
     now: Instant,
     key: CallKey,
 }
@@ -93,6 +154,13 @@ impl Context<'_> {
         Owner::Call(self.key)
     }
 
+    /// Adds credentials for every challenger that is known.
+    fn authorize(&mut self, request: &mut Request) {
+        if let Some(auth) = self.auth {
+            auth.authorize(request, &self.core.token());
+        }
+    }
+
     fn respond(&mut self, key: &ServerKey, response: Response) {
         self.core.respond(self.now, key, response);
     }
@@ -105,14 +173,14 @@ impl Context<'_> {
 
 impl Session {
     /// A call of ours.
-    pub fn call(core: &mut Core, now: Instant, key: CallKey, caller: Caller, offer: Vec<u8>) -> Self {
-        let call_id = core.token();
-        let mut session = Session { key, call_id: call_id.clone(), state: State::Over, timers: Timers::default() };
+    pub fn call(core: &mut Core, now: Instant, key: CallKey, mut caller: Caller, offer: Vec<u8>) -> Self {
+        let mut session = Session::new(key, core.token(), caller.auth.take());
+        let call_id = session.call_id.clone();
         session.step(core, now, |_, cx| Outgoing::start(cx, caller, call_id, offer));
         session
     }
 
-    /// A call of a peer, whose INVITE has begun a server transaction.
+    /// A call of a peer, whose INVITE has begun a server transaction. It is over at once if it cannot become a call.
     pub fn called(
         core: &mut Core,
         now: Instant,
@@ -120,11 +188,15 @@ impl Session {
         arrived: Arrived,
         account: Option<AccountId>,
         user: String,
+        auth: Option<ClientAuth>,
     ) -> Self {
-        let call_id = arrived.envelope.call_id.clone();
-        let mut session = Session { key, call_id, state: State::Over, timers: Timers::default() };
-        session.step(core, now, |_, cx| State::Ringing(Ringing::start(cx, arrived, account, user)));
+        let mut session = Session::new(key, arrived.envelope.call_id.clone(), auth);
+        session.step(core, now, |_, cx| Ringing::start(cx, arrived, account, user));
         session
+    }
+
+    fn new(key: CallKey, call_id: String, auth: Option<ClientAuth>) -> Self {
+        Session { key, call_id, state: State::Over, timers: Timers::default(), auth: auth.map(Box::new) }
     }
 
     pub fn call_id(&self) -> &str {
@@ -142,27 +214,21 @@ impl Session {
     /// Whether a request inside a dialog is for this session.
     pub fn has_dialog(&self, id: &DialogId) -> bool {
         match &self.state {
-            State::Ringing(ringing) => ringing.has_dialog(id),
-            State::Established(call) | State::HangingUp(call) => call.leg.dialog.id == *id,
-            State::Closing(closing) => closing.leg.dialog.id == *id,
-            State::Outgoing(_) | State::Over => false,
+            State::Outgoing(call) => call.has_dialog(id),
+            state => state.leg().is_some_and(|leg| leg.dialog.id == *id),
         }
     }
 
     /// Whether this is the call that an INVITE outside any dialog has begun, by another way (RFC 3261 §8.2.2.2).
     pub fn was_begun_by(&self, invite: &Envelope) -> bool {
-        let id = match &self.state {
-            State::Ringing(ringing) => return ringing.was_begun_by(invite),
-            State::Established(call) | State::HangingUp(call) => &call.leg.dialog.id,
-            State::Closing(closing) => &closing.leg.dialog.id,
-            State::Outgoing(_) | State::Over => return false,
-        };
-        id.call_id == invite.call_id && Some(id.remote_tag.as_str()) == invite.from.tag()
+        self.state.leg().map(|leg| &leg.dialog.id).is_some_and(|id| {
+            id.call_id == invite.call_id && Some(id.remote_tag.as_str()) == invite.from.tag()
+        })
     }
 
     pub fn on_wish(&mut self, core: &mut Core, now: Instant, wish: Wish) {
         self.step(core, now, |state, cx| match state {
-            State::Outgoing(call) if matches!(wish, Wish::Hangup) => call.hang_up(cx),
+            State::Outgoing(call) => call.on_wish(cx, wish),
             State::Ringing(call) => call.on_wish(cx, wish),
             State::Established(call) => call.on_wish(cx, wish),
             other => other,
@@ -171,53 +237,63 @@ impl Session {
 
     /// The program ends: hangs up, and waits for no ACK (RFC 3261 §15 would have us wait for up to 32 s).
     pub fn stop(&mut self, core: &mut Core, now: Instant) {
-        self.on_wish(core, now, Wish::Hangup);
+        self.on_wish(core, now, Wish::Hangup(Some(STOPPING)));
         self.step(core, now, |state, cx| match state {
-            State::HangingUp(call) => call.close(cx),
+            State::HangingUp(call) => call.close(cx, Some(STOPPING)),
             other => other,
         });
     }
 
     pub fn on_resolved(&mut self, core: &mut Core, now: Instant, id: ResolveId, flows: Vec<Flow>) {
         self.step(core, now, |state, cx| match state {
-            State::Outgoing(call) => call.on_resolved(cx, flows),
+            State::Outgoing(call) => call.on_resolved(cx, id, flows),
             State::Established(call) => call.on_resolved(cx, id, &flows),
             State::Closing(call) => call.on_resolved(cx, id, &flows),
             other => other,
         });
     }
 
+    /// An answer to a request of ours. A challenge that we can answer reaches no state: the request is sent again.
     pub fn on_response(&mut self, core: &mut Core, now: Instant, response: &Response, envelope: &Envelope) {
-        self.step(core, now, |state, cx| match state {
-            State::Outgoing(call) => call.on_response(cx, response, envelope),
-            State::Established(call) => {
-                call.leg.on_repeated_answer(cx, response, envelope);
-                State::Established(call)
+        self.step(core, now, |mut state, cx| {
+            if state.leg_of(envelope).is_some_and(|leg| !leg.takes(cx, response, envelope)) {
+                return state;
             }
-            State::Closing(call) => call.on_response(cx, response, envelope),
-            other => other,
+            match state {
+                State::Outgoing(call) => call.on_response(cx, response, envelope),
+                State::Established(call) => call.on_response(cx, response, envelope),
+                State::Closing(call) => call.on_response(cx, response, envelope),
+                other => other,
+            }
         });
     }
 
     /// A request of ours got no answer.
     pub fn on_failed(&mut self, core: &mut Core, now: Instant, failed: Failed<Owner>) {
-        self.step(core, now, |state, cx| match state {
-            State::Outgoing(call) => call.on_failed(cx, failed),
-            State::Closing(call) => call.on_failed(&failed),
-            other => other,
+        self.step(core, now, |mut state, cx| {
+            if let Some(leg) = state.leg_mut() {
+                leg.on_failed(&failed);
+            }
+            match state {
+                State::Outgoing(call) => call.on_failed(cx, failed),
+                State::Established(call) => call.on_failed(cx, &failed),
+                State::Closing(call) => call.on_failed(&failed),
+                other => other,
+            }
         });
     }
 
     /// A request of the peer inside the dialog, except ACK and CANCEL.
     pub fn on_request(&mut self, core: &mut Core, now: Instant, arrived: Arrived) {
         self.step(core, now, |state, cx| match state {
+            State::Outgoing(call) => call.on_request(cx, arrived),
             State::Ringing(call) => call.on_request(cx, &arrived),
             State::Established(call) => call.on_request(cx, arrived),
             State::HangingUp(call) => call.on_request_after_hangup(cx, arrived),
             State::Closing(call) => call.on_request(cx, &arrived),
-            other => {
+            State::Over => {
                 cx.refuse(&arrived, 481);
-                other
+                State::Over
             }
         });
     }
@@ -231,10 +307,10 @@ impl Session {
     }
 
     /// A CANCEL for the INVITE of that transaction has come, and has been answered.
-    pub fn on_cancel(&mut self, core: &mut Core, now: Instant, invite: &ServerKey) {
+    pub fn on_cancel(&mut self, core: &mut Core, now: Instant, invite: &ServerKey, cancel: &Request) {
         self.step(core, now, |state, cx| match state {
-            State::Ringing(call) => call.on_cancel(cx, invite),
-            State::Established(call) => State::Established(call.on_cancel(cx, invite)),
+            State::Ringing(call) => call.on_cancel(cx, invite, Reason::read(&cancel.headers)),
+            State::Established(call) => call.on_cancel(cx, invite),
             other => other,
         });
     }
@@ -252,23 +328,26 @@ impl Session {
 
     pub fn on_timeout(&mut self, core: &mut Core, now: Instant) {
         while let Some(timer) = self.timers.pop_due(now) {
-            self.step(core, now, |state, cx| match (timer, state) {
-                (SessionTimer::RepeatAnswer, State::Established(call)) => State::Established(call.repeat_answer(cx)),
-                (SessionTimer::RepeatAnswer, State::HangingUp(call)) => State::HangingUp(call.repeat_answer(cx)),
-                (SessionTimer::AckOverdue, State::Established(call)) => {
-                    cx.end(EndCause::NoAck);
-                    call.close(cx)
-                }
-                (SessionTimer::AckOverdue, State::HangingUp(call)) => call.close(cx),
-                (SessionTimer::CancelOverdue, State::Outgoing(call)) => call.on_cancel_overdue(cx),
-                (_, state) => state,
+            self.step(core, now, |state, cx| match state {
+                State::Outgoing(call) => call.on_timeout(cx, timer),
+                State::Ringing(call) => call.on_timeout(cx, timer),
+                State::Established(call) => call.on_timeout(cx, timer),
+                State::HangingUp(mut call) => match timer {
+                    SessionTimer::RepeatAnswer => {
+                        call.exchange.repeat_answer(cx);
+                        State::HangingUp(call)
+                    }
+                    SessionTimer::AckOverdue => call.close(cx, None),
+                    _ => State::HangingUp(call),
+                },
+                other => other,
             });
         }
     }
 
     fn step(&mut self, core: &mut Core, now: Instant, next: impl FnOnce(State, &mut Context<'_>) -> State) {
         let state = std::mem::replace(&mut self.state, State::Over);
-        let mut context = Context { core, timers: &mut self.timers, now, key: self.key };
+        let mut context = Context { core, timers: &mut self.timers, auth: &mut self.auth, now, key: self.key };
         self.state = next(state, &mut context);
         if self.is_over() {
             self.timers.clear();

@@ -9,6 +9,7 @@ pub mod linphone;
 pub mod loudness;
 pub mod netns;
 pub mod pair;
+pub mod peer;
 pub mod process;
 pub mod registrar;
 pub mod secretary;
