@@ -62,7 +62,7 @@ impl Established {
             (Wish::Hangup, exchange) => Established { leg: self.leg, exchange }.hang_up(cx),
             (Wish::AnswerOffer(sdp), Exchange::Asked(asked)) => {
                 let mut ok =
-                    Response::answer(&asked.request, 200).with("Contact", self.leg.contact()).with("Allow", ALLOW);
+                    Response::answer(&asked.request, 200).with("Contact", self.leg.contact(cx.core)).with("Allow", ALLOW);
                 ok.set_sdp(sdp);
                 let exchange = if asked.request.method == Method::Invite {
                     let offered = asked.request.sdp().is_none();
@@ -91,7 +91,7 @@ impl Established {
             (Method::Bye, _) => return self.on_bye(cx, &arrived),
             (Method::Update, _) if arrived.request.sdp().is_none() => {
                 self.leg.on_request(&arrived.request, arrived.flow);
-                let ok = Response::answer(&arrived.request, 200).with("Contact", self.leg.contact());
+                let ok = Response::answer(&arrived.request, 200).with("Contact", self.leg.contact(cx.core));
                 cx.respond(&arrived.key, ok);
             }
             (Method::Invite | Method::Update, Exchange::Stable) => {

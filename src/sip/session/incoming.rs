@@ -3,7 +3,7 @@
 use super::established::{Established, Exchange};
 use super::leg::Leg;
 use super::{Arrived, Context, State, Wish};
-use crate::sip::core::{ALLOW, contact};
+use crate::sip::core::ALLOW;
 use crate::sip::dialog::{Dialog, DialogId};
 use crate::sip::message::{Envelope, Method, Response};
 use crate::sip::transaction::ServerKey;
@@ -17,12 +17,18 @@ pub(super) struct Ringing {
 }
 
 impl Ringing {
-    pub fn start(cx: &mut Context<'_>, invite: Arrived, account: Option<AccountId>, user: String) -> Self {
+    pub fn start(
+        cx: &mut Context<'_>,
+        invite: Arrived,
+        account: Option<AccountId>,
+        user: String,
+        parties: Parties,
+    ) -> Self {
         cx.emit(SessionEvent::Incoming(Box::new(Incoming {
             flow: invite.flow,
-            our_address: invite.flow.local.ip(),
+            our_address: cx.core.our_address(&invite.flow).ip(),
             account,
-            parties: Parties::default(),
+            parties,
             replaces: None,
             caller: invite.envelope.from.clone(),
             callee: invite.request.uri.clone(),
@@ -73,7 +79,7 @@ impl Ringing {
                 State::Ringing(self)
             }
             Method::Update => {
-                let contact = contact(&self.user, &self.invite.flow).to_string();
+                let contact = cx.core.contact(&self.user, &self.invite.flow).to_string();
                 cx.respond(&arrived.key, Response::answer(&arrived.request, 200).with("Contact", contact));
                 State::Ringing(self)
             }
@@ -105,7 +111,7 @@ impl Ringing {
         };
         let mut ok = Response::answer(&self.invite.request, 200)
             .with_to_tag(&self.local_tag)
-            .with("Contact", contact(&self.user, &self.invite.flow).to_string())
+            .with("Contact", cx.core.contact(&self.user, &self.invite.flow).to_string())
             .with("Allow", ALLOW);
         // RFC 3261 §12.1.1
         ok.headers.copy("Record-Route", &self.invite.request.headers);

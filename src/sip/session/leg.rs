@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::sip::core::{Core, Owner, contact};
+use crate::sip::core::{Core, Owner};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Method, Request};
 use crate::sip::path::Path;
@@ -34,8 +34,8 @@ impl Leg {
         self.path.flow()
     }
 
-    pub fn contact(&self) -> String {
-        contact(&self.user, &self.flow()).to_string()
+    pub fn contact(&self, core: &Core) -> String {
+        core.contact(&self.user, &self.flow()).to_string()
     }
 
     /// A request of the peer has come over `flow`; a target refresh may move him.

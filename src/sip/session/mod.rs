@@ -21,7 +21,7 @@ use super::core::{Core, Owner};
 use super::dialog::DialogId;
 use super::message::{Envelope, Request, Response};
 use super::transaction::{Failed, ServerKey, Timers};
-use super::{AccountId, CallKey, EndCause, Flow, ResolveId, SessionEvent};
+use super::{AccountId, CallKey, EndCause, Flow, Parties, ResolveId, SessionEvent};
 
 /// What the user of a call wants.
 #[derive(Debug)]
@@ -120,10 +120,11 @@ impl Session {
         arrived: Arrived,
         account: Option<AccountId>,
         user: String,
+        parties: Parties,
     ) -> Self {
         let call_id = arrived.envelope.call_id.clone();
         let mut session = Session { key, call_id, state: State::Over, timers: Timers::default() };
-        session.step(core, now, |_, cx| State::Ringing(Ringing::start(cx, arrived, account, user)));
+        session.step(core, now, |_, cx| State::Ringing(Ringing::start(cx, arrived, account, user, parties)));
         session
     }
 

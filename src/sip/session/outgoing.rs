@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use super::established::{Closing, Established, Exchange};
 use super::leg::Leg;
 use super::{Context, SessionTimer, State};
-use crate::sip::core::{ALLOW, Owner, contact};
+use crate::sip::core::{ALLOW, Core, Owner};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{CSeq, Envelope, Method, NameAddr, Request, Response, Uri};
 use crate::sip::transaction::{Failed, Failure, GIVE_UP};
@@ -210,7 +210,7 @@ impl Outgoing {
             return State::Over;
         };
         self.cseq += 1;
-        let draft = self.invite(flow);
+        let draft = self.invite(cx.core, flow);
         let owner = cx.owner();
         let Some(invite) = cx.core.request(cx.now, flow, &draft, owner) else {
             cx.end(EndCause::Failed("too many transactions: try again later"));
@@ -220,8 +220,8 @@ impl Outgoing {
         State::Outgoing(self)
     }
 
-    fn invite(&self, flow: Flow) -> Request {
-        let contact = contact(&self.caller.user, &flow);
+    fn invite(&self, core: &Core, flow: Flow) -> Request {
+        let contact = core.contact(&self.caller.user, &flow);
         let mut target = self.caller.target.clone();
         // RFC 3261 §19.1.1: headers of a URI do not go into a Request-URI.
         target.headers = None;

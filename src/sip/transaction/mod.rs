@@ -85,7 +85,7 @@ pub struct ServerKey {
 
 impl ServerKey {
     /// The transaction that a request belongs to; that of the INVITE for its ACK.
-    fn of(envelope: &Envelope) -> Self {
+    pub fn of(envelope: &Envelope) -> Self {
         let method = match &envelope.cseq.method {
             Method::Ack => Method::Invite,
             method => method.clone(),
