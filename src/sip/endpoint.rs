@@ -215,7 +215,8 @@ impl Endpoint {
     fn on_request(&mut self, now: Instant, flow: Flow, request: Request) {
         let is_ack = request.method == Method::Ack;
         let envelope = request.envelope();
-        if !is_ack && !envelope.as_ref().is_ok_and(|e| self.belongs(e)) && !self.admits(now, flow, &request) {
+        let inside = envelope.as_ref().is_ok_and(|envelope| self.belongs(envelope));
+        if !is_ack && !inside && !self.admits(now, flow, &request) {
             return;
         }
         if !request.is_supported_version() {
@@ -234,7 +235,7 @@ impl Endpoint {
                 return;
             }
         };
-        match self.core.transactions.on_request(now, flow, &envelope, &mut self.core.output) {
+        match self.core.transactions.on_request(now, flow, &envelope, inside, &mut self.core.output) {
             Arrival::New(key) => self.on_new_request(now, Arrived { key, request, envelope, flow }),
             Arrival::OtherAck => self.on_ack(now, &request, &envelope),
             Arrival::Full => self.refuse_overload(flow, &request),
