@@ -293,6 +293,7 @@ fn report(
         let account = config.account.get(usize::from(id.0)).map_or("?", |account| account.name.as_str());
         match state {
             RegistrationState::Registered { .. } => tracing::info!(account, "registered"),
+            RegistrationState::Static { trunk } => tracing::info!(account, %trunk, "calls of this trunk are expected"),
             RegistrationState::Failed { reason, .. } => {
                 tracing::warn!(account, %reason, "not registered, trying again")
             }

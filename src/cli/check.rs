@@ -188,7 +188,7 @@ async fn check_accounts(report: &mut Report, config: &Config, secrets: &Secrets,
     let mut states = sip.registrations();
     let settled = states.wait_for(|states| {
         let done = |state: &RegistrationState| {
-            matches!(state, RegistrationState::Registered { .. } | RegistrationState::Failed { .. })
+            !matches!(state, RegistrationState::Registering | RegistrationState::Unregistered)
         };
         states.len() == expected && states.values().all(done)
     });
@@ -198,6 +198,7 @@ async fn check_accounts(report: &mut Report, config: &Config, secrets: &Secrets,
     for (id, account) in (0..).map(AccountId).zip(&config.account) {
         let result = match states.get(&id) {
             Some(RegistrationState::Registered { .. }) => Ok(format!("registered at {}", account.registrar.host)),
+            Some(RegistrationState::Static { trunk }) => Ok(format!("expects calls from {trunk}")),
             Some(RegistrationState::Failed { reason, .. }) => Err(reason.to_string()),
             _ => {
                 Err(format!("{} does not answer: check registrar, transport and the firewall", account.registrar.host))

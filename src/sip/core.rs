@@ -1,11 +1,13 @@
 //! What sessions and registrations share: transactions, randomness, what goes out.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use super::guard::Guard;
 use super::message::{MAGIC_COOKIE, NameAddr, Request, Response, Uri, Via};
 use super::transaction::{ServerKey, Transactions};
 use super::{AccountId, CallKey, EndpointConfig, Event, Flow, Output, ResolveId, SessionEvent, Transport};
@@ -19,6 +21,9 @@ pub(super) const SUPPORTED: &str = "100rel, timer, replaces";
 /// after another leave many. The rest is what scanners of the public network fill.
 const TRANSACTIONS_PER_CALL: usize = 64;
 const TRANSACTIONS_BESIDES: usize = 2048;
+
+/// How many peers we remember how they see us.
+const MAX_SEEN_AS: usize = 1024;
 
 /// Who waits for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +39,12 @@ pub(super) struct Core {
     pub rng: StdRng,
     pub transactions: Transactions<Owner>,
     pub output: VecDeque<Output>,
+    pub guard: Guard,
+    /// Messages that were dropped, and requests that were refused for want of room.
+    pub dropped: u64,
+    pub overloaded: u64,
+    /// Our address as a peer sees it where that is not the one that we have: behind NAT (RFC 3581).
+    seen_as: BTreeMap<(Transport, SocketAddr, IpAddr), SocketAddr>,
     resolving: BTreeMap<ResolveId, Owner>,
     next_resolve: u64,
 }
@@ -42,6 +53,10 @@ impl Core {
     pub fn new(config: EndpointConfig, seed: [u8; 32]) -> Self {
         let limit = TRANSACTIONS_BESIDES + TRANSACTIONS_PER_CALL * config.max_calls;
         Core {
+            guard: Guard::new(config.limits.clone()),
+            dropped: 0,
+            overloaded: 0,
+            seen_as: BTreeMap::new(),
             config,
             rng: StdRng::from_seed(seed),
             transactions: Transactions::new(limit),
@@ -132,13 +147,34 @@ impl Core {
         request.headers.push("User-Agent", self.config.user_agent.clone());
         request
     }
+
+    /// Our address as the peer of that flow reaches it.
+    pub fn our_address(&self, flow: &Flow) -> SocketAddr {
+        self.seen_as.get(&seen_key(flow)).copied().unwrap_or(flow.local)
+    }
+
+    /// The peer of that flow sees us at `seen`. True when that is news.
+    pub fn learn(&mut self, flow: &Flow, seen: SocketAddr) -> bool {
+        let key = seen_key(flow);
+        if seen == flow.local {
+            return self.seen_as.remove(&key).is_some();
+        }
+        if self.seen_as.len() >= MAX_SEEN_AS && !self.seen_as.contains_key(&key) {
+            self.seen_as.pop_first();
+        }
+        self.seen_as.insert(key, seen) != Some(seen)
+    }
+
+    /// Where the peer reaches us over `flow`: for Contact.
+    pub fn contact(&self, user: &str, flow: &Flow) -> NameAddr {
+        let mut uri = Uri::sip(Some(user), self.our_address(flow));
+        if flow.transport != Transport::Udp {
+            uri.params.set("transport", Some(flow.transport.name().to_ascii_lowercase()));
+        }
+        NameAddr::new(None, uri)
+    }
 }
 
-/// Where the peer reaches us over `flow`.
-pub(super) fn contact(user: &str, flow: &Flow) -> NameAddr {
-    let mut uri = Uri::sip(Some(user), flow.local);
-    if flow.transport != Transport::Udp {
-        uri.params.set("transport", Some(flow.transport.name().to_ascii_lowercase()));
-    }
-    NameAddr::new(None, uri)
+fn seen_key(flow: &Flow) -> (Transport, SocketAddr, IpAddr) {
+    (flow.transport, flow.local, flow.remote.ip())
 }

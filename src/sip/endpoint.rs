@@ -11,9 +11,11 @@ use super::client_auth::ClientAuth;
 use super::core::{ALLOW, Core, Owner, SUPPORTED};
 use super::deadlines::Deadlines;
 use super::dialog::DialogId;
+use super::guard::{self, Admission};
 use super::message::{Envelope, Malformed, Message, Method, NameAddr, Request, Response, Uri, Via};
+use super::parties::Parties;
 use super::register::Registration;
-use super::session::{Arrived, Caller, Session, Trunk, Wish};
+use super::session::{Arrived, Callee, Caller, Session, Trunk, Wish};
 use super::transaction::{Arrival, Failed, ServerKey};
 use super::{
     Account, AccountId, CallKey, Command, DirectCalls, EndCause, EndpointConfig, Flow, Input, Output, SessionEvent, Usage,
@@ -105,7 +107,13 @@ impl Endpoint {
     }
 
     pub fn usage(&self) -> Usage {
-        Usage { sessions: self.sessions.len(), transactions: self.core.transactions.len(), ..Usage::default() }
+        Usage {
+            sessions: self.sessions.len(),
+            transactions: self.core.transactions.len(),
+            dropped: self.core.dropped,
+            overloaded: self.core.overloaded,
+            ..Usage::default()
+        }
     }
 
     fn on_command(&mut self, now: Instant, command: Command) {
@@ -199,9 +207,15 @@ impl Endpoint {
             Err(Malformed { error, request: Some(mut request) }) if request.method != Method::Ack => {
                 tracing::debug!(peer.addr = %flow.remote, %error, "a bad request");
                 request.set_received(&flow);
+                if !self.admits(now, flow, &request) {
+                    return;
+                }
                 self.refuse_statelessly(way_back(flow, &request), &request, 400, &error.to_string());
             }
-            Err(Malformed { error, .. }) => tracing::debug!(peer.addr = %flow.remote, %error, "not a SIP message"),
+            Err(Malformed { error, .. }) => {
+                self.core.dropped += 1;
+                tracing::debug!(peer.addr = %flow.remote, %error, "not a SIP message");
+            }
         }
     }
 
@@ -227,13 +241,18 @@ impl Endpoint {
 
     fn on_request(&mut self, now: Instant, flow: Flow, request: Request) {
         let is_ack = request.method == Method::Ack;
+        let envelope = request.envelope();
+        let inside = envelope.as_ref().is_ok_and(|envelope| self.belongs(envelope));
+        if !is_ack && !inside && !self.admits(now, flow, &request) {
+            return;
+        }
         if !request.is_supported_version() {
             if !is_ack {
                 self.refuse_statelessly(flow, &request, 505, "");
             }
             return;
         }
-        let envelope = match request.envelope() {
+        let envelope = match envelope {
             Ok(envelope) => envelope,
             Err(error) => {
                 // Without a Via there is nobody to tell.
@@ -243,12 +262,59 @@ impl Endpoint {
                 return;
             }
         };
-        match self.core.transactions.on_request(now, flow, &envelope, &mut self.core.output) {
+        match self.core.transactions.on_request(now, flow, &envelope, inside, &mut self.core.output) {
             Arrival::New(key) => self.on_new_request(now, Arrived { key, request, envelope, flow }),
             Arrival::OtherAck => self.on_ack(now, &request, &envelope),
-            Arrival::Full => self.refuse_statelessly(flow, &request, 503, ""),
+            Arrival::Full => self.refuse_overload(flow, &request),
             Arrival::Absorbed => {}
         }
+    }
+
+    /// Whether a request is part of what we know already: a repetition, a CANCEL of such, inside a call.
+    fn belongs(&self, envelope: &Envelope) -> bool {
+        let key = match envelope.cseq.method {
+            Method::Cancel => ServerKey::of_cancelled(envelope),
+            _ => ServerKey::of(envelope),
+        };
+        self.core.transactions.has(&key) || self.find_dialog(envelope).is_some()
+    }
+
+    /// Whether a new request that belongs to no call is let in; if not, it has been dealt with.
+    fn admits(&mut self, now: Instant, flow: Flow, request: &Request) -> bool {
+        let from = flow.remote.ip();
+        let is_call = request.method == Method::Invite;
+        if self.registrations.values().any(|registration| registration.is_from(from)) {
+            return true;
+        }
+        let admission = if guard::is_scanner(request) {
+            self.core.guard.ban(now, from);
+            Admission::Silence
+        } else {
+            self.core.guard.admit(now, from, is_call)
+        };
+        match admission {
+            // Without a transaction, so that callers who do not exist leave nothing behind.
+            Admission::Pass if is_call && self.sessions.len() >= self.core.config.max_calls => {
+                self.refuse_overload(flow, request);
+                false
+            }
+            Admission::Pass => true,
+            Admission::Silence => {
+                self.core.dropped += 1;
+                false
+            }
+            Admission::Busy => {
+                self.refuse_overload(flow, request);
+                false
+            }
+        }
+    }
+
+    /// RFC 3261 §21.5.4, without a transaction.
+    fn refuse_overload(&mut self, flow: Flow, request: &Request) {
+        self.core.overloaded += 1;
+        let answer = Response::answer(request, 503).with("Retry-After", guard::RETRY_AFTER_S.to_string());
+        self.core.respond_statelessly(flow, answer);
     }
 
     fn on_ack(&mut self, now: Instant, ack: &Request, envelope: &Envelope) {
@@ -323,15 +389,24 @@ impl Endpoint {
         if account.is_none() && !self.is_admitted(now, &arrived) {
             return;
         }
-        if self.sessions.len() >= self.core.config.max_calls {
-            return self.refuse(now, &arrived, 486);
+        let is_welcome = account.is_none_or(|account| self.core.guard.admit_of_account(now, account));
+        if !is_welcome || self.sessions.len() >= self.core.config.max_calls {
+            self.core.overloaded += 1;
+            let answer = Response::answer(&arrived.request, 503).with("Retry-After", guard::RETRY_AFTER_S.to_string());
+            return self.core.respond(now, &arrived.key, answer);
         }
-        let (user, auth) = match account.and_then(|id| self.registrations.get(&id)) {
-            Some(registration) => (registration.account().username.clone(), client_auth(registration)),
-            None => (self.core.config.user.clone(), None),
-        };
+        let registration = account.and_then(|id| self.registrations.get(&id));
+        // Other addresses of a trunk see us where its registrar does.
+        if let Some(seen) = registration.and_then(|registration| registration.seen_as(&self.core, &arrived.flow)) {
+            self.core.learn(&arrived.flow, seen);
+        }
+        let rules = registration.map(Registration::account);
+        let user = rules.map_or_else(|| self.core.config.user.clone(), |account| account.username.clone());
+        let parties = Parties::of(&arrived.request, &arrived.envelope.from, rules, &user);
+        let auth = registration.and_then(client_auth);
+        let callee = Callee { account, user, parties, replaces: None, auth };
         let call = self.next_call_key();
-        let session = Session::called(&mut self.core, now, call, arrived, account, user, auth);
+        let session = Session::called(&mut self.core, now, call, arrived, callee);
         self.insert(call, session);
     }
 
@@ -343,8 +418,10 @@ impl Endpoint {
         match verdict {
             Verdict::Right => return true,
             Verdict::Missing | Verdict::Stale => {}
-            // Who guards against those who try passwords counts them here.
-            Verdict::Wrong => tracing::debug!(peer.addr = %arrived.flow.remote, "wrong credentials"),
+            Verdict::Wrong => {
+                tracing::debug!(peer.addr = %arrived.flow.remote, "wrong credentials");
+                self.core.guard.failed_authentication(now, arrived.flow.remote.ip());
+            }
         }
         let mut unauthorized = Response::answer(&arrived.request, 401);
         for challenge in challenger.challenge(now, verdict == Verdict::Stale) {
@@ -354,12 +431,11 @@ impl Endpoint {
         false
     }
 
-    /// The account whose registrar the request comes from; of several at one registrar, the one that is called.
+    /// The account whose registrar or access list the request comes from; of several, the one that is called.
     fn account_of(&self, arrived: &Arrived) -> Option<AccountId> {
-        let called = arrived.request.uri.user.as_deref();
-        let mut from_there = self.registrations.values().filter(|r| r.is_from_registrar(&arrived.flow));
-        let named = from_there.clone().find(|r| Some(r.account().username.as_str()) == called);
-        named.or_else(|| from_there.next()).map(Registration::id)
+        let mut from_there = self.registrations.values().filter(|r| r.is_from(arrived.flow.remote.ip()));
+        let called = from_there.clone().find(|r| r.is_called(&arrived.request, &arrived.envelope.to.uri));
+        called.or_else(|| from_there.next()).map(Registration::id)
     }
 
     /// RFC 3261 §11.2

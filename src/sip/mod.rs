@@ -4,9 +4,9 @@
 //! message ▶ transaction ▶ dialog and session, or registration. SDP passes through as bytes.
 //!
 //! Left out: PRACK, session timers of our own, REFER, SUBSCRIBE, forking beyond ending surplus answers, moving a
-//! large request from UDP to TCP (RFC 3261 §18.1.1), GRUU, Path and Service-Route, re-INVITE from our side, calls
-//! through an account, 180 Ringing for a call to us, the lifetime of an INVITE (Expires, §13.3.1), Retry-After on a 503
-//! to a REGISTER (§21.5.4: we try again at our own pace), `maddr` in a `Via`.
+//! large request from UDP to TCP (RFC 3261 §18.1.1), GRUU (RFC 5627), Path (RFC 3327), Service-Route
+//! (RFC 3608), outbound (RFC 5626 beyond keep-alive), re-INVITE from our side, calls through an account, 180 Ringing for
+//! a call to us, the lifetime of an INVITE (Expires, §13.3.1), `maddr` in a `Via`.
 
 pub mod auth;
 mod call_out;
@@ -29,8 +29,8 @@ mod types;
 pub use call_out::CallOut;
 pub use endpoint::Endpoint;
 pub use guard::Limits;
-pub use network::Network;
-pub use parties::{Numbering, Parties};
+pub use network::{Network, NetworkError};
+pub use parties::{CalledFrom, CallerFrom, Numbering, Parties, Plan, Rewrite};
 pub use types::{
     Account, AccountId, CallKey, Command, DirectCalls, EndCause, EndpointConfig, Event, Flow, Incoming, Input, MessageId,
     Output, Reason, RegistrationFailure, RegistrationState, ResolveId, SessionEvent, TransferProgress, Transport, Usage,

@@ -355,6 +355,11 @@ pub enum RegistrationState {
         /// Our address as the registrar sees it.
         seen_as: SocketAddr,
     },
+    /// A trunk by address, which needs no registration: its calls are known by where they come from.
+    Static {
+        /// The first of its addresses, to which our calls go.
+        trunk: SocketAddr,
+    },
     Failed {
         reason: RegistrationFailure,
         retry_at: Instant,

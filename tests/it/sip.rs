@@ -306,7 +306,7 @@ fn a_rejected_call_tells_the_status() {
 }
 
 #[test]
-fn calls_beyond_the_limit_are_told_that_we_are_busy() {
+fn calls_beyond_the_limit_are_told_to_come_later() {
     let mut pair = Pair::new(18, Network::PERFECT);
     for _ in 0..4 {
         pair.call();
@@ -315,7 +315,8 @@ fn calls_beyond_the_limit_are_told_that_we_are_busy() {
     let text = request("INVITE", "fifth", "", "");
     pair.inject(Caller, &text);
     pair.run_for(Duration::from_millis(100));
-    assert_eq!(pair.count_sent(Callee, "SIP/2.0 486 Busy Here"), 1, "{}", pair.trace);
+    assert_eq!(pair.count_sent(Callee, "SIP/2.0 503 Service Unavailable"), 1, "{}", pair.trace);
+    assert!(pair.trace.contains("|Retry-After: 5|"), "{}", pair.trace);
 }
 
 /// A request of a peer that is no [`secretary::sip::Endpoint`].

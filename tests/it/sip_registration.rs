@@ -1,11 +1,12 @@
 //! Registration in virtual time, at a scripted registrar.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use secretary::sip::message::{Method, Request, Response};
-use secretary::sip::{Command, Input, RegistrationFailure, RegistrationState, Transport};
+use secretary::sip::{Command, Flow, Input, RegistrationFailure, RegistrationState, Transport};
 
 use crate::support::registrar::{Phone, Script};
 
@@ -228,4 +229,204 @@ fn a_call_from_the_registrar_belongs_to_the_account() {
     let outputs: Vec<_> = std::iter::from_fn(|| phone.endpoint.poll_output()).collect();
     let shown = format!("{outputs:?}");
     assert!(shown.contains("account: Some(AccountId(0))"), "{shown}");
+}
+
+fn at(host: u8) -> SocketAddr {
+    ([192, 0, 2, host], 5060).into()
+}
+
+fn flow_to(phone: &Phone, host: u8) -> Flow {
+    Flow { remote: at(host), ..phone.flow }
+}
+
+fn contacts(request: &Request) -> Vec<&str> {
+    request.headers.values("Contact").collect()
+}
+
+/// The registrars that we were registered at, with the time of each.
+fn registrars(phone: &Phone) -> Vec<(u64, SocketAddr)> {
+    let registered = phone.states.iter().filter_map(|(at, state)| match state {
+        RegistrationState::Registered { registrar, .. } => Some((*at, *registrar)),
+        _ => None,
+    });
+    registered.collect()
+}
+
+/// Whether each refresh came before the registrar forgot us.
+fn was_never_forgotten(phone: &Phone) -> bool {
+    let mut known_until = None;
+    phone.states.iter().skip(1).all(|(at, state)| {
+        let RegistrationState::Registered { until, .. } = state else { return false };
+        let in_time = known_until.is_none_or(|before| phone.start + Duration::from_millis(*at) < before);
+        known_until = Some(*until);
+        in_time
+    })
+}
+
+#[test]
+fn a_dead_registrar_is_left_for_the_next_and_gone_back_to_without_losing_the_registration() {
+    let mut phone = Phone::new(Transport::Udp, Box::new(|request| Some(accept(request))));
+    phone.more.push(flow_to(&phone, 10));
+    phone.dead.insert(at(9));
+    phone.register();
+    phone.run_for(Duration::from_secs(100));
+    // The first is waited for for 10 s, and tried again after 30 s: then it is dead still.
+    assert_eq!(registrars(&phone)[..4], [(10_000, at(10)), (30_000, at(10)), (50_000, at(10)), (70_000, at(10))]);
+    let tried: Vec<u64> =
+        phone.sent.iter().zip(&phone.sent_to).filter(|(_, to)| **to == at(9)).map(|((at, _), _)| *at).collect();
+    assert!(tried.contains(&40_000), "{tried:?}");
+    phone.dead.clear();
+    phone.run_for(Duration::from_secs(100));
+    // After the second time it rests for 60 s.
+    assert_eq!(registrars(&phone).iter().find(|(_, registrar)| *registrar == at(9)), Some(&(110_000, at(9))));
+    assert_eq!(registrars(&phone).last().unwrap().1, at(9));
+    assert!(was_never_forgotten(&phone), "{:?}", phone.states);
+}
+
+#[test]
+fn a_registrar_that_dies_later_is_left_before_it_forgets_us() {
+    let mut phone = Phone::new(Transport::Udp, Box::new(|request| Some(accept(request))));
+    phone.more.push(flow_to(&phone, 10));
+    phone.register();
+    phone.run_for(Duration::from_secs(1));
+    assert_eq!(registrars(&phone), [(0, at(9))]);
+    phone.dead.insert(at(9));
+    phone.run_for(Duration::from_secs(600));
+    assert_eq!(registrars(&phone)[1], (30_000, at(10)));
+    assert!(was_never_forgotten(&phone), "{:?}", phone.states);
+}
+
+#[test]
+fn an_overloaded_registrar_is_left_alone_for_as_long_as_it_asks() {
+    let mut phone = Phone::new(Transport::Udp, Box::new(|request| Some(accept(request))));
+    let busy = Rc::new(RefCell::new(true));
+    let is_busy = busy.clone();
+    phone.script = Box::new(move |request| {
+        let overloaded = || Response::answer(request, 503).with("Retry-After", "120");
+        let again = is_busy.replace(false);
+        Some(if again { overloaded() } else { accept(request) })
+    });
+    phone.more.push(flow_to(&phone, 10));
+    phone.register();
+    assert_eq!(phone.sent_to, [at(9), at(10)], "the next at once");
+    phone.run_for(Duration::from_secs(200));
+    assert_eq!(registrars(&phone).iter().find(|(_, registrar)| *registrar == at(9)), Some(&(120_000, at(9))));
+}
+
+#[test]
+fn a_redirection_is_followed_and_calls_from_there_are_ours() {
+    let script: Script = Box::new(|request| {
+        let to_another = || Response::answer(request, 302).with("Contact", "<sip:node2.example:5070>");
+        Some(if request.uri.host == "pbx.example" { to_another() } else { accept(request) })
+    });
+    let mut phone = Phone::new(Transport::Udp, script);
+    phone.hosts.insert("node2.example".into(), flow_to(&phone, 20));
+    phone.register();
+    assert_eq!(phone.sent_to, [at(9), at(20)]);
+    let (_, second) = &phone.sent[1];
+    assert_eq!(second.uri.to_string(), "sip:node2.example:5070");
+    assert_eq!(second.headers.get("To"), Some("<sip:100@pbx.example>"));
+    assert_eq!(registrars(&phone), [(0, at(20))]);
+    phone.receive(at(20), &INVITE.replace("192.0.2.9", "192.0.2.20"));
+    assert!(phone.incoming().1.account.is_some());
+    phone.run_for(Duration::from_secs(50));
+    assert_eq!(registrars(&phone), [(0, at(20)), (20_000, at(20)), (40_000, at(20))]);
+}
+
+#[test]
+fn redirections_in_a_circle_end() {
+    let script: Script = Box::new(|request| Some(Response::answer(request, 301).with("Contact", "<sip:pbx.example>")));
+    let mut phone = Phone::new(Transport::Udp, script);
+    phone.register();
+    phone.run_for(Duration::from_secs(59));
+    assert_eq!(phone.sent.len(), 4);
+    assert!(matches!(
+        &phone.states.back().unwrap().1,
+        RegistrationState::Failed { reason: RegistrationFailure::Rejected { status: 301, .. }, .. }
+    ));
+}
+
+const INVITE: &str = "INVITE sip:100@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\n\
+                      From: <sip:7@pbx.example>;tag=1\r\nTo: <sip:100@pbx.example>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\
+                      Contact: <sip:pbx@192.0.2.9>\r\n\r\n";
+
+#[test]
+fn behind_nat_the_address_that_the_challenge_shows_is_registered() {
+    let mut phone = Phone::new(Transport::Udp, registrar(Rc::new(RefCell::new("one".into()))));
+    phone.nat = Some(([203, 0, 113, 5], 40_000).into());
+    phone.register();
+    phone.run_for(Duration::from_secs(30));
+    let contacts: Vec<_> = phone.sent.iter().map(|(_, request)| contacts(request)).collect();
+    let (inside, outside) = ("<sip:100@192.0.2.1:5060>", "<sip:100@203.0.113.5:40000>");
+    assert_eq!(contacts, [vec![inside], vec![outside], vec![outside]], "no more requests than without NAT");
+    let RegistrationState::Registered { seen_as, .. } = phone.states.back().unwrap().1 else { panic!() };
+    assert_eq!(Some(seen_as), phone.nat);
+}
+
+#[test]
+fn behind_nat_the_address_inside_is_taken_off_again_and_calls_have_the_one_outside() {
+    let mut phone = Phone::new(Transport::Udp, Box::new(|request| Some(accept(request))));
+    phone.nat = Some(([203, 0, 113, 5], 40_000).into());
+    phone.register();
+    assert_eq!(phone.sent.len(), 2);
+    let both = ["<sip:100@203.0.113.5:40000>", "<sip:100@192.0.2.1:5060>;expires=0"];
+    assert_eq!(contacts(&phone.sent[1].1), both);
+    assert_eq!(registrars(&phone).len(), 1, "told once: {:?}", phone.states);
+    phone.run_for(Duration::from_secs(25));
+    assert_eq!(contacts(&phone.sent[2].1), both[..1]);
+
+    phone.receive(at(9), INVITE);
+    let (call, incoming) = phone.incoming();
+    assert_eq!(incoming.our_address, std::net::IpAddr::from([203, 0, 113, 5]));
+    phone.input(Input::Command(Command::Answer { call, sdp: b"v=0\r\n".to_vec() }));
+    assert_eq!(phone.answers.last().unwrap().headers.get("Contact"), Some(both[0]));
+
+    // The NAT gives us another port: the next refresh mends it.
+    phone.nat = Some(([203, 0, 113, 5], 40_001).into());
+    phone.run_for(Duration::from_secs(20));
+    let last = &phone.sent.iter().rfind(|(_, request)| request.method == Method::Register).unwrap().1;
+    assert_eq!(contacts(last), ["<sip:100@203.0.113.5:40001>", "<sip:100@203.0.113.5:40000>;expires=0"]);
+}
+
+#[test]
+fn after_a_change_of_our_address_the_old_one_is_taken_off() {
+    let mut phone = Phone::new(Transport::Udp, Box::new(|request| Some(accept(request))));
+    phone.register();
+    phone.flow.local = ([198, 51, 100, 7], 5060).into();
+    phone.run_for(Duration::from_secs(45));
+    let contacts: Vec<_> = phone.sent.iter().map(|(_, request)| contacts(request)).collect();
+    let (old, new) = ("<sip:100@192.0.2.1:5060>", "<sip:100@198.51.100.7:5060>");
+    assert_eq!(contacts, [vec![old], vec![new, "<sip:100@192.0.2.1:5060>;expires=0"], vec![new]]);
+}
+
+#[test]
+fn retry_after_is_kept_within_bounds() {
+    for (status, value, least_s, most_s) in [
+        (503, "120 (maintenance);duration=60", 120, 132),
+        (500, "7", 7, 8),
+        (404, "300", 300, 330),
+        (486, "99999999", 1800, 1980),
+        (503, "0", 2, 3),
+        (403, "soon", 60, 75),
+    ] {
+        let script: Script =
+            Box::new(move |request| Some(Response::answer(request, status).with("Retry-After", value)));
+        let mut phone = Phone::new(Transport::Udp, script);
+        phone.register();
+        phone.run_for(Duration::from_secs(least_s) - Duration::from_millis(1));
+        assert_eq!(phone.sent.len(), 1, "{status} {value}");
+        phone.run_for(Duration::from_secs(most_s - least_s) + Duration::from_millis(1));
+        assert_eq!(phone.sent.len(), 2, "{status} {value}");
+    }
+}
+
+#[test]
+fn who_is_refused_for_long_asks_ever_more_rarely() {
+    let mut phone = Phone::new(Transport::Udp, Box::new(|request| Some(Response::answer(request, 403))));
+    phone.register();
+    phone.run_for(Duration::from_secs(4 * 3600));
+    let pauses: Vec<u64> = phone.times().windows(2).map(|pair| pair[1] - pair[0]).collect();
+    println!("pauses in ms: {pauses:?}");
+    assert!(pauses[..8].iter().all(|pause| (60_000..=75_000).contains(pause)), "{pauses:?}");
+    assert!(pauses[13..].iter().all(|pause| (600_000..=750_000).contains(pause)), "{pauses:?}");
 }

@@ -8,6 +8,7 @@
 //!
 //! Left out: bodies as more than bytes (a multipart body is one opaque body).
 
+mod charset;
 mod framing;
 mod headers;
 mod method;
@@ -19,6 +20,7 @@ mod via;
 
 use std::fmt;
 
+pub(in crate::sip) use charset::decode_words;
 pub use framing::{Frame, FramingError, StreamFramer};
 pub use headers::Headers;
 pub use method::Method;

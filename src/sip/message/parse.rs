@@ -1,6 +1,6 @@
 //! Bytes to [`Message`]: start line, unfolding, names, body by Content-Length.
 
-use super::{Headers, MAX_HEADERS, MAX_MESSAGE, Message, Method, Request, Response};
+use super::{Headers, MAX_HEADERS, MAX_MESSAGE, Message, Method, Request, Response, charset};
 
 /// Why a message cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -92,7 +92,7 @@ pub(super) fn read_headers<'a>(lines: impl Iterator<Item = &'a [u8]>) -> (Header
     let mut headers = Headers::default();
     let mut error = None;
     for line in lines.filter(|line| !line.is_empty()) {
-        let line = String::from_utf8_lossy(line);
+        let line = charset::text(line);
         if line.starts_with([' ', '\t']) {
             if !headers.continue_last(line.trim()) {
                 error = Some(ParseError::Header);

@@ -58,7 +58,7 @@ impl Established {
     }
 
     fn answer_offer(&mut self, cx: &mut Context<'_>, asked: Arrived, sdp: Vec<u8>) {
-        let mut ok = self.ok(&asked.request);
+        let mut ok = self.ok(cx, &asked.request);
         self.sdp.clone_from(&sdp);
         ok.set_sdp(sdp);
         if asked.request.method == Method::Invite {
@@ -70,8 +70,8 @@ impl Established {
     }
 
     /// A 2xx to a request that refreshes the session.
-    fn ok(&self, request: &Request) -> Response {
-        let ok = Response::answer(request, 200).with("Contact", self.leg.contact());
+    fn ok(&self, cx: &Context<'_>, request: &Request) -> Response {
+        let ok = Response::answer(request, 200).with("Contact", self.leg.contact(cx.core));
         let mut ok = ok.with("Allow", ALLOW).with("Supported", SUPPORTED);
         self.refresh.write_answer(&mut ok.headers);
         ok
@@ -88,7 +88,7 @@ impl Established {
             (Method::Prack, _) => self.on_prack(cx, &arrived),
             (Method::Update, _) if arrived.request.sdp().is_none() => {
                 if self.renegotiate(cx, &arrived) {
-                    let ok = self.ok(&arrived.request);
+                    let ok = self.ok(cx, &arrived.request);
                     cx.respond(&arrived.key, ok);
                 }
             }
@@ -340,7 +340,7 @@ impl Established {
     fn send_refresh(mut self, cx: &mut Context<'_>) -> State {
         if self.takes_update {
             let mut update = self.leg.dialog.request(Method::Update);
-            self.describe(&mut update);
+            self.describe(cx, &mut update);
             if let Err(NoRoom) = self.leg.request(cx, update) {
                 tracing::debug!(call.id = %cx.key, "no room to refresh the session");
             }
@@ -365,7 +365,7 @@ impl Established {
 
     fn offer(mut self, cx: &mut Context<'_>, sdp: Vec<u8>, what: Change) -> State {
         let mut invite = self.leg.dialog.request(Method::Invite);
-        self.describe(&mut invite);
+        self.describe(cx, &mut invite);
         invite.set_sdp(sdp.clone());
         if let Err(NoRoom) = self.leg.request(cx, invite) {
             self.refuse_offer(cx, 503, what);
@@ -376,8 +376,8 @@ impl Established {
     }
 
     /// The header fields of a request that refreshes the session.
-    fn describe(&self, request: &mut Request) {
-        request.headers.push("Contact", self.leg.contact());
+    fn describe(&self, cx: &Context<'_>, request: &mut Request) {
+        request.headers.push("Contact", self.leg.contact(cx.core));
         request.headers.push("Allow", ALLOW);
         request.headers.push("Supported", SUPPORTED);
         self.refresh.write_request(&mut request.headers);

@@ -14,10 +14,23 @@ use crate::sip::core::{ALLOW, SUPPORTED};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Method, Response};
 use crate::sip::transaction::ServerKey;
-use crate::sip::{AccountId, EndCause, Flow, Incoming, Parties, Reason, SessionEvent};
+use crate::sip::client_auth::ClientAuth;
+use crate::sip::{AccountId, CallKey, EndCause, Flow, Incoming, Parties, Reason, SessionEvent};
 
 /// How often we say that it still rings, so that no proxy gives up (RFC 3261 §13.3.1.1).
 const RING_AGAIN: Duration = Duration::from_secs(60);
+
+/// Who is called.
+pub(in crate::sip) struct Callee {
+    pub account: Option<AccountId>,
+    /// The user part of our Contact.
+    pub user: String,
+    pub parties: Parties,
+    /// The call that ends when this one is answered.
+    pub replaces: Option<CallKey>,
+    /// What we answer to challenges with, in the call of an account.
+    pub auth: Option<ClientAuth>,
+}
 
 pub(super) struct Ringing {
     invite: Arrived,
@@ -32,7 +45,8 @@ pub(super) struct Ringing {
 
 impl Ringing {
     /// Tells the user, or refuses what cannot become a call.
-    pub fn start(cx: &mut Context<'_>, invite: Arrived, account: Option<AccountId>, user: String) -> State {
+    pub fn start(cx: &mut Context<'_>, invite: Arrived, callee: Callee) -> State {
+        let Callee { account, user, parties, replaces, .. } = callee;
         let local_tag = cx.core.token();
         let Ok(dialog) = Dialog::uas(&invite.request, &invite.envelope, &local_tag) else {
             cx.refuse(&invite, 400);
@@ -50,10 +64,10 @@ impl Ringing {
         }
         cx.emit(SessionEvent::Incoming(Box::new(Incoming {
             flow: invite.flow,
-            our_address: invite.flow.local.ip(),
+            our_address: cx.core.our_address(&invite.flow).ip(),
             account,
-            parties: Parties::default(),
-            replaces: None,
+            parties,
+            replaces,
             caller: invite.envelope.from.clone(),
             callee: invite.request.uri.clone(),
             sip_call_id: invite.envelope.call_id.clone(),
@@ -102,7 +116,7 @@ impl Ringing {
     }
 
     fn send_ringing(&self, cx: &mut Context<'_>) {
-        let mut ringing = self.answer(180);
+        let mut ringing = self.answer(cx, 180);
         if let Some(sender) = &self.unacknowledged {
             ringing.headers.push("Require", "100rel");
             ringing.headers.push("RSeq", sender.rack().rseq.to_string());
@@ -112,10 +126,10 @@ impl Ringing {
     }
 
     /// An answer that begins the dialog.
-    fn answer(&self, status: u16) -> Response {
+    fn answer(&self, cx: &Context<'_>, status: u16) -> Response {
         let mut answer = Response::answer(&self.invite.request, status)
             .with_to_tag(&self.leg.dialog.id.local_tag)
-            .with("Contact", self.leg.contact())
+            .with("Contact", self.leg.contact(cx.core))
             .with("Allow", ALLOW)
             .with("Supported", SUPPORTED);
         // RFC 3261 §12.1.1
@@ -144,7 +158,7 @@ impl Ringing {
             }
             Method::Update => {
                 self.leg.on_request(&arrived.request, arrived.flow);
-                let ok = Response::answer(&arrived.request, 200).with("Contact", self.leg.contact());
+                let ok = Response::answer(&arrived.request, 200).with("Contact", self.leg.contact(cx.core));
                 cx.respond(&arrived.key, ok);
             }
             _ => cx.refuse(arrived, 481),
@@ -193,7 +207,7 @@ impl Ringing {
     }
 
     fn accept(self, cx: &mut Context<'_>, sdp: Vec<u8>) -> State {
-        let mut ok = self.answer(200);
+        let mut ok = self.answer(cx, 200);
         let Ringing { invite: Arrived { key, request, envelope, .. }, leg, refresh, unacknowledged, .. } = self;
         cx.timers.clear();
         let refresh = refresh.restart(cx.now);

@@ -5,7 +5,7 @@
 //! the caller of `request`.
 
 use super::Context;
-use crate::sip::core::contact;
+use crate::sip::core::Core;
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Envelope, Method, Request, Response};
 use crate::sip::path::Path;
@@ -58,8 +58,8 @@ impl Leg {
         self.path.flow()
     }
 
-    pub fn contact(&self) -> String {
-        contact(&self.user, &self.flow()).to_string()
+    pub fn contact(&self, core: &Core) -> String {
+        core.contact(&self.user, &self.flow()).to_string()
     }
 
     /// A request of the peer has come over `flow`; a target refresh may move him.

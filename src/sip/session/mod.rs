@@ -22,6 +22,7 @@ use std::time::Instant;
 
 use closing::Closing;
 use established::Established;
+pub(super) use incoming::Callee;
 use incoming::Ringing;
 use leg::Leg;
 pub(super) use outgoing::Caller;
@@ -34,7 +35,7 @@ use super::core::{Core, Owner};
 use super::dialog::DialogId;
 use super::message::{Envelope, Method, Request, Response};
 use super::transaction::{Failed, ServerKey, Timers};
-use super::{AccountId, CallKey, EndCause, Flow, Reason, ResolveId, SessionEvent};
+use super::{CallKey, EndCause, Flow, Reason, ResolveId, SessionEvent};
 
 /// What the user of a call wants.
 #[derive(Debug)]
@@ -186,12 +187,10 @@ impl Session {
         now: Instant,
         key: CallKey,
         arrived: Arrived,
-        account: Option<AccountId>,
-        user: String,
-        auth: Option<ClientAuth>,
+        mut callee: Callee,
     ) -> Self {
-        let mut session = Session::new(key, arrived.envelope.call_id.clone(), auth);
-        session.step(core, now, |_, cx| Ringing::start(cx, arrived, account, user));
+        let mut session = Session::new(key, arrived.envelope.call_id.clone(), callee.auth.take());
+        session.step(core, now, |_, cx| Ringing::start(cx, arrived, callee));
         session
     }
 

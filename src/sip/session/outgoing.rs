@@ -14,7 +14,7 @@ use super::refresh::{MIN_SE, Refresh, Terms, allowed_by};
 use super::targets::{Next, Targets, Trunk};
 use super::{Arrived, Context, SessionTimer, State, Wish};
 use crate::sip::client_auth::ClientAuth;
-use crate::sip::core::{ALLOW, Owner, SUPPORTED, contact};
+use crate::sip::core::{ALLOW, Core, Owner, SUPPORTED};
 use crate::sip::dialog::{Dialog, DialogId};
 use crate::sip::message::{CSeq, Envelope, Method, NameAddr, Request, Response, Uri};
 use crate::sip::transaction::{Failed, Failure, GIVE_UP};
@@ -120,7 +120,7 @@ impl Outgoing {
             (Wish::Hangup(reason), _) => return self.give_up(cx, EndCause::Cancelled(None), reason),
             (Wish::AnswerOffer(sdp), Some(asked)) => {
                 if let Some((leg, _)) = self.forks.of_request(&asked) {
-                    let ok = Response::answer(&asked.request, 200).with("Contact", leg.contact());
+                    let ok = Response::answer(&asked.request, 200).with("Contact", leg.contact(cx.core));
                     let mut ok = ok.with("Allow", ALLOW).with("Supported", SUPPORTED);
                     ok.set_sdp(sdp);
                     cx.respond(&asked.key, ok);
@@ -224,7 +224,7 @@ impl Outgoing {
         match (&arrived.request.method, offer) {
             (Method::Update, None) => {
                 leg.on_request(&arrived.request, arrived.flow);
-                let ok = Response::answer(&arrived.request, 200).with("Contact", leg.contact());
+                let ok = Response::answer(&arrived.request, 200).with("Contact", leg.contact(cx.core));
                 cx.respond(&arrived.key, ok);
             }
             // Our offer has no answer yet.
@@ -368,7 +368,7 @@ impl Outgoing {
 
     fn send(mut self, cx: &mut Context<'_>, flow: Flow) -> State {
         self.cseq += 1;
-        let mut draft = self.invite(flow);
+        let mut draft = self.invite(cx.core, flow);
         cx.authorize(&mut draft);
         let owner = cx.owner();
         let Some(invite) = cx.core.request(cx.now, flow, &draft, owner) else {
@@ -379,8 +379,8 @@ impl Outgoing {
         State::Outgoing(self)
     }
 
-    fn invite(&self, flow: Flow) -> Request {
-        let contact = contact(&self.user, &flow);
+    fn invite(&self, core: &Core, flow: Flow) -> Request {
+        let contact = core.contact(&self.user, &flow);
         let from = match &self.domain {
             Some(domain) => NameAddr::new(None, Uri::of_host(Some(&self.user), domain.clone())),
             None => contact.clone(),

@@ -85,7 +85,7 @@ pub struct ServerKey {
 
 impl ServerKey {
     /// The transaction that a request belongs to; that of the INVITE for its ACK.
-    fn of(envelope: &Envelope) -> Self {
+    pub fn of(envelope: &Envelope) -> Self {
         let method = match &envelope.cseq.method {
             Method::Ack => Method::Invite,
             method => method.clone(),
@@ -257,8 +257,16 @@ impl<O: Copy> Transactions<O> {
         matches!(verdict, Verdict::Deliver | Verdict::DeliverAndAck).then_some(owner)
     }
 
-    /// Takes a request. A new one is to be answered by [`Transactions::respond`], except [`Arrival::OtherAck`].
-    pub fn on_request(&mut self, now: Instant, flow: Flow, envelope: &Envelope, out: &mut VecDeque<Output>) -> Arrival {
+    /// Takes a request. A new one is to be answered by [`Transactions::respond`], except [`Arrival::OtherAck`]. `inside`
+    /// says that it belongs to a call of ours.
+    pub fn on_request(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        envelope: &Envelope,
+        inside: bool,
+        out: &mut VecDeque<Output>,
+    ) -> Arrival {
         let key = ServerKey::of(envelope);
         let is_ack = envelope.cseq.method == Method::Ack;
         let Some(entry) = self.servers.get_mut(&key) else {
@@ -266,7 +274,7 @@ impl<O: Copy> Transactions<O> {
                 return Arrival::OtherAck;
             }
             // A flood from outside must not keep out the BYE of a call.
-            let room = if envelope.to.tag().is_some() { self.limit } else { self.limit.div_ceil(2) };
+            let room = if inside { self.limit } else { self.limit.div_ceil(2) };
             if self.servers.len() >= room {
                 return Arrival::Full;
             }
@@ -591,15 +599,15 @@ mod tests {
         let mut transactions: Transactions<()> = Transactions::new(1);
         let invite = request("INVITE", "z9hG4bKa");
         let envelope = invite.envelope().unwrap();
-        let Arrival::New(key) = transactions.on_request(now, flow(), &envelope, &mut out) else { panic!("not new") };
+        let Arrival::New(key) = transactions.on_request(now, flow(), &envelope, false, &mut out) else { panic!("not new") };
         transactions.respond(now, &key, &Response::answer(&invite, 180).with_to_tag("t"), &mut out);
-        assert_eq!(transactions.on_request(now, flow(), &envelope, &mut out), Arrival::Absorbed);
+        assert_eq!(transactions.on_request(now, flow(), &envelope, false, &mut out), Arrival::Absorbed);
         assert_eq!(sent(&mut out), ["SIP/2.0 180 Ringing", "SIP/2.0 180 Ringing"]);
 
         let other = request("INVITE", "z9hG4bKb").envelope().unwrap();
-        assert_eq!(transactions.on_request(now, flow(), &other, &mut out), Arrival::Full);
+        assert_eq!(transactions.on_request(now, flow(), &other, false, &mut out), Arrival::Full);
         let ack = request("ACK", "z9hG4bKc").envelope().unwrap();
-        assert_eq!(transactions.on_request(now, flow(), &ack, &mut out), Arrival::OtherAck);
+        assert_eq!(transactions.on_request(now, flow(), &ack, false, &mut out), Arrival::OtherAck);
     }
 
     #[test]
