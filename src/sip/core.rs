@@ -13,6 +13,9 @@ use super::{AccountId, CallKey, EndpointConfig, Event, Flow, Output, ResolveId, 
 /// The methods that we serve.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, REGISTER";
 
+/// The bodies that we read.
+pub(super) const ACCEPT: &str = "application/sdp, multipart/mixed, multipart/alternative";
+
 /// Room for transactions: a session has at most a few at once, and ended ones linger for 32 s. The rest is what
 /// scanners of the public network fill.
 const TRANSACTIONS_PER_CALL: usize = 16;

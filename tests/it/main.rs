@@ -11,6 +11,7 @@ mod program;
 mod rtp;
 mod sdp;
 mod sip;
+mod sip_fuzz;
 mod sip_messages;
 mod sip_registration;
 mod support;
