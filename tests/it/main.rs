@@ -14,6 +14,7 @@ mod sip;
 mod sip_defence;
 mod sip_digest;
 mod sip_invite;
+mod sip_fuzz;
 mod sip_messages;
 mod sip_offers;
 mod sip_prack;

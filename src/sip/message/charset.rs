@@ -5,12 +5,19 @@ use std::borrow::Cow;
 
 use encoding_rs::{Encoding, KOI8_R, UTF_8, WINDOWS_1251, WINDOWS_1252};
 
+use super::octets::octets;
+
 /// The letters that make up most of any Russian text.
 const FREQUENT: &str = "оеаинтсрвлкм";
 
+/// What a display name says, whatever character set it is in. `raw` is a header field's text, of which no byte is lost.
+pub(in crate::sip) fn display_text(raw: &str) -> String {
+    decode_words(&text(&octets(raw)))
+}
+
 /// Bytes as text: UTF-8, or the likeliest of the character sets in which exchanges write Russian and Western names. No
 /// byte is lost: each of the others becomes a character of its own.
-pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
+fn text(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return text.into();
     }
@@ -42,7 +49,7 @@ fn likelihood(text: &str) -> i32 {
 }
 
 /// Replaces the encoded words of RFC 2047 (`=?koi8-r?B?…?=`) by what they say. One that cannot be read stays.
-pub(in crate::sip) fn decode_words(text: &str) -> String {
+fn decode_words(text: &str) -> String {
     let mut decoded = String::with_capacity(text.len());
     // Characters may be split between words of one character set, so words are joined as bytes.
     let mut word: Option<(&'static Encoding, Vec<u8>)> = None;

@@ -11,7 +11,7 @@ pub use numbering::{CalledFrom, CallerFrom, Numbering, Plan, Rewrite};
 use numbering::Party;
 
 use super::Account;
-use super::message::{NameAddr, Request, Uri, decode_words};
+use super::message::{NameAddr, Request, Uri, display_text};
 
 /// The longest name and number that are kept, in characters.
 const MAX_LENGTH: usize = 128;
@@ -164,7 +164,7 @@ fn is_one_of(text: &str, words: &[&str]) -> bool {
 
 /// A display name for people: decoded, on one line, `None` when it says nothing.
 fn tidy_name(display: &str) -> Option<String> {
-    let decoded = decode_words(display);
+    let decoded = display_text(display);
     let words: Vec<&str> =
         decoded.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
     let name = words.join(" ");
