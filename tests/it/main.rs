@@ -15,5 +15,6 @@ mod sip_digest;
 mod sip_messages;
 mod sip_registration;
 mod sip_simulation;
+mod sip_transport;
 mod support;
 mod tidy;
