@@ -22,5 +22,6 @@ mod sip_registration;
 mod sip_simulation;
 mod sip_timers;
 mod sip_trunks;
+mod sip_transport;
 mod support;
 mod tidy;
