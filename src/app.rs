@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
-use std::mem::{Discriminant, discriminant};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -15,10 +14,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
-use crate::call::driver::{self, Office, Running};
+use crate::call::driver::{self, Line, Notify, Office, Running};
 use crate::call::ears::SAMPLE_RATE_HZ;
 use crate::call::{CallConfig, Script};
-use crate::config::{Config, Secrets};
+use crate::config::{AccountConfig, Config, Direct, Dtmf, Secrets};
 use crate::engine::dialog::Dialog;
 use crate::engine::onnx::OnnxRuntime;
 use crate::engine::stt::Stt;
@@ -27,10 +26,12 @@ use crate::engine::vad::Silero;
 use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language};
 use crate::log::recovery;
+use crate::net::listen::Listen;
 use crate::net::ports::PortPool;
 use crate::net::resolve;
-use crate::net::sip::{self, Listen, NewCall, SipHandle};
-use crate::sip::{AccountId, Command, DirectCalls, Endpoint, EndpointConfig, RegistrationState};
+use crate::net::sip::{self, NewCall, SipHandle};
+use crate::rtp::codec::Codec;
+use crate::sip::{AccountId, Command, Endpoint, RegistrationFailure, RegistrationState, is_private};
 
 pub const USER_AGENT: &str = concat!("secretary/", env!("CARGO_PKG_VERSION"));
 /// The environment variable with the key of Gemini.
@@ -89,16 +90,16 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
         Ok(calls) => tracing::warn!(calls, "calls that were interrupted by the end of the program were mended"),
         Err(error) => tracing::error!(%error, "interrupted calls could not be looked for"),
     }
-    let endpoint = Endpoint::new(endpoint_config(&config), rand::random());
-    let listen = Listen { address: config.sip.bind, port: config.sip.port };
-    let (sip, calls, sip_task) = sip::start(listen, endpoint).await?;
+    let endpoint = config.endpoint(USER_AGENT, secrets)?;
+    let call_out = endpoint.call_out.clone();
+    let endpoint = Endpoint::new(endpoint, rand::random());
+    let (sip, calls, sip_task) = sip::start(Listen::from(&config.sip), endpoint).await?;
 
     let engines = {
         let (config, key) = (config.clone(), secrets.clone());
         spawn_blocking(move || Engines::load(&config, &key)).await??
     };
     prepare_voice(&engines, &config).await?;
-    let names: Vec<String> = accounts.iter().map(|account| account.username.clone()).collect();
     for account in accounts {
         sip.command(Command::Register(account)).await;
     }
@@ -113,12 +114,20 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
         tts: engines.tts.clone(),
         vad: engines.vad.clone(),
         dialog: engines.dialog.clone(),
-        ports: PortPool::new(config.sip.bind, config.rtp.port_min, config.rtp.port_max),
+        ports: PortPool::new(&config.sip.bind, config.rtp.port_min, config.rtp.port_max),
         sip: sip.clone(),
         log_dir: config.log.dir.clone(),
-        accounts: config.account.iter().map(|account| account.name.clone()).collect(),
+        accounts: config.account.iter().map(line).collect(),
+        direct: Line {
+            name: None,
+            answer_after: Duration::from_secs(config.sip.answer_after_s.into()),
+            codecs: vec![Codec::Pcma, Codec::Pcmu],
+            keys: true,
+        },
+        call_out,
+        notify: notify(&config),
     });
-    announce(&config, &sip, &names).await;
+    announce(&config, &sip).await;
     let calls = answer_calls(&office, calls, &config).await?;
     // All at once: a tenth of a second after Ctrl-C nothing is left.
     let engines = spawn_blocking(move || engines.shutdown());
@@ -133,11 +142,22 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn endpoint_config(config: &Config) -> EndpointConfig {
-    EndpointConfig {
-        direct_calls: if config.sip.direct_calls { DirectCalls::Taken } else { DirectCalls::Refused },
-        ..EndpointConfig::new(USER_AGENT, "secretary", config.sip.max_calls)
+fn line(account: &AccountConfig) -> Line {
+    Line {
+        name: Some(account.name.clone()),
+        answer_after: Duration::from_secs(account.answer_after_s.into()),
+        codecs: account.codecs.clone(),
+        keys: account.dtmf == Dtmf::Info,
     }
+}
+
+fn notify(config: &Config) -> Option<Notify> {
+    let account = config.message.account.as_ref();
+    Some(Notify {
+        account: account.and_then(|name| config.account(name)).map(|(id, _)| id),
+        target: config.message.address(&config.account)?,
+        language: config.languages.first().copied().unwrap_or(Language::Ru),
+    })
 }
 
 /// Two programs that write to one call log would mend each other's calls.
@@ -195,18 +215,34 @@ pub async fn speak(tts: &Tts, text: String, language: Language, rate_hz: u32) ->
 }
 
 /// Says that calls are answered, and how to make one.
-async fn announce(config: &Config, sip: &SipHandle, extensions: &[String]) {
+async fn announce(config: &Config, sip: &SipHandle) {
     let listen = sip.listen();
     // An address of the documentation's (RFC 5737): the routing table tells which of ours faces the world.
     let outside = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 5060));
-    let address = resolve::local_address(listen, outside).await.unwrap_or(Ipv4Addr::LOCALHOST.into());
+    let address = match config.sip.public_address {
+        Some(public) => public,
+        None => resolve::local_address(listen, outside).await.unwrap_or(Ipv4Addr::LOCALHOST.into()),
+    };
+    let address = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
     let port = if listen.port() == resolve::SIP_PORT { String::new() } else { format!(":{}", listen.port()) };
     println!("The secretary answers.");
-    if config.sip.direct_calls {
-        println!("  Call it:   sip:secretary@{address}{port}   (type this into Linphone; UDP or TCP)");
+    let ways = if config.sip.tls.certificate.is_some() { "UDP, TCP or TLS" } else { "UDP or TCP" };
+    match config.sip.direct_calls {
+        Direct::Refused => {}
+        Direct::Taken => {
+            println!("  Call it:   sip:secretary@{address}{port}   (type this into Linphone; {ways})");
+        }
+        Direct::Challenged => {
+            let names: Vec<&str> = config.sip.user.iter().map(|user| user.name.as_str()).collect();
+            println!(
+                "  Call it:   sip:secretary@{address}{port}   ({ways}; with the password of {})",
+                names.join(", ")
+            );
+        }
     }
-    for (account, extension) in config.account.iter().zip(extensions) {
-        println!("  Extension: {extension} at {} ({})", account.registrar.host, account.name);
+    for account in &config.account {
+        let what = if account.register { "Extension:" } else { "Trunk:    " };
+        println!("  {what} {} at {} ({})", account.username, account.registrar.host, account.name);
     }
     let log = std::path::absolute(&config.log.dir).unwrap_or_else(|_| config.log.dir.clone());
     println!("  Call log:  {}", log.display());
@@ -280,26 +316,60 @@ async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCal
     Ok(Calls { tasks: calls, running })
 }
 
+/// What was last said of a registration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Said {
+    Registered { registrar: SocketAddr, seen_as: SocketAddr },
+    Trunk(SocketAddr),
+    Failed(RegistrationFailure),
+    Other,
+}
+
+impl From<&RegistrationState> for Said {
+    fn from(state: &RegistrationState) -> Self {
+        match state {
+            RegistrationState::Registered { registrar, seen_as, .. } => {
+                Said::Registered { registrar: *registrar, seen_as: *seen_as }
+            }
+            RegistrationState::Static { trunk } => Said::Trunk(*trunk),
+            RegistrationState::Failed { reason, .. } => Said::Failed(reason.clone()),
+            RegistrationState::Registering | RegistrationState::Unregistered => Said::Other,
+        }
+    }
+}
+
 /// Logs what became of the registrations, a change once.
-fn report(
-    config: &Config,
-    states: &HashMap<AccountId, RegistrationState>,
-    reported: &mut HashMap<AccountId, Discriminant<RegistrationState>>,
-) {
+fn report(config: &Config, states: &HashMap<AccountId, RegistrationState>, reported: &mut HashMap<AccountId, Said>) {
     for (id, state) in states {
-        if reported.insert(*id, discriminant(state)) == Some(discriminant(state)) {
+        let said = Said::from(state);
+        // Each refresh passes through it.
+        if said == Said::Other && reported.contains_key(id) {
+            continue;
+        }
+        let before = reported.insert(*id, said.clone());
+        if before.as_ref() == Some(&said) {
             continue;
         }
         let account = config.account.get(usize::from(id.0)).map_or("?", |account| account.name.as_str());
-        match state {
-            RegistrationState::Registered { .. } => tracing::info!(account, "registered"),
-            RegistrationState::Static { trunk } => tracing::info!(account, %trunk, "calls of this trunk are expected"),
-            RegistrationState::Failed { reason, .. } => {
-                tracing::warn!(account, %reason, "not registered, trying again")
+        match (said, before) {
+            (Said::Registered { registrar, seen_as }, Some(Said::Registered { registrar: left, .. }))
+                if registrar != left =>
+            {
+                tracing::warn!(account, %registrar, %seen_as, %left, "registered at another server of this registrar");
             }
-            RegistrationState::Registering | RegistrationState::Unregistered => {
-                tracing::debug!(account, ?state, "registration")
+            (Said::Registered { registrar, seen_as }, _) => {
+                tracing::info!(account, %registrar, %seen_as, "registered");
+                if let Some(public) = config.sip.public_address
+                    && public.is_ipv4() == seen_as.is_ipv4()
+                    && public != seen_as.ip()
+                    && !is_private(seen_as.ip())
+                {
+                    tracing::warn!(account, %public, %seen_as, "the registrar sees us at another address: mend [sip] public_address");
+                }
             }
+            (Said::Trunk(trunk), _) => tracing::info!(account, %trunk, "calls of this trunk are expected"),
+            (Said::Failed(reason), _) => tracing::warn!(account, %reason, "not registered, trying again"),
+            (Said::Other, _) => tracing::debug!(account, ?state, "registration"),
         }
     }
 }

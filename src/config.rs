@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
+use toml::de::DeValue;
 
 use crate::call::ears::EarsConfig;
 use crate::call::turn::TurnConfig;
@@ -17,9 +16,11 @@ use crate::engine::Language;
 use crate::engine::dialog::{self, DialogConfig, Faq, FrontDeskConfig, OfficeConfig};
 use crate::engine::stt::SttConfig;
 use crate::engine::tts::{TtsConfig, VoiceConfig};
-use crate::engine::worker::at_least_one;
-use crate::sip::auth::Credentials;
-use crate::sip::{Account, AccountId, Numbering, Transport};
+use crate::sip::{Account, AccountId, EndpointConfig};
+
+mod sip;
+
+pub use sip::{AccountConfig, Direct, Dtmf, MessageConfig, Registrar, SipConfig, TlsConfig, UserConfig};
 
 /// The whole configuration; secretary.toml says what each key does.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,6 +38,8 @@ pub struct Config {
     #[serde(default)]
     pub account: Vec<AccountConfig>,
     #[serde(default)]
+    pub message: MessageConfig,
+    #[serde(default)]
     pub rtp: RtpConfig,
     #[serde(default)]
     pub models: ModelsConfig,
@@ -52,52 +55,6 @@ pub struct Config {
     pub tts: TtsConfig,
     #[serde(default)]
     pub log: LogConfig,
-}
-
-/// `[sip]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SipConfig {
-    pub bind: IpAddr,
-    pub port: u16,
-    /// Whether a call that comes from none of the accounts' registrars is answered.
-    pub direct_calls: bool,
-    /// Calls at the same time; one more is told that the line is busy.
-    #[serde(deserialize_with = "at_least_one")]
-    pub max_calls: usize,
-}
-
-impl Default for SipConfig {
-    fn default() -> Self {
-        Self { bind: Ipv4Addr::UNSPECIFIED.into(), port: 5060, direct_calls: true, max_calls: 8 }
-    }
-}
-
-/// `[[account]]`: one registration.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AccountConfig {
-    pub name: String,
-    #[serde(deserialize_with = "registrar")]
-    pub registrar: Registrar,
-    /// The domain of our address of record; the registrar's host unless told otherwise.
-    pub domain: Option<String>,
-    pub username: String,
-    /// The user name of the digest; `username` unless told otherwise.
-    pub auth_username: Option<String>,
-    /// The environment variable (or line of .env) with the password.
-    pub password_env: String,
-    #[serde(default = "udp", deserialize_with = "transport")]
-    pub transport: Transport,
-    #[serde(default = "a_minute", deserialize_with = "expires")]
-    pub expires_s: u32,
-}
-
-/// `host` or `host:port`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registrar {
-    pub host: String,
-    pub port: Option<u16>,
 }
 
 /// `[rtp]`: the ports of the calls' sound, first and last.
@@ -191,8 +148,21 @@ pub enum ConfigError {
     /// A line of .env that is none.
     #[error("{path}: {error}: each line is NAME=value", path = .path.display())]
     Env { path: PathBuf, error: dotenvy::Error },
-    #[error("account \"{account}\": the environment variable {variable} is not set: put {variable}=… into .env")]
-    NoPassword { account: String, variable: String },
+    #[error("{owner}: the environment variable {variable} is not set: put {variable}=… into .env")]
+    NoPassword { owner: String, variable: String },
+}
+
+/// A contradiction: where, and what is wrong.
+struct Found {
+    /// Keys from the outermost, and the numbers of tables in a list from 0.
+    place: Vec<String>,
+    message: String,
+}
+
+impl Found {
+    fn new(place: &[&str], message: impl Into<String>) -> Self {
+        Self { place: place.iter().map(ToString::to_string).collect(), message: message.into() }
+    }
 }
 
 impl Config {
@@ -229,53 +199,59 @@ impl Config {
         }
         match config.contradiction() {
             None => Ok(config),
-            Some((table, key, message)) => {
-                let (line, column) = position(text, place_of(text, table, key));
+            Some(Found { place, message }) => {
+                let (line, column) = position(text, place_of(text, &place));
                 Err(ConfigError::Parse { path: path.to_owned(), line, column, message })
             }
         }
     }
 
-    /// What no single value shows: table, key and what is wrong.
-    fn contradiction(&self) -> Option<(&'static str, &'static str, String)> {
+    /// What no single value shows.
+    fn contradiction(&self) -> Option<Found> {
         let EarsConfig { start_probability, end_probability, pre_roll_ms } = self.ears;
         if !(0.0..=1.0).contains(&start_probability) {
-            return Some(("ears", "start_probability", format!("{start_probability}, expected 0 to 1")));
+            return Some(Found::new(&["ears", "start_probability"], format!("{start_probability}, expected 0 to 1")));
         }
         if !(0.0..=start_probability).contains(&end_probability) {
             let message = format!("{end_probability}, expected 0 to start_probability, which is {start_probability}");
-            return Some(("ears", "end_probability", message));
+            return Some(Found::new(&["ears", "end_probability"], message));
         }
         if pre_roll_ms > 2_000 {
-            return Some(("ears", "pre_roll_ms", format!("{pre_roll_ms} ms, expected 0 to 2000")));
+            return Some(Found::new(&["ears", "pre_roll_ms"], format!("{pre_roll_ms} ms, expected 0 to 2000")));
         }
         let TurnConfig { pause_ms, end_silence_ms, number_silence_ms, .. } = self.turn;
         if !(50..=10_000).contains(&pause_ms) {
-            return Some(("turn", "pause_ms", format!("{pause_ms} ms, expected 50 to 10000")));
+            return Some(Found::new(&["turn", "pause_ms"], format!("{pause_ms} ms, expected 50 to 10000")));
         }
         for (key, silence_ms) in [("end_silence_ms", end_silence_ms), ("number_silence_ms", number_silence_ms)] {
             if !(pause_ms..=10_000).contains(&silence_ms) {
                 let message = format!("{silence_ms} ms, expected pause_ms, which is {pause_ms}, to 10000");
-                return Some(("turn", key, message));
+                return Some(Found::new(&["turn", key], message));
             }
         }
         for (key, seconds, least) in [("silence_s", self.turn.silence_s, 2), ("max_call_s", self.turn.max_call_s, 30)] {
             if !(least..=86_400).contains(&seconds) {
-                return Some(("turn", key, format!("{seconds} s, expected {least} to 86400")));
+                return Some(Found::new(&["turn", key], format!("{seconds} s, expected {least} to 86400")));
             }
         }
         for (key, ms) in [("barge_in_ms", self.turn.barge_in_ms), ("filler_after_ms", self.turn.filler_after_ms)] {
             if !(100..=60_000).contains(&ms) {
-                return Some(("turn", key, format!("{ms} ms, expected 100 to 60000")));
+                return Some(Found::new(&["turn", key], format!("{ms} ms, expected 100 to 60000")));
             }
         }
         if let Err((table, error)) = dialog::check(&self.dialog, &self.faq) {
-            return Some((table, "gemini", error.to_string()));
+            return Some(Found::new(&[table, "gemini"], error.to_string()));
+        }
+        if let Some(found) = self.sip.contradiction().or_else(|| self.message.contradiction(&self.account)) {
+            return Some(found);
+        }
+        if let Some(found) = (0..).zip(&self.account).find_map(|(n, account)| account.contradiction(n)) {
+            return Some(found);
         }
         let mut names: Vec<&str> = self.account.iter().map(|a| a.name.as_str()).collect();
         names.sort_unstable();
         let twice = names.windows(2).find(|pair| pair[0] == pair[1])?;
-        Some(("account", "name", format!("two accounts are named \"{}\": give each a name of its own", twice[0])))
+        Some(Found::new(&["account"], format!("two accounts are named \"{}\": give each a name of its own", twice[0])))
     }
 
     /// The accounts with their passwords.
@@ -284,36 +260,24 @@ impl Config {
     /// When a password is not there.
     pub fn accounts(&self, secrets: &Secrets) -> Result<Vec<Account>, ConfigError> {
         let ids = (0..).map(AccountId);
-        self.account.iter().zip(ids).map(|(account, id)| account.with_password(id, secrets)).collect()
+        self.account.iter().zip(ids).map(|(account, id)| account.with_passwords(id, secrets)).collect()
+    }
+
+    /// An account by its name.
+    pub fn account(&self, name: &str) -> Option<(AccountId, &AccountConfig)> {
+        (0..).map(AccountId).zip(&self.account).find(|(_, account)| account.name == name)
+    }
+
+    /// What the SIP endpoint is told.
+    ///
+    /// # Errors
+    /// When the password of a direct caller is not there.
+    pub fn endpoint(&self, user_agent: &str, secrets: &Secrets) -> Result<EndpointConfig, ConfigError> {
+        self.sip.endpoint(user_agent, self.message.address(&self.account), secrets)
     }
 
     pub fn front_desk(&self) -> FrontDeskConfig {
         FrontDeskConfig { office: self.office.clone(), faq: self.faq.clone() }
-    }
-}
-
-impl AccountConfig {
-    fn with_password(&self, id: AccountId, secrets: &Secrets) -> Result<Account, ConfigError> {
-        let password = secrets.get(&self.password_env).ok_or_else(|| ConfigError::NoPassword {
-            account: self.name.clone(),
-            variable: self.password_env.clone(),
-        })?;
-        Ok(Account {
-            id,
-            registrar: self.registrar.host.clone(),
-            port: self.registrar.port,
-            domain: self.domain.clone().unwrap_or_else(|| self.registrar.host.clone()),
-            username: self.username.clone(),
-            credentials: vec![Credentials {
-                realm: None,
-                username: self.auth_username.clone().unwrap_or_else(|| self.username.clone()),
-                password,
-            }],
-            transport: Some(self.transport),
-            expires: Some(Duration::from_secs(self.expires_s.into())),
-            access: Vec::new(),
-            numbering: Numbering::default(),
-        })
     }
 }
 
@@ -343,18 +307,34 @@ impl Secrets {
         Ok(Self(secrets))
     }
 
+    /// The password of `owner`, for the error.
+    fn require(&self, variable: &str, owner: String) -> Result<SecretString, ConfigError> {
+        self.get(variable).ok_or(ConfigError::NoPassword { owner, variable: variable.to_owned() })
+    }
+
     pub fn get(&self, name: &str) -> Option<SecretString> {
         use secrecy::ExposeSecret;
         self.0.get(name).filter(|value| !value.expose_secret().is_empty()).cloned()
     }
 }
 
-/// The byte at which a value stands, or its table, or the beginning.
-fn place_of(text: &str, table: &str, key: &str) -> usize {
+/// The byte at which a value stands, or the innermost table around it that is there, or the beginning.
+fn place_of(text: &str, place: &[String]) -> usize {
     let Ok(document) = toml::de::DeTable::parse(text) else { return 0 };
-    let Some(found) = document.get_ref().get(table) else { return 0 };
-    let value = found.get_ref().as_table().and_then(|table| table.get(key));
-    value.map_or(found.span().start, |value| value.span().start)
+    let mut keys = place.iter();
+    let Some(mut found) = keys.next().and_then(|key| document.get_ref().get(key.as_str())) else { return 0 };
+    for key in keys {
+        let inner = match found.get_ref() {
+            DeValue::Table(table) => table.get(key.as_str()),
+            DeValue::Array(list) => key.parse().ok().and_then(|n: usize| list.get(n)),
+            _ => None,
+        };
+        match inner {
+            Some(inner) => found = inner,
+            None => break,
+        }
+    }
+    found.span().start
 }
 
 /// Line and column of a byte, both from 1.
@@ -383,14 +363,6 @@ fn both_languages() -> Vec<Language> {
     vec![Language::Ru, Language::En]
 }
 
-fn udp() -> Transport {
-    Transport::Udp
-}
-
-fn a_minute() -> u32 {
-    60
-}
-
 fn languages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Language>, D::Error> {
     let languages = Vec::<Language>::deserialize(deserializer)?;
     match languages.as_slice() {
@@ -402,38 +374,10 @@ fn languages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Language>
     }
 }
 
-fn expires<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    match u32::deserialize(deserializer)? {
-        value @ 30..=86_400 => Ok(value),
-        value => Err(de::Error::custom(format!("{value} s, expected 30 to 86400"))),
-    }
-}
-
-fn transport<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Transport, D::Error> {
-    match String::deserialize(deserializer)?.as_str() {
-        "udp" => Ok(Transport::Udp),
-        "tcp" => Ok(Transport::Tcp),
-        other => Err(de::Error::unknown_variant(other, &["udp", "tcp"])),
-    }
-}
-
-fn registrar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Registrar, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let bad = || de::Error::custom(format!("\"{text}\", expected a host or host:port such as pbx.example.com:5060"));
-    let (host, port) = match text.rsplit_once(':') {
-        // An IPv6 address in brackets has colons of its own.
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().map_err(|_| bad())?)),
-        _ => (text.as_str(), None),
-    };
-    match host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/' || c == '@') {
-        true => Err(bad()),
-        false => Ok(Registrar { host: host.to_owned(), port }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::CallOut;
 
     fn refused(text: &str) -> String {
         Config::parse(text, Path::new("secretary.toml")).unwrap_err().to_string()
@@ -449,11 +393,19 @@ mod tests {
             .lines()
             .take_while(|line| !line.contains("[[tts.voices]]"))
             .map(|line| {
-                line.strip_prefix("# ").filter(|rest| rest.contains(" = ") || rest.starts_with("[[")).unwrap_or(line)
+                let is_key = |rest: &&str| rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+                line.strip_prefix("# ")
+                    .filter(|rest| is_key(rest) || rest.starts_with('[') && rest.ends_with(']'))
+                    .unwrap_or(line)
             })
+            .map(|line| if line == "direct_calls = true" { "direct_calls = \"challenge\"" } else { line })
             .collect();
         let all = Config::parse(&uncommented.join("\n"), Path::new("secretary.toml")).unwrap();
-        assert_eq!((all.account.len(), all.faq.len()), (1, 1));
+        assert_eq!((all.account.len(), all.faq.len(), all.sip.user.len()), (1, 1, 1));
+        // Each key of an account is shown with its default or what stands for it.
+        let account = &all.account[0];
+        assert_eq!((account.answer_after_s, account.dtmf, account.codecs.len()), (0, Dtmf::Info, 2));
+        assert_eq!(all.message.address(&all.account).as_deref(), Some("101@pbx.example.com"));
     }
 
     #[test]
@@ -472,6 +424,20 @@ mod tests {
             ("languages = []\n", "secretary.toml:1:13: ", "\"ru\" and \"en\""),
             ("[sip]\nmax_calls = 0\n", "secretary.toml:2:13: ", "at least 1"),
             ("[sip\n", "secretary.toml:1:", "expected"),
+            ("[sip]\nbind = []\n", "secretary.toml:2:8: ", "such as \"0.0.0.0\" or a list"),
+            ("[sip]\nbind = \"here\"\n", "secretary.toml:2:8: ", "such as \"0.0.0.0\" or a list"),
+            ("[sip]\nbind = [\"::\", \"::\"]\n", "secretary.toml:2:8: ", ":: stands twice"),
+            ("[sip]\ndirect_calls = \"ask\"\n", "secretary.toml:2:16: ", "true, false or \"challenge\""),
+            ("[sip]\n\ndirect_calls = \"challenge\"\n", "secretary.toml:3:16: ", "[[sip.user]]"),
+            ("[[sip.user]]\nname = \"a\"\npassword_env = \"A\"\n", "secretary.toml:1:", "direct_calls = \"challenge\""),
+            ("[sip]\nanswer_after_s = 500\n", "secretary.toml:2:18: ", "0 to 120"),
+            ("[sip]\nsession_expires_s = 60\n", "secretary.toml:2:21: ", "90 to 86400"),
+            ("[sip]\ncall_out = [\"sip:1@b\"]\n", "secretary.toml:2:12: ", "*@pbx.example.com"),
+            ("[sip.limits]\ncalls_per_second = nan\n", "secretary.toml:2:20: ", "0.01 or more"),
+            ("[sip.tls]\ncertificate = \"a.pem\"\n", "secretary.toml:2:15: ", "in key"),
+            ("[sip.tls]\nclient_ca = \"a.pem\"\n", "secretary.toml:2:13: ", "without a certificate"),
+            ("[message]\nsip = \"101\"\n", "secretary.toml:2:7: ", "account ="),
+            ("[message]\nsip = \"101\"\naccount = \"x\"\n", "secretary.toml:3:11: ", "no [[account]] is named \"x\""),
             ("[ears]\nend_probability = 3.0\n", "secretary.toml:2:19: ", "0 to start_probability"),
             ("[turn]\n\nend_silence_ms = 100\n", "secretary.toml:3:18: ", "pause_ms, which is 300"),
             ("[dialog.gemini]\nbase_url = \"ftp://x\"\n", "secretary.toml:1:", "base_url"),
@@ -497,6 +463,87 @@ mod tests {
             assert!(error.starts_with(place), "{text:?} gives {error:?}");
             assert!(error.contains(expected), "{text:?} gives {error:?}");
         }
+    }
+
+    const ACCOUNT: &str = "[[account]]\nname = \"a\"\nregistrar = \"h\"\nusername = \"1\"\n";
+
+    #[test]
+    fn a_bad_account_is_refused_with_its_place_and_what_was_expected() {
+        for (line, place, expected) in [
+            ("", "secretary.toml:2:8: ", "register = false"),
+            ("access = [\"pbx\"]", "secretary.toml:5:10: ", "203.0.113.0/24"),
+            ("codecs = [\"opus\"]", "secretary.toml:5:10: ", "`pcma` or `pcmu`"),
+            ("codecs = []", "secretary.toml:5:10: ", "\"pcma\" and \"pcmu\""),
+            ("dtmf = \"rfc4733\"", "secretary.toml:5:8: ", "`info` or `none`"),
+            ("credentials = [{ realm = \"r\" }]", "secretary.toml:5:", "password_env"),
+            ("transport = \"sctp\"", "secretary.toml:5:13: ", "`udp`, `tcp`, `tls`"),
+        ] {
+            let error = refused(&format!("{ACCOUNT}{line}\n"));
+            assert!(error.starts_with(place), "{line:?} gives {error:?}");
+            assert!(error.contains(expected), "{line:?} gives {error:?}");
+        }
+        // The second one is named by its own line.
+        let good = format!("{ACCOUNT}password_env = \"P\"\n");
+        let error = refused(&format!("{good}{}", ACCOUNT.replace("\"a\"", "\"b\"")));
+        assert!(error.starts_with("secretary.toml:7:8: account \"b\" registers without a password"), "{error}");
+    }
+
+    fn secrets(names: &[&str]) -> Secrets {
+        Secrets(names.iter().map(|name| (name.to_string(), SecretString::from(format!("of {name}")))).collect())
+    }
+
+    #[test]
+    fn a_trunk_by_address_needs_no_password_and_does_not_register() {
+        let text = format!("{ACCOUNT}register = false\naccess = [\"203.0.113.0/24\"]\ntransport = \"tls\"\n");
+        let config = Config::parse(&text, Path::new("a.toml")).unwrap();
+        let account = config.accounts(&Secrets::default()).unwrap().remove(0);
+        assert_eq!((account.expires, account.credentials.len()), (None, 0));
+        assert_eq!(account.transport, Some(crate::sip::Transport::Tls));
+        assert!(account.access[0].contains([203, 0, 113, 77].into()));
+    }
+
+    #[test]
+    fn passwords_by_realm_come_before_the_one_for_all() {
+        let text = format!(
+            "{ACCOUNT}auth_username = \"login\"\npassword_env = \"ALL\"\ncredentials = [{{ realm = \"r\", password_env = \"R\" }}]\n"
+        );
+        let config = Config::parse(&text, Path::new("a.toml")).unwrap();
+        let account = config.accounts(&secrets(&["ALL", "R"])).unwrap().remove(0);
+        let told: Vec<_> = account.credentials.iter().map(|c| (c.realm.as_deref(), c.username.as_str())).collect();
+        assert_eq!(told, [(Some("r"), "login"), (None, "login")]);
+        assert!(config.accounts(&secrets(&["ALL"])).unwrap_err().to_string().contains("R=…"));
+    }
+
+    #[test]
+    fn direct_callers_are_challenged_with_the_configured_passwords() {
+        let text = "[sip]\ndirect_calls = \"challenge\"\nrealm = \"office\"\n[[sip.user]]\nname = \"door\"\npassword_env = \"DOOR\"\n";
+        let config = Config::parse(text, Path::new("a.toml")).unwrap();
+        let endpoint = config.endpoint("test", &secrets(&["DOOR"])).unwrap();
+        let crate::sip::DirectCalls::Challenged { realm, users } = endpoint.direct_calls else {
+            panic!("{endpoint:?}")
+        };
+        assert_eq!((realm.as_str(), users[0].username.as_str()), ("office", "door"));
+        let error = config.endpoint("test", &Secrets::default()).unwrap_err().to_string();
+        assert!(error.contains("[[sip.user]] \"door\"") && error.contains("DOOR=…"), "{error}");
+    }
+
+    #[test]
+    fn the_owner_may_be_written_to_and_nobody_else_without_a_rule() {
+        let text = format!("{ACCOUNT}register = false\n[message]\nsip = \"101\"\naccount = \"a\"\n");
+        let endpoint =
+            |text: &str| Config::parse(text, Path::new("a.toml")).unwrap().endpoint("t", &Secrets::default());
+        let matching = |patterns: &[&str]| CallOut::Matching(patterns.iter().map(ToString::to_string).collect());
+        assert_eq!(endpoint(&text).unwrap().call_out, matching(&["101@h"]));
+        let direct = "[sip]\ncall_out = [\"+7495*\"]\n[message]\nsip = \"sip:anna@192.0.2.7:5070\"\n";
+        assert_eq!(endpoint(direct).unwrap().call_out, matching(&["+7495*", "anna@192.0.2.7:5070"]));
+        assert_eq!(endpoint("").unwrap().call_out, matching(&[]));
+    }
+
+    #[test]
+    fn several_addresses_are_listened_on() {
+        let config = Config::parse("[sip]\nbind = [\"0.0.0.0\", \"::\"]\n", Path::new("a.toml")).unwrap();
+        let listen = crate::net::listen::Listen::from(&config.sip);
+        assert_eq!((listen.addresses.len(), listen.port, listen.public), (2, 5060, None));
     }
 
     #[test]

@@ -67,7 +67,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            let not_answered = error.downcast_ref::<cli::call::NotAnswered>();
+            not_answered.map_or(ExitCode::FAILURE, |error| error.exit_status().into())
         }
     }
 }

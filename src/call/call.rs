@@ -11,8 +11,8 @@ use crate::engine::vad::Vad;
 use crate::rtp::codec::Codec;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::{self, Stream, StreamConfig, StreamStats};
+use crate::sip::SessionEvent;
 use crate::sip::sdp::{self, LocalMedia, Media, SdpError};
-use crate::sip::{EndCause, SessionEvent};
 
 /// The longest wait for transcripts after the end of a call.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -36,12 +36,39 @@ pub struct StreamStart {
     pub sdp_session: u64,
 }
 
+/// Our side of one session's media.
+struct Ours {
+    media: MediaAddress,
+    /// What we speak, the favourite first.
+    codecs: Vec<Codec>,
+    /// Of our SDP.
+    session: u64,
+}
+
+impl Ours {
+    fn accepted(&self) -> Vec<(u8, Codec)> {
+        self.codecs.iter().map(|codec| (codec.payload_type(), *codec)).collect()
+    }
+
+    fn local(&self) -> LocalMedia<'_> {
+        LocalMedia {
+            address: self.media.address,
+            port: self.media.port,
+            codecs: &self.codecs,
+            session_id: self.session,
+            session_version: 0,
+        }
+    }
+}
+
 /// What an incoming call brings and what it is given.
 pub struct CallSetup {
     pub config: Arc<CallConfig>,
     pub script: Arc<Script>,
     pub vad: Box<dyn Vad>,
     pub media: MediaAddress,
+    /// What is spoken, the favourite first; not empty.
+    pub codecs: Vec<Codec>,
     pub start: StreamStart,
 }
 
@@ -52,6 +79,10 @@ enum Phase {
         since: Instant,
     },
     Talking,
+    /// Somebody else's session takes the place of ours: his ACK is awaited.
+    Moving {
+        since: Instant,
+    },
     /// The session is over; the last words are being transcribed.
     Closing {
         by: EndedBy,
@@ -65,9 +96,13 @@ pub struct Call {
     phase: Phase,
     stream: Stream,
     talk: Talk,
-    local: LocalMedia<'static>,
+    ours: Ours,
     /// Our latest description.
     described: Vec<u8>,
+    /// Our side of the session that we have offered to move to, and how it was described.
+    offered: Option<(Ours, Vec<u8>)>,
+    /// Whether the peer is to be on hold.
+    holding: bool,
     /// What the last offer or answer agreed; `None` while an answer to our own offer is awaited.
     agreed: Option<Media>,
 }
@@ -79,31 +114,17 @@ impl Call {
     /// # Errors
     /// When the offer cannot be read or has nothing that we speak (488 is the answer then).
     pub fn answer(now: Instant, setup: CallSetup, offer: Option<&[u8]>) -> Result<(Self, Vec<u8>), SdpError> {
-        let CallSetup { config, script, vad, media, start } = setup;
-        let local = LocalMedia {
-            address: media.address,
-            port: media.port,
-            codecs: &Codec::ALL,
-            session_id: start.sdp_session,
-            session_version: 0,
-        };
-        let (sdp, agreed) = match offer {
-            Some(offer) => {
-                let (sdp, agreed) = sdp::answer(&sdp::parse_offer(offer)?, &local)?;
-                (sdp, Some(agreed))
-            }
-            None => (sdp::offer(&local), None),
-        };
+        let CallSetup { config, script, vad, media, codecs, start } = setup;
+        let ours = Ours { media, codecs, session: start.sdp_session };
+        let (sdp, agreed) = describe(&ours, offer)?;
         let unknown = SocketAddr::new(media.address, 0);
-        let codec = agreed.as_ref().map_or(Codec::Pcma, |m| m.codec);
+        let codec = agreed.as_ref().map(|m| m.codec).or(ours.codecs.first().copied()).unwrap_or(Codec::Pcma);
         let mut stream = Stream::new(
             now,
             StreamConfig {
                 codec,
                 payload_type: agreed.as_ref().map_or(codec.payload_type(), |m| m.payload_type),
-                accepted: agreed
-                    .as_ref()
-                    .map_or_else(|| Codec::ALL.map(|c| (c.payload_type(), c)).to_vec(), |m| m.accepted.clone()),
+                accepted: agreed.as_ref().map_or_else(|| ours.accepted(), |m| m.accepted.clone()),
                 remote: agreed.as_ref().map_or(unknown, |m| m.remote),
                 ssrc: Ssrc(start.ssrc),
                 first_seq: Seq(start.seq),
@@ -115,7 +136,48 @@ impl Call {
         let ears = Ears::new(vad, config.ears.clone());
         let talk = Talk::new(now, config, script, ears);
         let described = sdp.clone();
-        Ok((Self { phase: Phase::Answering { since: now }, stream, talk, local, described, agreed }, sdp))
+        let phase = Phase::Answering { since: now };
+        Ok((Self { phase, stream, talk, ours, described, offered: None, holding: false, agreed }, sdp))
+    }
+
+    /// The SDP offer of a session that the call may move to, with somebody else; [`Input::Moved`] makes it so. Until then
+    /// the call goes on as it is.
+    pub fn offer_move(&mut self, media: MediaAddress, sdp_session: u64) -> Vec<u8> {
+        let ours = Ours { media, codecs: self.ours.codecs.clone(), session: sdp_session };
+        let sdp = sdp::offer(&ours.local());
+        self.offered = Some((ours, sdp.clone()));
+        sdp
+    }
+
+    /// Moves the call to a session that has come to take the place of the present one (RFC 3891): the SDP for its 200.
+    /// What its other side says is heard once it is established.
+    ///
+    /// # Errors
+    /// When the offer is of no use: the call stays where it is.
+    pub fn answer_move(
+        &mut self,
+        now: Instant,
+        media: MediaAddress,
+        sdp_session: u64,
+        offer: Option<&[u8]>,
+    ) -> Result<Vec<u8>, SdpError> {
+        let ours = Ours { media, codecs: self.ours.codecs.clone(), session: sdp_session };
+        let (sdp, agreed) = describe(&ours, offer)?;
+        if !self.is_over() {
+            self.phase = Phase::Moving { since: now };
+        }
+        self.settle_in(ours, sdp.clone(), agreed);
+        Ok(sdp)
+    }
+
+    /// The session is another one now.
+    fn settle_in(&mut self, ours: Ours, described: Vec<u8>, agreed: Option<Media>) {
+        (self.ours, self.described, self.offered, self.holding) = (ours, described, None, false);
+        self.agreed = None;
+        self.stream.set_send(false);
+        if let Some(media) = agreed {
+            self.agree(media);
+        }
     }
 
     pub fn handle_input(&mut self, now: Instant, input: Input) {
@@ -128,6 +190,10 @@ impl Call {
             Input::Replied { turn, expects } => self.talk.replied(turn, expects),
             Input::Sound { phrase, pcm } => self.talk.sound(now, phrase, &pcm, &mut self.stream),
             Input::Synthesised { phrase, result } => self.talk.synthesised(phrase, result),
+            Input::Moved { sdp } => self.moved(now, &sdp),
+            Input::PeerLeft => self.stream.set_send(false),
+            Input::Hold => self.hold(true),
+            Input::Resume => self.hold(false),
             Input::HangUp(by) => self.hang_up(now, by),
         }
         self.settle_when_closed(now);
@@ -137,7 +203,7 @@ impl Call {
         match event {
             SessionEvent::Established { sdp } => {
                 if let (None, Some(answer)) = (&self.agreed, sdp) {
-                    match sdp::accept_answer(&answer, &self.local) {
+                    match sdp::accept_answer(&answer, &self.ours.local()) {
                         Ok(media) => self.agree(media),
                         Err(error) => {
                             tracing::warn!(%error, "the caller's answer to our offer is of no use");
@@ -148,45 +214,98 @@ impl Call {
                 self.greet(now);
             }
             SessionEvent::Offer { sdp } => self.answer_offer(sdp.as_deref()),
-            SessionEvent::Ended { cause } => {
-                let by = match cause {
-                    EndCause::RemoteBye(_) | EndCause::Cancelled(_) => EndedBy::Caller,
-                    _ => EndedBy::Failure,
-                };
-                self.close(now, by);
-            }
-            SessionEvent::OfferAnswered { sdp } => match sdp::accept_answer(&sdp, &self.local) {
+            SessionEvent::OfferAnswered { sdp } => match sdp::accept_answer(&sdp, &self.ours.local()) {
                 Ok(media) => self.agree(media),
                 Err(error) => tracing::warn!(%error, "the caller's answer to a new offer of ours is of no use"),
             },
-            // Of calls that we make, and of the one that began this call.
+            SessionEvent::OfferRefused { status } => {
+                tracing::warn!(status, "hold or its end was refused: the session stays as it was");
+                self.holding = !self.holding;
+                self.send_if_agreed();
+            }
+            SessionEvent::Digit { digit, .. } => {
+                if self.phase == Phase::Talking {
+                    self.talk.key(now, digit, &mut self.stream);
+                }
+            }
+            SessionEvent::Ended { cause } => self.close(now, EndedBy::from(&cause)),
+            // Of calls that we make, of the one that began this call, and what the driver decides.
             SessionEvent::Incoming(_)
             | SessionEvent::Ringing
             | SessionEvent::EarlyMedia { .. }
-            | SessionEvent::Answered { .. } => {}
+            | SessionEvent::Answered { .. }
+            | SessionEvent::TransferRequested { .. }
+            | SessionEvent::Transfer(_) => {}
         }
     }
 
     fn greet(&mut self, now: Instant) {
-        if let Phase::Answering { .. } = self.phase {
+        let is_first = match self.phase {
+            Phase::Answering { .. } => true,
+            Phase::Moving { .. } => false,
+            Phase::Talking | Phase::Closing { .. } | Phase::Over => return,
+        };
+        self.phase = Phase::Talking;
+        self.send_if_agreed();
+        match is_first {
+            true => self.talk.begin(now),
+            false => self.talk.greet_other(now, &mut self.stream),
+        }
+    }
+
+    /// The one whom we were sent to has answered.
+    fn moved(&mut self, now: Instant, answer: &[u8]) {
+        let Some((ours, described)) = self.offered.take() else { return };
+        match sdp::accept_answer(answer, &ours.local()) {
+            Ok(media) => self.settle_in(ours, described, Some(media)),
+            Err(error) => {
+                tracing::warn!(%error, "the answer of the one whom we were sent to is of no use");
+                return self.hang_up(now, EndedBy::Failure);
+            }
+        }
+        if !self.is_over() {
             self.phase = Phase::Talking;
-            self.stream.set_send(self.agreed.as_ref().is_some_and(|m| m.sends));
-            self.talk.begin(now);
+            self.send_if_agreed();
+            self.talk.greet_other(now, &mut self.stream);
         }
     }
 
     fn agree(&mut self, media: Media) {
         self.stream.redirect(media.remote, media.codec, media.payload_type, media.accepted.clone());
-        self.stream.set_send(media.sends && self.phase == Phase::Talking);
         self.agreed = Some(media);
+        self.send_if_agreed();
+    }
+
+    fn send_if_agreed(&mut self) {
+        let agreed = self.agreed.as_ref().is_some_and(|media| media.sends);
+        self.stream.set_send(agreed && !self.holding && self.phase == Phase::Talking);
+    }
+
+    /// Puts the peer on hold or takes him off it (RFC 3264 §8.4). He hears nothing meanwhile and is not listened to.
+    fn hold(&mut self, hold: bool) {
+        if self.phase != Phase::Talking || self.holding == hold {
+            return;
+        }
+        let local = self.ours.local();
+        let next = if hold { sdp::offer_hold(&local) } else { sdp::offer(&local) };
+        match sdp::continue_session(&self.described, &next) {
+            Ok(sdp) => {
+                self.holding = hold;
+                // Off hold once he has agreed.
+                self.stream.set_send(false);
+                self.described.clone_from(&sdp);
+                self.talk.out.push_back(Output::Offer { sdp });
+            }
+            Err(error) => tracing::warn!(%error, "hold could not be offered"),
+        }
     }
 
     /// A re-INVITE: hold, resume, another address or codec (RFC 3264 §8).
     fn answer_offer(&mut self, offer: Option<&[u8]>) {
         let described = match offer {
-            None => sdp::continue_session(&self.described, &sdp::offer(&self.local)).map(|sdp| (sdp, None)),
+            None => sdp::continue_session(&self.described, &sdp::offer(&self.ours.local())).map(|sdp| (sdp, None)),
             Some(offer) => sdp::parse_offer(offer).and_then(|offer| {
-                let (sdp, media) = sdp::answer(&offer, &self.local)?;
+                let (sdp, media) = sdp::answer(&offer, &self.ours.local())?;
                 Ok((sdp::continue_session(&self.described, &sdp)?, Some(media)))
             }),
         };
@@ -206,7 +325,7 @@ impl Call {
     }
 
     fn hang_up(&mut self, now: Instant, by: EndedBy) {
-        if matches!(self.phase, Phase::Answering { .. } | Phase::Talking) {
+        if matches!(self.phase, Phase::Answering { .. } | Phase::Moving { .. } | Phase::Talking) {
             self.talk.out.push_back(Output::HangUp);
             self.close(now, by);
         } else if let (Phase::Closing { by: ended_by, .. }, EndedBy::Shutdown) = (self.phase, by) {
@@ -239,7 +358,7 @@ impl Call {
 
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.phase {
-            Phase::Answering { since } => {
+            Phase::Answering { since } | Phase::Moving { since } => {
                 self.stream.handle_timeout(now);
                 // The ACK is lost for now, but the caller is there.
                 if now >= since + ACK_PATIENCE && self.stream.stats().last_received.is_some() {
@@ -283,10 +402,15 @@ impl Call {
     /// When [`Self::handle_timeout`] is due next; `None` when the call is over.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Answering { .. } | Phase::Talking => Some(self.stream.poll_timeout()),
+            Phase::Answering { .. } | Phase::Moving { .. } | Phase::Talking => Some(self.stream.poll_timeout()),
             Phase::Closing { deadline, .. } => Some(deadline),
             Phase::Over => None,
         }
+    }
+
+    /// Whether the session has ended; the last words may still be on their way.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Closing { .. } | Phase::Over)
     }
 
     /// The media that both sides agreed on.
@@ -296,5 +420,16 @@ impl Call {
 
     pub fn stream_stats(&self) -> StreamStats {
         self.stream.stats()
+    }
+}
+
+/// Our description for a session, and what was agreed in it. Without an offer it is ours, and the answer is awaited.
+fn describe(ours: &Ours, offer: Option<&[u8]>) -> Result<(Vec<u8>, Option<Media>), SdpError> {
+    match offer {
+        Some(offer) => {
+            let (sdp, agreed) = sdp::answer(&sdp::parse_offer(offer)?, &ours.local())?;
+            Ok((sdp, Some(agreed)))
+        }
+        None => Ok((sdp::offer(&ours.local()), None)),
     }
 }

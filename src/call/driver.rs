@@ -1,10 +1,13 @@
 //! The task that owns one [`Call`]: its RTP socket, its engines' results and its deadlines in one select.
 
+mod notify;
+mod sessions;
+
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::Rng;
 use tokio::net::UdpSocket;
@@ -26,8 +29,11 @@ use crate::engine::{Cancel, Language, TurnId};
 use crate::log::{CallLog, CallRecord, Direction, LogItem, LogWriter, Status};
 use crate::net::ports::PortPool;
 use crate::net::sip::{NewCall, SipHandle};
+use crate::rtp::codec::Codec;
 use crate::rtp::{FRAME_SAMPLES, Frame};
-use crate::sip::{CallKey, Command, Incoming, SessionEvent};
+use crate::sip::{AccountId, CallKey, CallOut, Command, Incoming, SessionEvent};
+pub use notify::Notify;
+use sessions::Sessions;
 
 /// Results of engines that wait for the call.
 const QUEUE: usize = 64;
@@ -49,8 +55,33 @@ pub struct Office {
     pub ports: PortPool,
     pub sip: SipHandle,
     pub log_dir: PathBuf,
-    /// The accounts' names, in the order of their ids.
-    pub accounts: Vec<String>,
+    /// The accounts, in the order of their ids.
+    pub accounts: Vec<Line>,
+    /// Calls that come over none of them.
+    pub direct: Line,
+    /// Whom we may be transferred to.
+    pub call_out: CallOut,
+    /// Who is told of messages.
+    pub notify: Option<Notify>,
+}
+
+impl Office {
+    fn line(&self, account: Option<AccountId>) -> &Line {
+        account.and_then(|id| self.accounts.get(usize::from(id.0))).unwrap_or(&self.direct)
+    }
+}
+
+/// What is peculiar to the calls of one account.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// `None`: it is no account.
+    pub name: Option<String>,
+    /// How long it rings before she answers.
+    pub answer_after: Duration,
+    /// What is spoken, the favourite first; not empty.
+    pub codecs: Vec<Codec>,
+    /// Whether pressed keys are taken from INFO.
+    pub keys: bool,
 }
 
 /// Whether the program goes on.
@@ -72,13 +103,17 @@ enum Arrival {
 }
 
 /// Answers a call and holds it to its end.
-pub async fn run(office: Arc<Office>, new_call: NewCall, running: watch::Receiver<Running>) {
-    let NewCall { key, incoming, events } = new_call;
+pub async fn run(office: Arc<Office>, new_call: NewCall, mut running: watch::Receiver<Running>) {
+    let NewCall { key, incoming, mut events } = new_call;
     let span = tracing::info_span!("call", call.id = %incoming.sip_call_id);
     async {
-        tracing::debug!(caller = %incoming.caller.uri, "incoming call");
+        tracing::debug!(caller = %incoming.caller.uri, called = incoming.parties.called, "incoming call");
+        if !ring(&office, key, &incoming, &mut events, &mut running).await {
+            return;
+        }
         match Driver::answer(Arc::clone(&office), key, incoming).await {
-            Ok(driver) => driver.run(events, running).await,
+            // The buffers of a whole call are too much for the stack.
+            Ok(driver) => Box::pin(driver.run(events, running)).await,
             Err(Refusal { status, why }) => {
                 tracing::warn!(status, why, "a call was refused");
                 office.sip.command(Command::Reject { call: key, status }).await;
@@ -87,6 +122,44 @@ pub async fn run(office: Arc<Office>, new_call: NewCall, running: watch::Receive
     }
     .instrument(span)
     .await;
+}
+
+/// Lets it ring for the time that the line has. Tells whether she is to answer then.
+async fn ring(
+    office: &Office,
+    call: CallKey,
+    incoming: &Incoming,
+    events: &mut mpsc::Receiver<(CallKey, SessionEvent)>,
+    running: &mut watch::Receiver<Running>,
+) -> bool {
+    let answer_after = office.line(incoming.account).answer_after;
+    if answer_after.is_zero() {
+        return true;
+    }
+    office.sip.command(Command::Ring { call }).await;
+    let answer_at = clock::now() + answer_after;
+    loop {
+        tokio::select! {
+            () = sleep_until(answer_at.into()) => return true,
+            event = events.recv() => match event {
+                Some((_, SessionEvent::Ended { cause })) => {
+                    match EndedBy::from(&cause) {
+                        EndedBy::Elsewhere => tracing::info!("somebody else has answered"),
+                        by => tracing::info!(ended.by = ?by, "the call was over before she answered"),
+                    }
+                    return false;
+                }
+                Some(_) => {}
+                None => return false,
+            },
+            changed = running.changed() => {
+                if changed.is_err() || *running.borrow() == Running::Stopping {
+                    office.sip.command(Command::Reject { call, status: 480 }).await;
+                    return false;
+                }
+            }
+        }
+    }
 }
 
 /// Why a call cannot be answered.
@@ -103,9 +176,12 @@ impl Refusal {
 
 struct Driver {
     office: Arc<Office>,
-    key: CallKey,
+    sessions: Sessions,
     call: Call,
     socket: UdpSocket,
+    /// What the call log calls the caller's number, and who is told of a message.
+    caller_number: Option<String>,
+    keys: bool,
     arrivals: mpsc::Sender<Arrival>,
     arrivals_rx: Option<mpsc::Receiver<Arrival>>,
     parts: HashMap<PartId, Cancel>,
@@ -129,7 +205,9 @@ struct Asked {
 
 impl Driver {
     async fn answer(office: Arc<Office>, key: CallKey, incoming: Box<Incoming>) -> Result<Self, Refusal> {
-        let socket = office.ports.bind().map_err(|e| Refusal::new(503, e))?;
+        let line = office.line(incoming.account);
+        let keys = line.keys;
+        let socket = office.ports.bind(incoming.our_address).map_err(|e| Refusal::new(503, e))?;
         let port = socket.local_addr().map_err(|e| Refusal::new(503, e))?.port();
         // It loads a model: 40 ms.
         let silero = office.vad.clone();
@@ -139,7 +217,8 @@ impl Driver {
             config: Arc::clone(&office.config),
             script: Arc::clone(&office.script),
             vad,
-            media: MediaAddress { address: media_address(&socket, incoming.flow.local), port },
+            media: MediaAddress { address: incoming.our_address, port },
+            codecs: line.codecs.clone(),
             start: stream_start(),
         };
         let (call, sdp) =
@@ -151,14 +230,16 @@ impl Driver {
         let language = office.config.languages.first().copied().unwrap_or(Language::Ru);
         Ok(Self {
             office,
-            key,
+            sessions: Sessions::new(key, incoming.our_address),
             call,
             socket,
+            caller_number: incoming.parties.caller_number.clone(),
+            keys,
             arrivals,
             arrivals_rx: Some(arrivals_rx),
             parts: HashMap::new(),
             phrases: Cancel::default(),
-            conversation: Conversation::new(language, incoming.caller.uri.user.clone()),
+            conversation: Conversation::new(language, incoming.parties.caller_number),
             after_reply: None,
             asked: None,
             replies: JoinSet::new(),
@@ -176,6 +257,7 @@ impl Driver {
                 break by;
             }
             let Some(wake) = self.call.poll_timeout() else { break EndedBy::Failure };
+            let wake = self.sessions.poll_timeout().map_or(wake, |at| wake.min(at));
             tokio::select! {
                 received = self.socket.recv_from(&mut buffer) => match received {
                     Ok((length, from)) => {
@@ -185,7 +267,7 @@ impl Driver {
                     // An ICMP error of an earlier packet; RTP goes on.
                     Err(error) => tracing::trace!(%error, "RTP receive failed"),
                 },
-                Some((_, event)) = events.recv() => self.call.handle_input(clock::now(), Input::Session(event)),
+                Some((key, event)) = events.recv() => self.session_event(key, event).await,
                 Some(arrival) = arrivals.recv() => self.arrived(arrival),
                 Some(ended) = self.replies.join_next() => self.reply_ended(ended),
                 changed = running.changed() => {
@@ -193,7 +275,10 @@ impl Driver {
                         self.call.handle_input(clock::now(), Input::HangUp(EndedBy::Shutdown));
                     }
                 }
-                () = sleep_until(wake.into()) => self.call.handle_timeout(clock::now()),
+                () = sleep_until(wake.into()) => {
+                    self.call.handle_timeout(clock::now());
+                    self.leave_when_due().await;
+                }
             }
         };
         self.finish(by).await;
@@ -237,10 +322,15 @@ impl Driver {
                     }
                 }
                 Output::AnswerOffer { sdp } => {
-                    self.office.sip.command(Command::AnswerOffer { call: self.key, sdp }).await;
+                    self.office.sip.command(Command::AnswerOffer { call: self.sessions.current, sdp }).await;
                 }
-                Output::RejectOffer => self.office.sip.command(Command::RejectOffer { call: self.key }).await,
-                Output::HangUp => self.office.sip.command(Command::Hangup { call: self.key }).await,
+                Output::RejectOffer => {
+                    self.office.sip.command(Command::RejectOffer { call: self.sessions.current }).await;
+                }
+                Output::Offer { sdp } => {
+                    self.office.sip.command(Command::Offer { call: self.sessions.current, sdp }).await;
+                }
+                Output::HangUp => self.office.sip.command(Command::Hangup { call: self.sessions.current }).await,
                 Output::Transcribe { part, pcm, languages } => self.transcribe(part, pcm, languages),
                 Output::CancelPart { part } => {
                     if let Some(cancel) = self.parts.remove(&part) {
@@ -410,6 +500,7 @@ impl Driver {
             cancel.cancel();
         }
         self.replies.shutdown().await;
+        self.leave_others().await;
         self.flush_sound();
         let stats = self.call.stream_stats();
         tracing::info!(
@@ -421,20 +512,13 @@ impl Driver {
             rtp.skipped_ticks = stats.skipped_ticks,
             "call over"
         );
-        if let Some(log) = self.log.take() {
-            let at = clock::time_of_day();
-            if let Err(error) = spawn_blocking(move || log.finish(by, at)).await {
-                tracing::error!(%error, "the call log could not be finished");
-            }
+        let at = clock::time_of_day();
+        self.notify(by, at).await;
+        if let Some(log) = self.log.take()
+            && let Err(error) = spawn_blocking(move || log.finish(by, at)).await
+        {
+            tracing::error!(%error, "the call log could not be finished");
         }
-    }
-}
-
-/// The address for SDP: the one that the caller reached us at, unless the RTP socket has one of its own.
-fn media_address(socket: &UdpSocket, signalling: SocketAddr) -> IpAddr {
-    match socket.local_addr() {
-        Ok(bound) if !bound.ip().is_unspecified() => bound.ip(),
-        _ => signalling.ip(),
     }
 }
 
@@ -455,9 +539,12 @@ async fn open_log(office: &Office, incoming: &Incoming, codec: Option<String>) -
         status: Status::InProgress,
         direction: Direction::Incoming,
         caller: incoming.caller.uri.to_string(),
-        caller_name: incoming.caller.display.clone(),
+        caller_number: incoming.parties.caller_number.clone(),
+        caller_name: incoming.parties.caller_name.clone(),
         callee: incoming.callee.to_string(),
-        account: incoming.account.and_then(|id| office.accounts.get(usize::from(id.0)).cloned()),
+        called: incoming.parties.called.clone(),
+        diverted_from: incoming.parties.diverted_from.clone(),
+        account: office.line(incoming.account).name.clone(),
         sip_call_id: incoming.sip_call_id.clone(),
         codec,
         started_at: clock::time_of_day(),
@@ -466,6 +553,8 @@ async fn open_log(office: &Office, incoming: &Incoming, codec: Option<String>) -
         recorded_s: 0.0,
         lost_samples: 0,
         message: None,
+        notified: None,
+        moved_to: Vec::new(),
         turns: Vec::new(),
     };
     let dir = office.log_dir.clone();

@@ -3,13 +3,14 @@
 //! [`Call`] is sans-IO like the layers below it: packets, transcripts, sentences and synthesised sound go in with the
 //! time they arrived at, and [`Output`]s come out. [`driver`] is the task that owns a `Call` and does the I/O for it.
 //!
-//! Left out: ducking and backchannels («угу») told from words, an end-of-turn model, hold music, transfer.
+//! Left out: ducking and backchannels («угу») told from words, an end-of-turn model, hold music, putting callers through.
 
 #[expect(clippy::module_inception, reason = "a call is the room and its centre")]
 mod call;
 pub mod driver;
 pub mod ears;
 pub mod mouth;
+pub mod notice;
 pub mod script;
 mod talk;
 pub mod timeline;
@@ -27,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::stt::Transcript;
 use crate::engine::{Language, TurnId};
 use crate::rtp::Frame;
-use crate::sip::SessionEvent;
+use crate::sip::{EndCause, Reason, SessionEvent};
 use timeline::Latency;
 use turn::TurnConfig;
 
@@ -63,6 +64,14 @@ pub enum Input {
     Sound { phrase: PhraseId, pcm: Vec<i16> },
     /// A phrase is whole, or as whole as it gets.
     Synthesised { phrase: PhraseId, result: Result<(), String> },
+    /// The one whom the caller has sent us to has answered what [`Call::offer_move`] offered.
+    Moved { sdp: Vec<u8> },
+    /// The caller is gone while the one to whom he has sent us is still being called: nobody listens meanwhile.
+    PeerLeft,
+    /// Put the caller on hold.
+    Hold,
+    /// Take him off it.
+    Resume,
     /// The program wants the call to end now.
     HangUp(EndedBy),
 }
@@ -77,6 +86,8 @@ pub enum Output {
     AnswerOffer { sdp: Vec<u8> },
     /// Refuse a re-INVITE; the session stays as it was.
     RejectOffer,
+    /// Change the session by a re-INVITE with this SDP.
+    Offer { sdp: Vec<u8> },
     /// End the session.
     HangUp,
     /// Transcribe what the caller said; mono at [`ears::SAMPLE_RATE_HZ`].
@@ -124,8 +135,29 @@ pub enum EndedBy {
     TimeLimit,
     /// The program was stopped.
     Shutdown,
+    /// Somebody else took the call before she answered.
+    Elsewhere,
     /// The session failed: no ACK, no answer to a request, no way to the peer.
     Failure,
+}
+
+impl From<&EndCause> for EndedBy {
+    fn from(cause: &EndCause) -> Self {
+        match cause {
+            EndCause::Cancelled(Some(reason)) if is_elsewhere(reason) => EndedBy::Elsewhere,
+            EndCause::RemoteBye(_) | EndCause::Cancelled(_) => EndedBy::Caller,
+            _ => EndedBy::Failure,
+        }
+    }
+}
+
+/// Whether a CANCEL says that another telephone has answered (RFC 3326 §2), in the words of SIP or of ISDN.
+fn is_elsewhere(reason: &Reason) -> bool {
+    match reason.cause {
+        Some(200) => reason.protocol.eq_ignore_ascii_case("SIP"),
+        Some(26) => reason.protocol.eq_ignore_ascii_case("Q.850"),
+        _ => false,
+    }
 }
 
 /// One turn as the call log keeps it: what the caller said, what was answered, how fast.
@@ -138,6 +170,9 @@ pub struct TurnRecord {
     pub language: Language,
     /// Empty for the greeting and for prompts after silence.
     pub caller_text: String,
+    /// The keys that he pressed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub keys: String,
     /// What was to be said.
     pub secretary_text: String,
     /// What of it the caller heard.

@@ -11,7 +11,7 @@ use super::turn::{Answer, Filler, Stage, Then, Turn};
 use super::{CallConfig, EndedBy, Expects, Output, PartId, PhraseId, Script, TurnRecord, seconds};
 use crate::engine::stt::Transcript;
 use crate::engine::{Language, TurnId};
-use crate::rtp::Stream;
+use crate::rtp::{FRAME_SAMPLES, Frame, Stream};
 
 /// A part this long is transcribed once and for all when the caller pauses; a shorter one again with what follows.
 const LONG_PART: Duration = Duration::from_secs(15);
@@ -25,6 +25,14 @@ const GOODBYE: Duration = Duration::from_secs(30);
 const NOISE: Duration = Duration::from_millis(500);
 /// Times in a row that the caller is asked to say it again.
 const MAX_MISSES: u8 = 2;
+/// The longest hold.
+const MAX_HOLD: Duration = Duration::from_secs(2 * 3_600);
+/// After such a pause a typed number is whole.
+const KEYS_PAUSE: Duration = Duration::from_secs(2);
+/// Keys of one turn that are kept.
+const MAX_KEYS: usize = 64;
+/// What is heard of one who has put us on hold.
+const SILENCE: Frame = [0; FRAME_SAMPLES];
 /// So many words tell the caller's language.
 const TELLING_WORDS: usize = 3;
 
@@ -44,6 +52,32 @@ struct Part {
     text: Option<String>,
 }
 
+/// One side has put the other on hold: nobody hears, and the time does not count.
+#[derive(Debug, Clone, Copy, Default)]
+struct Hold {
+    since: Option<Instant>,
+    /// Of holds that are over.
+    before: Duration,
+}
+
+impl Hold {
+    fn note(&mut self, now: Instant, on_hold: bool) {
+        match (self.since, on_hold) {
+            (None, true) => self.since = Some(now),
+            (Some(_), false) => *self = Hold { since: None, before: self.total(now) },
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+
+    fn current(&self, now: Instant) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    fn total(&self, now: Instant) -> Duration {
+        self.before + self.current(now)
+    }
+}
+
 pub(super) struct Talk {
     config: Arc<CallConfig>,
     script: Arc<Script>,
@@ -53,6 +87,9 @@ pub(super) struct Talk {
     turn_id: TurnId,
     parts: Vec<Part>,
     next_part: u64,
+    /// What was pressed in this turn.
+    keys: String,
+    hold: Hold,
     tongue: Tongue,
     expects: Expects,
     timeline: Timeline,
@@ -85,6 +122,8 @@ impl Talk {
             turn_id: TurnId::default(),
             parts: Vec::new(),
             next_part: 0,
+            keys: String::new(),
+            hold: Hold::default(),
             tongue,
             expects: Expects::Anything,
             timeline: Timeline::default(),
@@ -115,6 +154,26 @@ impl Talk {
         self.say(now, &greeting, Then::Listen);
     }
 
+    /// Somebody else is on the line: what was going on is over, and he is greeted. The conversation is the same.
+    pub(super) fn greet_other(&mut self, now: Instant, stream: &mut Stream) {
+        match self.turn {
+            Turn::Speaking { .. } => self.interrupt(now, stream),
+            Turn::Listening { .. } | Turn::Silent => {}
+            Turn::Hearing | Turn::Keying { .. } | Turn::Deciding { .. } | Turn::Thinking { .. } => {
+                self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
+                self.silence(stream);
+                for part in self.parts.iter().filter(|part| part.text.is_none()) {
+                    self.out.push_back(Output::CancelPart { part: part.id });
+                }
+                self.record(now);
+            }
+        }
+        self.ears.end_part();
+        self.turn_started = now;
+        let greeting = self.script.lines(self.language()).greeting.clone();
+        self.say(now, &greeting, Then::Listen);
+    }
+
     /// 20 ms went by: `received` came from the caller, and `sent`, a piece of the phrase `mark`, went to him.
     /// Tells when the call is to end.
     pub(super) fn tick(
@@ -133,7 +192,13 @@ impl Talk {
             None => {}
         }
         self.mouth.feed(stream);
-        match self.ears.push(now, received) {
+        // Music on hold is no speech, and whoever put us on hold does not listen.
+        let on_hold = !stream.is_sending();
+        self.hold.note(now, on_hold);
+        if on_hold {
+            self.last_sound = now;
+        }
+        match self.ears.push(now, if on_hold { &SILENCE } else { received }) {
             Ok(Some(EarEvent::Onset)) => self.onset(now, stream),
             Ok(Some(EarEvent::Offset) | None) => {}
             Err(error) => tracing::warn!(%error, "voice detection failed on 32 ms of sound"),
@@ -152,6 +217,57 @@ impl Talk {
             Turn::Thinking { stage: Stage::Transcript { .. }, ahead, .. } => self.go_on(ahead, stream),
             // Speech over an answer, or while it is being made, counts when there is enough of it (`advance`).
             Turn::Thinking { .. } | Turn::Speaking { .. } | Turn::Hearing | Turn::Silent => {}
+            // Tones of the keys, as some telephones send them as well.
+            Turn::Keying { .. } => {}
+        }
+    }
+
+    /// The caller pressed a key. While a number is awaited, the keys are that number, up to `#` or a pause.
+    pub(super) fn key(&mut self, now: Instant, key: char, stream: &mut Stream) {
+        if self.expects == Expects::Number {
+            match self.turn {
+                Turn::Listening { .. } => self.hear(now),
+                Turn::Speaking { answer: Answer::Coming(Then::Listen) | Answer::Whole(Then::Listen) } => {
+                    self.interrupt(now, stream);
+                    self.hear(now);
+                }
+                _ => {}
+            }
+        }
+        if self.keys.len() < MAX_KEYS {
+            self.keys.push(key);
+        }
+        let ends_at = if key == '#' { now } else { now + KEYS_PAUSE };
+        match self.turn {
+            // The caller is there.
+            Turn::Listening { .. } => self.turn = Turn::Listening { since: now },
+            Turn::Keying { .. } => self.turn = Turn::Keying { ends_at },
+            Turn::Hearing if self.expects == Expects::Number => {
+                if self.ears.voiced() >= NOISE {
+                    self.transcribe();
+                }
+                self.turn = Turn::Keying { ends_at };
+            }
+            Turn::Deciding { .. } if self.expects == Expects::Number => self.turn = Turn::Keying { ends_at },
+            Turn::Hearing | Turn::Deciding { .. } | Turn::Thinking { .. } | Turn::Speaking { .. } | Turn::Silent => {}
+        }
+    }
+
+    /// Takes the keys for words.
+    fn read_keys(&mut self) {
+        let number: String = self.keys.chars().filter(char::is_ascii_digit).collect();
+        if !number.is_empty() {
+            self.parts.push(Part { id: PartId(self.next_part), samples: 0, text: Some(number) });
+            self.next_part += 1;
+        }
+    }
+
+    fn end_keys(&mut self, now: Instant) {
+        self.read_keys();
+        self.ears.end_part();
+        match self.parts.is_empty() {
+            true => self.turn = Turn::Listening { since: now },
+            false => self.end_turn(now, None),
         }
     }
 
@@ -190,9 +306,12 @@ impl Talk {
 
     /// What time alone brings about.
     fn advance(&mut self, now: Instant, stream: &mut Stream) -> Option<EndedBy> {
-        let age = now.saturating_duration_since(self.answered_at);
+        let age = now.saturating_duration_since(self.answered_at).saturating_sub(self.hold.total(now));
+        if self.hold.current(now) >= MAX_HOLD {
+            return Some(EndedBy::TimeLimit);
+        }
         if age >= self.config.turn.max_call() + GOODBYE {
-            // On hold the goodbye is not heard.
+            // A goodbye that no voice can say.
             return Some(EndedBy::TimeLimit);
         }
         if age >= self.config.turn.max_call()
@@ -215,6 +334,11 @@ impl Talk {
                 }
             }
             Turn::Hearing => self.advance_hearing(now),
+            Turn::Keying { ends_at } => {
+                if now >= ends_at {
+                    self.end_keys(now);
+                }
+            }
             Turn::Deciding { ends_at, ahead } => {
                 if now >= ends_at && !self.ears.is_talking() {
                     self.end_turn(now, ahead);
@@ -509,6 +633,7 @@ impl Talk {
             started_s: seconds(self.turn_started.saturating_duration_since(self.answered_at)),
             language: self.language(),
             caller_text: self.caller_text(),
+            keys: std::mem::take(&mut self.keys),
             secretary_text: self.mouth.text(),
             heard_text: self.mouth.heard(),
             latency: self.timeline.latency(),
@@ -519,7 +644,7 @@ impl Talk {
         self.mouth.clear();
         self.timeline = Timeline::default();
         self.turn_started = now;
-        if !(record.caller_text.is_empty() && record.secretary_text.is_empty()) {
+        if !(record.caller_text.is_empty() && record.keys.is_empty() && record.secretary_text.is_empty()) {
             self.out.push_back(Output::Turn(record));
         }
     }
@@ -538,7 +663,11 @@ impl Talk {
             self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
             self.silence(stream);
         }
-        let transcribed_ahead = matches!(self.turn, Turn::Deciding { .. } | Turn::Thinking { ahead: Some(_), .. });
+        if let Turn::Keying { .. } = self.turn {
+            self.read_keys();
+        }
+        let transcribed_ahead =
+            matches!(self.turn, Turn::Keying { .. } | Turn::Deciding { .. } | Turn::Thinking { ahead: Some(_), .. });
         if !transcribed_ahead && self.ears.voiced() >= NOISE {
             self.transcribe();
         }

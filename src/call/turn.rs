@@ -1,4 +1,4 @@
-//! Whose turn it is: Listening ▸ Hearing ▸ Deciding ▸ Thinking ▸ Speaking.
+//! Whose turn it is: Listening ▸ Hearing or Keying ▸ Deciding ▸ Thinking ▸ Speaking.
 
 use std::time::{Duration, Instant};
 
@@ -80,6 +80,8 @@ pub(super) enum Turn {
     Listening { since: Instant },
     /// The caller speaks.
     Hearing,
+    /// The caller types a number; at `ends_at` it is whole.
+    Keying { ends_at: Instant },
     /// The caller paused. The part `ahead` is being transcribed ahead; at `ends_at` his turn is over.
     Deciding { ends_at: Instant, ahead: Option<PartId> },
     /// The turn is over and nothing of the answer can be heard yet; a caller who goes on now still continues the part

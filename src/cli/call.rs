@@ -1,29 +1,37 @@
 //! `secretary call`: a caller for tests and scripts, on the same SIP and RTP as the secretary herself.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::collections::VecDeque;
+use std::iter;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use hound::{SampleFormat, WavSpec, WavWriter};
 use rand::Rng;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 
+use super::ConfigArg;
 use super::wav::read_mono;
 use crate::app::USER_AGENT;
 use crate::clock;
+use crate::config::{Config, Secrets};
+use crate::net::listen::{Listen, TlsSettings};
 use crate::net::ports::PortPool;
-use crate::net::sip::{Listen, SipHandle};
+use crate::net::sip::SipHandle;
 use crate::net::{resolve, sip as sip_net};
 use crate::rtp::codec::Codec;
 use crate::rtp::codec::resample::resample;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
-use crate::rtp::{FRAME_DURATION, Frame, Output, Stream, StreamConfig};
+use crate::rtp::{FRAME_DURATION, FRAME_SAMPLES, Frame, Output, Stream, StreamConfig};
 use crate::sip::message::Uri;
-use crate::sip::sdp::{self, LocalMedia, Media};
-use crate::sip::{CallKey, CallOut, Command, DirectCalls, EndCause, Endpoint, EndpointConfig, SessionEvent, Transport};
+use crate::sip::sdp::{self, LocalMedia, Media, SdpError};
+use crate::sip::{
+    Account, AccountId, CallKey, CallOut, Command, DirectCalls, EndCause, Endpoint, EndpointConfig, SessionEvent,
+    TransferProgress,
+};
 
 /// Sound of a call in Hz.
 const RATE_HZ: u32 = 8_000;
@@ -35,52 +43,149 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const FAREWELL: Duration = Duration::from_secs(6);
 /// Louder than line noise (RMS of 16-bit samples, about -44 dBFS).
 const SPEECH_RMS: f64 = 200.0;
-/// The longest wait for an answer.
-const RING_FOR: Duration = Duration::from_secs(60);
 /// A few ports of our own; those of [rtp] may belong to a secretary on this machine.
 const RTP_PORTS: (u16, u16) = (20_002, 21_000);
 
+/// Between two keys: a telephone's own pace.
+const BETWEEN_KEYS: Duration = Duration::from_millis(250);
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit status: 0 the call was answered and is over, 3 busy, 4 nobody answered, 5 refused, 6 not reached, 1 anything else.")]
 pub struct Args {
-    /// Whom to call: sip:name@host, with :port and ;transport=tcp if need be.
-    uri: String,
+    /// Whom to call: sip:name@host, with :port, ;transport=tcp or ;transport=tls if need be, or sips:name@host. With
+    /// --account also a number or a name there.
+    target: String,
     /// A WAV file to play when the other side falls silent (or says nothing for 5 s). Several are played in turn.
     #[arg(long, value_name = "FILE")]
     play: Vec<PathBuf>,
-    /// Where to write what the other side says, as WAV.
+    /// Keys to press after the last recording, told by INFO: 0 to 9, *, #.
+    #[arg(long, value_name = "KEYS", value_parser = keys)]
+    digits: Option<String>,
+    /// Whom to send the other side to after that: a SIP address; with --account also a number or a name there.
+    #[arg(long, value_name = "TARGET")]
+    transfer: Option<String>,
+    /// Where to write what the other side says, as WAV; what it plays before the answer is in it.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// How long it may ring, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=600))]
+    ring_s: u32,
+    /// The [[account]] of the configuration whose server, name and password are used.
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// Authorities of TLS certificates beside the system's, PEM; those of the configuration unless told.
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+fn keys(text: &str) -> Result<String, String> {
+    match !text.is_empty() && text.chars().all(|key| matches!(key, '0'..='9' | '*' | '#' | 'A'..='D')) {
+        true => Ok(text.to_owned()),
+        false => Err("expected keys of a telephone: 0 to 9, *, #".to_owned()),
+    }
+}
+
+/// A call that came to nothing, with the exit status of the program.
+#[derive(Debug, thiserror::Error)]
+#[error("not answered: {0}")]
+pub struct NotAnswered(EndCause);
+
+impl NotAnswered {
+    /// See `--help`.
+    pub fn exit_status(&self) -> u8 {
+        match &self.0 {
+            EndCause::Rejected { status: 486 | 600, .. } => 3,
+            EndCause::NoAnswer | EndCause::Rejected { status: 408 | 480 | 487, .. } => 4,
+            EndCause::Rejected { .. } | EndCause::NotAllowed => 5,
+            EndCause::Timeout | EndCause::TransportFailed(_) => 6,
+            _ => 1,
+        }
+    }
+}
+
+/// What is done when it is our turn.
+#[derive(Debug)]
+enum Act {
+    Play(Vec<i16>),
+    Press(String),
+    Transfer(String),
 }
 
 pub async fn run(args: Args) -> Result<()> {
-    let mut clips = Vec::new();
+    let mut acts = Vec::new();
     for path in &args.play {
         let (pcm, rate_hz) = read_mono(path)?;
-        clips.push(resample(&pcm, rate_hz, RATE_HZ).with_context(|| path.display().to_string())?);
+        acts.push(Act::Play(resample(&pcm, rate_hz, RATE_HZ).with_context(|| path.display().to_string())?));
     }
-    let uri = args.uri.parse::<Uri>().with_context(|| format!("{}: not a SIP address", args.uri))?;
-    let any = IpAddr::from(Ipv4Addr::UNSPECIFIED);
-    let flow = resolve::flows(&uri.host, uri.port, Some(Transport::Udp), SocketAddr::new(any, 0))
+    acts.extend(args.digits.clone().map(Act::Press));
+    acts.extend(args.transfer.clone().map(Act::Transfer));
+    let (config, secrets) = args.config.load()?;
+    let account = args.account.as_deref().map(|name| account(&config, &secrets, name)).transpose()?;
+    let (host, port, transport) = match &account {
+        Some(account) => (account.registrar.clone(), account.port, account.transport),
+        None => {
+            let uri = args.target.parse::<Uri>().with_context(|| format!("{}: not a SIP address", args.target))?;
+            (uri.host.clone(), uri.port, uri.transport())
+        }
+    };
+    let flow = resolve::flows(&host, port, transport, SocketAddr::new(any_like(&host), 0))
         .await
-        .with_context(|| format!("{}: no such host", uri.host))?
+        .with_context(|| format!("{host}: no such host"))?
         .into_iter()
         .next()
         .context("no way to that host")?;
-    let listen = Listen { address: flow.local.ip(), port: 0 };
-    let config = EndpointConfig {
+    let mut tls = Listen::from(&config.sip).tls.unwrap_or_default();
+    tls.ca = args.tls_ca.clone().or(tls.ca);
+    let address = flow.local.ip();
+    // A caller is called by nobody: another port than the secretary's, and over TLS none.
+    let tls = TlsSettings { port: 0, certificate: None, key: None, client_ca: None, ..tls };
+    let listen = Listen { tls: Some(tls), ..Listen::on(address, 0) };
+    let endpoint = EndpointConfig {
         direct_calls: DirectCalls::Refused,
         call_out: CallOut::Anybody,
         ..EndpointConfig::new(USER_AGENT, "caller", 1)
     };
-    let (sip, _calls, task) = sip_net::start(listen, Endpoint::new(config, rand::random())).await?;
-    let result = converse(&sip, &args, clips, flow.local.ip()).await;
+    let (sip, _calls, task) = sip_net::start(listen, Endpoint::new(endpoint, rand::random())).await?;
+    let id = account.as_ref().map(|account| account.id);
+    if let Some(account) = account {
+        sip.command(Command::Register(account)).await;
+    }
+    let result = converse(&sip, &args, id, acts, address).await;
     sip.stop().await;
     task.await?;
     result
 }
 
-async fn converse(sip: &SipHandle, args: &Args, clips: Vec<Vec<i16>>, address: IpAddr) -> Result<()> {
-    let socket = PortPool::new(address, RTP_PORTS.0, RTP_PORTS.1).bind()?;
+/// The account without its registration: a secretary that runs keeps hers.
+fn account(config: &Config, secrets: &Secrets, name: &str) -> Result<Account> {
+    let Some((id, _)) = config.account(name) else {
+        let names: Vec<&str> = config.account.iter().map(|account| account.name.as_str()).collect();
+        bail!("no [[account]] is named \"{name}\"; there are: {}", names.join(", "));
+    };
+    let account = config.accounts(secrets)?.into_iter().find(|account| account.id == id);
+    Ok(Account { expires: None, ..account.context("the account is gone")? })
+}
+
+/// All our addresses of the family in which a host is called.
+fn any_like(host: &str) -> IpAddr {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<IpAddr>() {
+        Ok(IpAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
+        _ => Ipv4Addr::UNSPECIFIED.into(),
+    }
+}
+
+async fn converse(
+    sip: &SipHandle,
+    args: &Args,
+    account: Option<AccountId>,
+    acts: Vec<Act>,
+    address: IpAddr,
+) -> Result<()> {
+    let socket = PortPool::new(&[address], RTP_PORTS.0, RTP_PORTS.1).bind(address)?;
     let local = LocalMedia {
         address,
         port: socket.local_addr()?.port(),
@@ -88,149 +193,281 @@ async fn converse(sip: &SipHandle, args: &Args, clips: Vec<Vec<i16>>, address: I
         session_id: rand::rng().random::<u64>() >> 1,
         session_version: 0,
     };
-    let (key, mut events) =
-        sip.invite(args.uri.clone(), None, sdp::offer(&local), RING_FOR).await.context("the SIP endpoint is gone")?;
-    let media = tokio::select! {
-        answered = answer(&mut events, &local) => match answered {
-            Ok(media) => media,
-            Err(error) => {
-                hang_up(sip, key, &mut events).await;
-                return Err(error);
-            }
-        },
-        _ = tokio::signal::ctrl_c() => {
-            hang_up(sip, key, &mut events).await;
-            bail!("given up before an answer");
-        }
+    let offer = sdp::offer(&local);
+    let ring_for = Duration::from_secs(args.ring_s.into());
+    let invited = sip.invite(args.target.clone(), account, offer.clone(), ring_for).await;
+    let (key, events) = invited.context("the SIP endpoint is gone")?;
+    let pace = Pace::new(acts.len());
+    let keys = VecDeque::new();
+    let mut talk = Talk {
+        sip,
+        key,
+        events,
+        socket,
+        local,
+        described: offer,
+        stream: None,
+        far: Vec::new(),
+        pace,
+        acts: acts.into(),
+        keys,
     };
-    eprintln!("answered, {} with {}", media.codec.name(), media.remote);
-    let mut far = Vec::new();
-    talk(sip, key, &mut events, &socket, &media, clips, &mut far).await;
-    if let Some(path) = &args.record {
+    let result = talk.run().await;
+    if let Some(path) = &args.record
+        && !talk.far.is_empty()
+    {
         let spec = WavSpec { channels: 1, sample_rate: RATE_HZ, bits_per_sample: 16, sample_format: SampleFormat::Int };
         let mut writer = WavWriter::create(path, spec).with_context(|| path.display().to_string())?;
-        far.iter().try_for_each(|sample| writer.write_sample(*sample))?;
+        talk.far.iter().try_for_each(|sample| writer.write_sample(*sample))?;
         writer.finalize()?;
     }
-    Ok(())
+    result
 }
 
-async fn answer(events: &mut mpsc::Receiver<(CallKey, SessionEvent)>, local: &LocalMedia<'_>) -> Result<Media> {
-    loop {
-        match events.recv().await.context("the SIP endpoint is gone")?.1 {
-            SessionEvent::Ringing => eprintln!("ringing"),
-            SessionEvent::Answered { sdp, .. } => {
-                return sdp::accept_answer(&sdp, local).context("the answer's SDP is of no use");
-            }
-            SessionEvent::Ended { cause } => bail!("not answered: {}", describe(&cause)),
-            _ => {}
-        }
-    }
+/// How far the call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Calling,
+    Talking,
 }
 
-fn describe(cause: &EndCause) -> String {
-    match cause {
-        EndCause::Rejected { status, reason } => format!("{status} {reason}"),
-        EndCause::Timeout => "nobody answers at that address".to_owned(),
-        EndCause::TransportFailed(error) => error.clone(),
-        other => format!("{other:?}"),
-    }
+struct Talk<'a> {
+    sip: &'a SipHandle,
+    key: CallKey,
+    events: mpsc::Receiver<(CallKey, SessionEvent)>,
+    socket: UdpSocket,
+    local: LocalMedia<'static>,
+    /// Our latest description.
+    described: Vec<u8>,
+    /// From the first media on, which may come before the answer.
+    stream: Option<Stream>,
+    /// What the other side said.
+    far: Vec<i16>,
+    pace: Pace,
+    acts: VecDeque<Act>,
+    /// Keys to press, and when the next one is due.
+    keys: VecDeque<(Instant, char)>,
 }
 
-async fn hang_up(sip: &SipHandle, call: CallKey, events: &mut mpsc::Receiver<(CallKey, SessionEvent)>) {
-    sip.command(Command::Hangup { call }).await;
-    let ended =
-        async { while events.recv().await.is_some_and(|(_, event)| !matches!(event, SessionEvent::Ended { .. })) {} };
-    // A peer that does not answer our BYE is left.
-    let _ = tokio::time::timeout(Duration::from_secs(2), ended).await;
-}
-
-/// Holds the call to its end; what the other side says is appended to `far`.
-async fn talk(
-    sip: &SipHandle,
-    call: CallKey,
-    events: &mut mpsc::Receiver<(CallKey, SessionEvent)>,
-    socket: &UdpSocket,
-    media: &Media,
-    clips: Vec<Vec<i16>>,
-    far: &mut Vec<i16>,
-) {
-    let mut rng = rand::rng();
-    let (ssrc, seq, timestamp) = (rng.random(), rng.random(), rng.random());
-    let mut stream = Stream::new(
-        clock::now(),
-        StreamConfig {
-            remote: media.remote,
-            codec: media.codec,
-            payload_type: media.payload_type,
-            accepted: media.accepted.clone(),
-            ssrc: Ssrc(ssrc),
-            first_seq: Seq(seq),
-            first_timestamp: RtpTimestamp(timestamp),
-        },
-    );
-    let mut pace = Pace::new(clips.len());
-    let mut clips = clips.into_iter();
-    // The playout takes a minute at the most.
-    let mut unplayed = Vec::new();
-    let mut buffer = [0; 2_048];
-    loop {
-        tokio::select! {
-            received = socket.recv_from(&mut buffer) => if let Ok((length, from)) = received {
-                stream.handle_input(clock::now(), from, buffer.get(..length).unwrap_or_default());
-            },
-            event = events.recv() => match event.map(|(_, event)| event) {
-                Some(SessionEvent::Ended { .. }) | None => {
-                    eprintln!("the other side hung up after {:.1} s", far.len() as f64 / f64::from(RATE_HZ));
-                    return;
-                }
-                Some(SessionEvent::Offer { .. }) => sip.command(Command::RejectOffer { call }).await,
-                Some(_) => {}
-            },
-            _ = tokio::signal::ctrl_c() => return hang_up(sip, call, events).await,
-            () = sleep_until(stream.poll_timeout().into()) => stream.handle_timeout(clock::now()),
-        }
-        while let Some(output) = stream.poll_output() {
-            match output {
-                Output::Transmit { to, datagram } => {
-                    // A peer that is gone says BYE, or is silent until we do.
-                    let _ = socket.send_to(&datagram, to).await;
-                }
-                Output::Skipped { ticks } => far.extend(std::iter::repeat_n(0, ticks as usize * 160)),
-                Output::Tick { received, .. } => {
-                    far.extend_from_slice(&received);
-                    match pace.tick(&received, stream.is_playing()) {
-                        Step::Listen => {}
-                        Step::PlayNext => unplayed = clips.next().unwrap_or_default(),
-                        Step::HangUp => return hang_up(sip, call, events).await,
+impl Talk<'_> {
+    /// Holds the call to its end.
+    async fn run(&mut self) -> Result<()> {
+        // The playout takes a minute at the most.
+        let mut unplayed = Vec::new();
+        let mut buffer = [0; 2_048];
+        let mut stage = Stage::Calling;
+        loop {
+            let due = self.keys.front().map(|(at, _)| *at);
+            let wake = self.stream.as_ref().map(Stream::poll_timeout).into_iter().chain(due).min();
+            tokio::select! {
+                received = self.socket.recv_from(&mut buffer) => if let (Ok((length, from)), Some(stream)) = (received, &mut self.stream) {
+                    stream.handle_input(clock::now(), from, buffer.get(..length).unwrap_or_default());
+                },
+                event = self.events.recv() => {
+                    let (_, event) = event.context("the SIP endpoint is gone")?;
+                    match (event, stage) {
+                        (SessionEvent::Ended { cause }, Stage::Calling) => return Err(NotAnswered(cause).into()),
+                        (SessionEvent::Ended { .. }, Stage::Talking) => {
+                            eprintln!("the other side hung up after {:.1} s", self.seconds());
+                            return Ok(());
+                        }
+                        (SessionEvent::Answered { sdp, .. }, _) => match self.agree(&sdp) {
+                            Ok(how) => {
+                                eprintln!("answered, {how}");
+                                stage = Stage::Talking;
+                            }
+                            Err(error) => {
+                                self.hang_up().await;
+                                return Err(error).context("the answer's SDP is of no use");
+                            }
+                        },
+                        (event, _) => self.event(event).await,
                     }
-                    let taken = stream.play(0, &unplayed);
-                    unplayed.drain(..taken);
+                }
+                _ = tokio::signal::ctrl_c() => {
+                    self.hang_up().await;
+                    match stage {
+                        Stage::Calling => bail!("given up before an answer"),
+                        Stage::Talking => return Ok(()),
+                    }
+                }
+                () = sleep_until(wake.unwrap_or_else(|| clock::now() + PATIENCE).into()) => {
+                    if let Some(stream) = &mut self.stream {
+                        stream.handle_timeout(clock::now());
+                    }
+                }
+            }
+            self.press_due().await;
+            while let Some(output) = self.stream.as_mut().and_then(Stream::poll_output) {
+                match output {
+                    Output::Transmit { to, datagram } => {
+                        // A peer that is gone says BYE, or is silent until we do.
+                        let _ = self.socket.send_to(&datagram, to).await;
+                    }
+                    Output::Skipped { ticks } => self.far.extend(iter::repeat_n(0, ticks as usize * FRAME_SAMPLES)),
+                    Output::Tick { received, .. } => {
+                        self.far.extend_from_slice(&received);
+                        let Some(stream) = self.stream.as_mut().filter(|_| stage == Stage::Talking) else { continue };
+                        let playing = stream.is_playing() || !self.keys.is_empty();
+                        let step = self.pace.tick(&received, playing);
+                        let taken = stream.play(0, &unplayed);
+                        unplayed.drain(..taken);
+                        match step {
+                            Step::Listen => {}
+                            Step::Act => unplayed = self.act().await,
+                            Step::HangUp => {
+                                self.hang_up().await;
+                                return Ok(());
+                            }
+                        }
+                    }
                 }
             }
         }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.far.len() as f64 / f64::from(RATE_HZ)
+    }
+
+    async fn event(&mut self, event: SessionEvent) {
+        match event {
+            SessionEvent::Ringing => eprintln!("ringing"),
+            SessionEvent::EarlyMedia { sdp, .. } => match self.agree(&sdp) {
+                Ok(how) => eprintln!("sound before the answer, {how}"),
+                Err(error) => eprintln!("sound before the answer is of no use: {error}"),
+            },
+            SessionEvent::Offer { sdp } => {
+                let command = match self.answer_offer(sdp.as_deref()) {
+                    Ok(sdp) => Command::AnswerOffer { call: self.key, sdp },
+                    Err(error) => {
+                        eprintln!("a change of the session was refused: {error}");
+                        Command::RejectOffer { call: self.key }
+                    }
+                };
+                self.sip.command(command).await;
+            }
+            SessionEvent::OfferAnswered { sdp } => {
+                if let Err(error) = self.agree(&sdp) {
+                    eprintln!("the answer to our offer is of no use: {error}");
+                }
+            }
+            SessionEvent::Digit { digit, .. } => eprintln!("the other side pressed {digit}"),
+            SessionEvent::TransferRequested { .. } => {
+                eprintln!("the other side wants to send us to somebody else: refused");
+                self.sip.command(Command::RejectTransfer { call: self.key, status: 603 }).await;
+            }
+            SessionEvent::Transfer(progress) => match progress {
+                TransferProgress::Accepted => eprintln!("transfer: the other side calls"),
+                TransferProgress::Trying(status) => eprintln!("transfer: {status}"),
+                TransferProgress::Succeeded => eprintln!("transfer: done"),
+                TransferProgress::Failed(status) => eprintln!("transfer: failed ({status})"),
+            },
+            SessionEvent::Incoming(_)
+            | SessionEvent::Answered { .. }
+            | SessionEvent::Established { .. }
+            | SessionEvent::OfferRefused { .. }
+            | SessionEvent::Ended { .. } => {}
+        }
+    }
+
+    /// Takes an answer; tells what was agreed.
+    fn agree(&mut self, answer: &[u8]) -> Result<String, SdpError> {
+        let media = sdp::accept_answer(answer, &self.local)?;
+        let how = format!("{} with {}", media.codec.name(), media.remote);
+        self.settle(media);
+        Ok(how)
+    }
+
+    fn settle(&mut self, media: Media) {
+        let Media { remote, codec, payload_type, accepted, sends } = media;
+        match &mut self.stream {
+            Some(stream) => stream.redirect(remote, codec, payload_type, accepted),
+            None => {
+                let mut rng = rand::rng();
+                let (ssrc, seq, timestamp) = (rng.random(), rng.random(), rng.random());
+                let config = StreamConfig {
+                    remote,
+                    codec,
+                    payload_type,
+                    accepted,
+                    ssrc: Ssrc(ssrc),
+                    first_seq: Seq(seq),
+                    first_timestamp: RtpTimestamp(timestamp),
+                };
+                self.stream = Some(Stream::new(clock::now(), config));
+            }
+        }
+        if let Some(stream) = &mut self.stream {
+            stream.set_send(sends);
+        }
+    }
+
+    fn answer_offer(&mut self, offer: Option<&[u8]>) -> Result<Vec<u8>, SdpError> {
+        let (next, media) = match offer {
+            Some(offer) => {
+                let (sdp, media) = sdp::answer(&sdp::parse_offer(offer)?, &self.local)?;
+                (sdp, Some(media))
+            }
+            None => (sdp::offer(&self.local), None),
+        };
+        self.described = sdp::continue_session(&self.described, &next)?;
+        if let Some(media) = media {
+            eprintln!("{}", if media.sends { "the session goes on" } else { "the other side put us on hold" });
+            self.settle(media);
+        }
+        Ok(self.described.clone())
+    }
+
+    /// Does what comes next; gives what is to be played.
+    async fn act(&mut self) -> Vec<i16> {
+        match self.acts.pop_front() {
+            Some(Act::Play(pcm)) => return pcm,
+            Some(Act::Press(keys)) => {
+                let now = clock::now();
+                self.keys = (0..).zip(keys.chars()).map(|(n, key)| (now + BETWEEN_KEYS * n, key)).collect();
+            }
+            Some(Act::Transfer(target)) => self.sip.command(Command::Transfer { call: self.key, target }).await,
+            None => {}
+        }
+        Vec::new()
+    }
+
+    async fn press_due(&mut self) {
+        while let Some((_, digit)) = self.keys.pop_front_if(|(at, _)| *at <= clock::now()) {
+            self.sip.command(Command::SendDigit { call: self.key, digit }).await;
+        }
+    }
+
+    async fn hang_up(&mut self) {
+        self.sip.command(Command::Hangup { call: self.key }).await;
+        let ended = async {
+            while self.events.recv().await.is_some_and(|(_, event)| !matches!(event, SessionEvent::Ended { .. })) {}
+        };
+        // A peer that does not answer our BYE is left.
+        let _ = timeout(Duration::from_secs(2), ended).await;
     }
 }
 
 /// When to speak and when to hang up.
 #[derive(Debug)]
 struct Pace {
-    clips_left: usize,
-    has_clips: bool,
+    acts_left: usize,
+    has_acts: bool,
     silent_for: Duration,
-    heard_since_clip: bool,
+    heard_since_act: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     Listen,
-    PlayNext,
+    Act,
     HangUp,
 }
 
 impl Pace {
-    fn new(clips: usize) -> Self {
-        Self { clips_left: clips, has_clips: clips > 0, silent_for: Duration::ZERO, heard_since_clip: false }
+    fn new(acts: usize) -> Self {
+        Self { acts_left: acts, has_acts: acts > 0, silent_for: Duration::ZERO, heard_since_act: false }
     }
 
     fn tick(&mut self, received: &Frame, playing: bool) -> Step {
@@ -238,16 +475,16 @@ impl Pace {
         let loud = (energy / received.len() as f64).sqrt() > SPEECH_RMS;
         if playing || loud {
             self.silent_for = Duration::ZERO;
-            self.heard_since_clip |= loud && !playing;
+            self.heard_since_act |= loud && !playing;
             return Step::Listen;
         }
         self.silent_for += FRAME_DURATION;
-        let turn = self.silent_for >= PATIENCE || self.heard_since_clip && self.silent_for >= PAUSE;
-        if self.clips_left > 0 && turn {
-            self.clips_left -= 1;
-            self.heard_since_clip = false;
-            Step::PlayNext
-        } else if self.has_clips && self.clips_left == 0 && self.silent_for >= FAREWELL {
+        let turn = self.silent_for >= PATIENCE || self.heard_since_act && self.silent_for >= PAUSE;
+        if self.acts_left > 0 && turn {
+            self.acts_left -= 1;
+            self.heard_since_act = false;
+            Step::Act
+        } else if self.has_acts && self.acts_left == 0 && self.silent_for >= FAREWELL {
             Step::HangUp
         } else {
             Step::Listen
@@ -273,17 +510,31 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(pace.tick(&LOUD, false), Step::Listen);
         }
-        assert_eq!(until(&mut pace, &SILENT), (125, Step::PlayNext));
+        assert_eq!(until(&mut pace, &SILENT), (125, Step::Act));
         for _ in 0..100 {
             assert_eq!(pace.tick(&SILENT, true), Step::Listen);
         }
         pace.tick(&LOUD, false);
-        assert_eq!(until(&mut pace, &SILENT), (125, Step::PlayNext));
+        assert_eq!(until(&mut pace, &SILENT), (125, Step::Act));
         assert_eq!(until(&mut pace, &SILENT), (175, Step::HangUp));
     }
 
     #[test]
     fn it_speaks_first_to_one_who_says_nothing() {
-        assert_eq!(until(&mut Pace::new(1), &SILENT), (250, Step::PlayNext));
+        assert_eq!(until(&mut Pace::new(1), &SILENT), (250, Step::Act));
+    }
+
+    #[test]
+    fn the_exit_status_says_why_nobody_spoke() {
+        let rejected = |status| EndCause::Rejected { status, reason: String::new() };
+        let status = |cause| NotAnswered(cause).exit_status();
+        assert_eq!([486, 600, 480, 403].map(|code| status(rejected(code))), [3, 3, 4, 5]);
+        assert_eq!([EndCause::NoAnswer, EndCause::Timeout, EndCause::InvalidTarget].map(status), [4, 6, 1]);
+    }
+
+    #[test]
+    fn only_keys_of_a_telephone_are_pressed() {
+        assert_eq!(keys("12*#").as_deref(), Ok("12*#"));
+        assert!(keys("1 2").is_err() && keys("").is_err());
     }
 }

@@ -2,24 +2,31 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::{ConfigArg, say};
+use super::{ConfigArg, certificate, say};
 use crate::app;
 use crate::call::ears::SAMPLE_RATE_HZ;
-use crate::config::{Config, Secrets};
+use crate::clock;
+use crate::config::{AccountConfig, Config, Registrar, Secrets, SipConfig, TlsConfig};
 use crate::engine::Language;
 use crate::engine::onnx::OnnxRuntime;
 use crate::engine::stt::Stt;
 use crate::engine::tts::Tts;
 use crate::engine::vad::Silero;
+use crate::net::listen::{Listen, TlsSettings};
 use crate::net::ports::PortPool;
-use crate::net::sip::{self, Listen, SipHandle};
-use crate::sip::{AccountId, Command, Endpoint, RegistrationState};
+use crate::net::resolve;
+use crate::net::sip::{self, SipHandle};
+use crate::sip::{AccountId, Command, Endpoint, RegistrationState, Transport};
 
 /// The longest wait for a registrar.
 const REGISTRAR: Duration = Duration::from_secs(8);
@@ -144,13 +151,23 @@ fn writable(config: &Config) -> Result<String, String> {
 }
 
 async fn check_network(report: &mut Report, config: &Config, secrets: &Secrets) {
-    let rtp = PortPool::new(config.sip.bind, config.rtp.port_min, config.rtp.port_max).bind();
-    report.line("RTP ports", rtp.map(|_| format!("{} to {}", config.rtp.port_min, config.rtp.port_max)));
-    let endpoint = || Endpoint::new(app::endpoint_config(config), rand::random());
-    let address = config.sip.bind;
-    let started = match sip::start(Listen { address, port: config.sip.port }, endpoint()).await {
+    for address in &config.sip.bind {
+        let rtp = PortPool::new(&config.sip.bind, config.rtp.port_min, config.rtp.port_max).bind(*address);
+        let ports = format!("{} to {}", config.rtp.port_min, config.rtp.port_max);
+        report.line(format!("RTP ports at {address}"), rtp.map(|_| ports));
+    }
+    check_certificates(report, &config.sip.tls);
+    check_call_out(report, config);
+    let endpoint = || config.endpoint(app::USER_AGENT, secrets);
+    let endpoint = match (endpoint(), endpoint()) {
+        (Ok(first), Ok(second)) => [first, second].map(|config| Endpoint::new(config, rand::random())),
+        (Err(error), _) | (_, Err(error)) => return report.line("SIP", Err::<String, _>(error)),
+    };
+    let [first, second] = endpoint;
+    let listen = Listen::from(&config.sip);
+    let started = match sip::start(listen.clone(), first).await {
         Ok(started) => {
-            report.line("SIP port", Ok::<_, String>(format!("{address}:{} UDP and TCP", config.sip.port)));
+            report.line("SIP port", Ok::<_, String>(places(config)));
             started
         }
         Err(error) => {
@@ -159,7 +176,8 @@ async fn check_network(report: &mut Report, config: &Config, secrets: &Secrets) 
                 "accounts",
                 "tried from another port; a running secretary registers again within its next refresh",
             );
-            match sip::start(Listen { address, port: 0 }, endpoint()).await {
+            let tls = listen.tls.clone().map(|tls| TlsSettings { port: 0, ..tls });
+            match sip::start(Listen { port: 0, tls, ..listen }, second).await {
                 Ok(started) => started,
                 Err(error) => return report.line("SIP", Err::<String, _>(error)),
             }
@@ -173,6 +191,46 @@ async fn check_network(report: &mut Report, config: &Config, secrets: &Secrets) 
     }
 }
 
+/// Where we listen.
+fn places(config: &Config) -> String {
+    let SipConfig { bind, port, tls, public_address, .. } = &config.sip;
+    let mut places: Vec<String> = bind.iter().map(|a| format!("{} UDP and TCP", SocketAddr::new(*a, *port))).collect();
+    if tls.certificate.is_some() {
+        places.push(format!("TLS on {}", tls.port));
+    }
+    places.extend(public_address.map(|public| format!("seen as {public}")));
+    places.join(", ")
+}
+
+fn check_certificates(report: &mut Report, tls: &TlsConfig) {
+    let now = clock::time_of_day().to_utc();
+    for (key, file) in [("certificate", &tls.certificate), ("client_ca", &tls.client_ca), ("ca", &tls.ca)] {
+        if let Some(path) = file {
+            let described = certificate::describe(path, now).map_err(|error| format!("{error:#}"));
+            report.line(format!("TLS {key}"), described);
+        }
+    }
+    if let Some(path) = &tls.key {
+        let key = PrivateKeyDer::from_pem_file(path);
+        let what_to_do = |error| format!("{}: no private key without a password in PEM: {error}", path.display());
+        report.line("TLS key", key.map(|_| path.display().to_string()).map_err(what_to_do));
+    }
+    if !tls.verify {
+        report.note("TLS", "verify = false: whoever sits between us and a server can read passwords and calls");
+    }
+}
+
+fn check_call_out(report: &Report, config: &Config) {
+    match config.sip.call_out.as_slice() {
+        [] => report.note("calls out", "nobody: set [sip] call_out to let calls be sent on"),
+        patterns => report.note("calls out", patterns.join(", ")),
+    }
+    if let Some(owner) = config.message.address(&config.account) {
+        let through = config.message.account.as_ref().map_or(String::new(), |account| format!(" through {account}"));
+        report.note("messages", format!("are sent to {owner}{through}"));
+    }
+}
+
 async fn check_accounts(report: &mut Report, config: &Config, secrets: &Secrets, sip: &SipHandle) {
     let accounts = match config.accounts(secrets) {
         Ok(accounts) => accounts,
@@ -181,29 +239,78 @@ async fn check_accounts(report: &mut Report, config: &Config, secrets: &Secrets,
     if accounts.is_empty() {
         return report.note("accounts", "none: only direct calls are answered");
     }
-    let expected = accounts.len();
+    let registering = accounts.iter().filter(|account| account.expires.is_some());
+    let expected: Vec<AccountId> = registering.map(|account| account.id).collect();
     for account in accounts {
         sip.command(Command::Register(account)).await;
     }
     let mut states = sip.registrations();
     let settled = states.wait_for(|states| {
-        let done = |state: &RegistrationState| {
-            !matches!(state, RegistrationState::Registering | RegistrationState::Unregistered)
+        let done = |id: &AccountId| {
+            matches!(states.get(id), Some(RegistrationState::Registered { .. } | RegistrationState::Failed { .. }))
         };
-        states.len() == expected && states.values().all(done)
+        expected.iter().all(done)
     });
     // Whatever is not settled by then is told as it is.
     let _ = timeout(REGISTRAR, settled).await.is_ok();
     let states: HashMap<AccountId, RegistrationState> = states.borrow().clone();
     for (id, account) in (0..).map(AccountId).zip(&config.account) {
+        if !account.register {
+            report.line(format!("trunk {}", account.name), reach(sip, account).await);
+            continue;
+        }
         let result = match states.get(&id) {
-            Some(RegistrationState::Registered { .. }) => Ok(format!("registered at {}", account.registrar.host)),
-            Some(RegistrationState::Static { trunk }) => Ok(format!("expects calls from {trunk}")),
+            Some(RegistrationState::Registered { registrar, seen_as, .. }) => {
+                Ok(registered(config.sip.public_address, *registrar, *seen_as))
+            }
             Some(RegistrationState::Failed { reason, .. }) => Err(reason.to_string()),
             _ => {
                 Err(format!("{} does not answer: check registrar, transport and the firewall", account.registrar.host))
             }
         };
         report.line(format!("account {}", account.name), result);
+    }
+}
+
+fn registered(public: Option<IpAddr>, registrar: SocketAddr, seen_as: SocketAddr) -> String {
+    let seen = match public {
+        Some(public) if public.is_ipv4() == seen_as.is_ipv4() && public != seen_as.ip() => {
+            format!("{seen_as}, though public_address is {public}")
+        }
+        _ => seen_as.to_string(),
+    };
+    format!("registered at {registrar}, which sees us as {seen}")
+}
+
+/// Whether a trunk by address is there. Over UDP only a call can tell more than that its name has an address.
+async fn reach(sip: &SipHandle, account: &AccountConfig) -> Result<String, String> {
+    let Registrar { host, port } = &account.registrar;
+    let flows = resolve::flows(host, *port, account.transport, sip.listen()).await;
+    let flow = flows.map_err(|error| error.to_string())?.into_iter().next().ok_or("its name has no address")?;
+    if flow.transport == Transport::Udp {
+        return Ok(format!("its address is {}; over UDP only a call shows more", flow.remote));
+    }
+    match timeout(REGISTRAR, TcpStream::connect(flow.remote)).await {
+        Ok(Ok(_)) => Ok(format!("{} takes connections", flow.remote)),
+        Ok(Err(error)) => Err(format!("{}: {error}: check registrar and transport", flow.remote)),
+        Err(_) => Err(format!("{} does not answer: check registrar and the firewall", flow.remote)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registrar_that_sees_another_address_than_the_public_one_is_told() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let (registrar, seen) = (address("192.0.2.1:5060"), address("198.51.100.7:5060"));
+        assert_eq!(
+            registered(None, registrar, seen),
+            "registered at 192.0.2.1:5060, which sees us as 198.51.100.7:5060"
+        );
+        let told = registered(Some([203, 0, 113, 5].into()), registrar, seen);
+        assert!(told.ends_with("though public_address is 203.0.113.5"), "{told}");
+        assert_eq!(registered(Some(seen.ip()), registrar, seen), registered(None, registrar, seen));
     }
 }

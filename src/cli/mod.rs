@@ -1,6 +1,7 @@
 //! The subcommands: one file each, a few lines around the library.
 
 pub mod call;
+mod certificate;
 pub mod chat;
 pub mod check;
 pub mod serve;

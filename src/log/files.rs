@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Local};
 
-use super::record::{CallRecord, Status, replace};
+use super::record::{CallRecord, Notified, Status, replace};
 use super::transcript;
 use super::wav::WavFile;
 use crate::call::ears::SAMPLE_RATE_HZ;
@@ -54,6 +54,9 @@ pub enum LogItem {
     },
     Turn(TurnRecord),
     Message(Message),
+    Notified(Notified),
+    /// The call goes on with somebody else, at this SIP URI.
+    Moved(String),
     Finish {
         by: EndedBy,
         at: DateTime<Local>,
@@ -115,6 +118,14 @@ impl CallLog {
             LogItem::Turn(turn) => self.turn(turn),
             LogItem::Message(message) => {
                 self.record.message = Some(message);
+                self.save()
+            }
+            LogItem::Notified(notified) => {
+                self.record.notified = Some(notified);
+                self.save()
+            }
+            LogItem::Moved(with) => {
+                self.record.moved_to.push(with);
                 self.save()
             }
             LogItem::Finish { by, at } => self.finish(by, at),
@@ -202,8 +213,11 @@ pub(super) mod tests {
             status: Status::InProgress,
             direction: Direction::Incoming,
             caller: "sip:101@pbx.example.com".to_owned(),
+            caller_number: Some("101".to_owned()),
             caller_name: None,
             callee: "sip:200@pbx.example.com".to_owned(),
+            called: "200".to_owned(),
+            diverted_from: None,
             account: None,
             sip_call_id: "a84b4c76e66710".to_owned(),
             codec: None,
@@ -213,6 +227,8 @@ pub(super) mod tests {
             recorded_s: 0.0,
             lost_samples: 0,
             message: None,
+            notified: None,
+            moved_to: Vec::new(),
             turns: Vec::new(),
         }
     }
@@ -223,6 +239,7 @@ pub(super) mod tests {
             started_s: 65.2,
             language: Language::Ru,
             caller_text: caller_text.to_owned(),
+            keys: String::new(),
             secretary_text: "Добрый день. Чем помочь?".to_owned(),
             heard_text: "Добрый день.".to_owned(),
             latency: Latency::default(),

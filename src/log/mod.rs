@@ -14,5 +14,5 @@ pub mod wav;
 mod writer;
 
 pub use files::{CallLog, LogItem};
-pub use record::{CallRecord, Direction, Status};
+pub use record::{CallRecord, Direction, Notified, Status};
 pub use writer::LogWriter;

@@ -27,6 +27,15 @@ pub enum Direction {
     Incoming,
 }
 
+/// What became of the text to the owner's telephone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notified {
+    Sent,
+    /// Why it was not delivered.
+    Failed(String),
+}
+
 /// The whole record; renewed on disk after each turn.
 #[derive(Debug, Clone, Serialize)]
 pub struct CallRecord {
@@ -34,10 +43,16 @@ pub struct CallRecord {
     pub direction: Direction,
     /// The caller's SIP URI.
     pub caller: String,
+    /// As the rules of the account read it (`+7…`); absent when it is withheld.
+    pub caller_number: Option<String>,
     /// The name that the caller's telephone shows.
     pub caller_name: Option<String>,
     /// The SIP URI that was called.
     pub callee: String,
+    /// The number that was called, as the rules of the account read it.
+    pub called: String,
+    /// Who has sent the call on to us.
+    pub diverted_from: Option<String>,
     /// The account that the call came over; absent for a direct call.
     pub account: Option<String>,
     /// The SIP Call-ID.
@@ -53,6 +68,10 @@ pub struct CallRecord {
     pub lost_samples: u64,
     /// The message that the secretary took.
     pub message: Option<Message>,
+    /// Whether the owner's telephone was told; absent when nobody is to be.
+    pub notified: Option<Notified>,
+    /// The SIP URIs of those with whom the call went on.
+    pub moved_to: Vec<String>,
     pub turns: Vec<TurnRecord>,
 }
 

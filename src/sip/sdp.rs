@@ -3,8 +3,7 @@
 //! Parsing and writing is sdp-types'; here is what the lines mean. One audio stream is agreed on; every other stream of
 //! an offer is answered with port 0.
 //!
-//! Left out: SRTP (refused with a clear error), ICE, host names in `c=`, multicast, telephone-event, RTCP attributes,
-//! putting the peer on hold.
+//! Left out: SRTP (refused with a clear error), ICE, host names in `c=`, multicast, telephone-event, RTCP attributes.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -150,9 +149,18 @@ pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media),
 
 /// An offer of one audio stream with all our codecs, both ways.
 pub fn offer(local: &LocalMedia<'_>) -> Vec<u8> {
+    offer_direction(local, Direction::SendRecv)
+}
+
+/// The same for a peer who is to be put on hold (RFC 3264 §8.4).
+pub fn offer_hold(local: &LocalMedia<'_>) -> Vec<u8> {
+    offer_direction(local, Direction::SendOnly)
+}
+
+fn offer_direction(local: &LocalMedia<'_>, direction: Direction) -> Vec<u8> {
     let mut session = describe(local);
     session.times = vec![Time::new(0, 0)];
-    session.medias = vec![audio_line(local.port, "RTP/AVP", &payload_types(local.codecs), Direction::SendRecv)];
+    session.medias = vec![audio_line(local.port, "RTP/AVP", &payload_types(local.codecs), direction)];
     write(&session)
 }
 

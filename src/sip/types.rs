@@ -334,6 +334,31 @@ pub enum EndCause {
     Failed(&'static str),
 }
 
+/// For whoever operates the program.
+impl fmt::Display for EndCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EndCause::Cancelled(_) => f.write_str("given up before the answer"),
+            EndCause::RemoteBye(_) => f.write_str("the other side hung up"),
+            EndCause::LocalBye => f.write_str("we hung up"),
+            EndCause::NoAnswer => f.write_str("it rang and nobody answered"),
+            EndCause::Replaced => f.write_str("another call took its place"),
+            EndCause::Expired => f.write_str("the other side is gone without a word"),
+            EndCause::NotAllowed => f.write_str("[sip] call_out does not allow it"),
+            EndCause::Rejected { status: 486 | 600, .. } => f.write_str("busy"),
+            EndCause::Rejected { status: status @ 300..=399, reason } => {
+                write!(f, "sent elsewhere ({status} {reason}), where it was not reached")
+            }
+            EndCause::Rejected { status, reason } => write!(f, "refused: {status} {reason}"),
+            EndCause::NoAck => f.write_str("the answer was never acknowledged"),
+            EndCause::Timeout => f.write_str("nobody answers at that address"),
+            EndCause::TransportFailed(error) => f.write_str(error),
+            EndCause::InvalidTarget => f.write_str("not a SIP address"),
+            EndCause::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
 /// A `Reason` header (RFC 3326).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {

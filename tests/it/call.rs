@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use secretary::call::{EndedBy, Expects, Input};
+use secretary::call::{EndedBy, Expects, Input, MediaAddress};
 use secretary::engine::Language;
-use secretary::sip::{EndCause, SessionEvent};
+use secretary::sip::{EndCause, Reason, SessionEvent};
 
-use crate::support::line::{Engines, Line, Network, loud_ms, offer, tone};
+use crate::support::line::{Engines, Line, Network, loud_ms, offer, offer_at, tone};
 
 #[test]
 fn the_greeting_starts_within_300_ms_of_the_answer() {
@@ -302,9 +302,215 @@ fn one_who_holds_us_is_not_talked_to_and_not_held_for_ever() {
     line.run_until(20, |line| line.turns.len() == 2);
     assert_eq!(line.turns[1].heard_text, line.engines.answer);
     line.session(SessionEvent::Offer { sdp: Some(offer("sendonly")) });
-    line.run_until(1_900, |line| line.ended.is_some());
+    line.run_until(7_300, |line| line.ended.is_some());
     assert_eq!(line.ended, Some(EndedBy::TimeLimit));
     assert!(line.hung_up);
+}
+
+#[test]
+fn an_hour_on_hold_with_music_costs_neither_words_nor_the_call() {
+    let held = [offer("sendonly"), offer("inactive"), offer_at("0.0.0.0", "sendrecv")];
+    for held in held {
+        let texts = ["Подождите минуту", "Вот и я"].into();
+        let mut line = Line::greeted(Engines { texts, ..Engines::default() });
+        line.say(1_000);
+        line.session(SessionEvent::Offer { sdp: Some(held) });
+        // Music that sounds like speech, as a PBX plays it.
+        for _ in 0..360 {
+            line.caller.play(0, &tone(8_000));
+            line.run(10_000);
+        }
+        assert_eq!((line.ended, line.asked.len()), (None, 1), "{:?}", line.asked);
+        let before = line.caller_heard.len();
+        line.session(SessionEvent::Offer { sdp: Some(offer("sendrecv")) });
+        line.run_until(20, |line| line.turns.len() == 2);
+        assert_eq!(line.turns[1].heard_text, line.engines.answer, "what she was about to say is said now");
+        assert!(loud_ms(&line.caller_heard[before..]) > 3_000);
+        line.say(1_000);
+        line.run_until(20, |line| line.turns.len() == 3);
+        assert_eq!((line.turns[2].caller_text.as_str(), line.ended), ("Вот и я", None));
+        line.run_until(10, |line| line.spoken.last().is_some_and(|text| text == "Вы слышите меня?"));
+    }
+}
+
+#[test]
+fn she_puts_the_caller_on_hold_and_takes_him_off_it() {
+    let mut line = Line::greeted(Engines { texts: ["Да, слушаю"].into(), ..Engines::default() });
+    line.call.handle_input(line.now, Input::Hold);
+    line.drain();
+    assert!(String::from_utf8_lossy(&line.offers[0]).contains("a=sendonly"));
+    line.session(SessionEvent::OfferAnswered { sdp: offer("recvonly") });
+    line.say(2_000);
+    line.run(3_600_000);
+    assert_eq!((line.ended, line.asked.len(), line.spoken.len()), (None, 0, 1), "{:?}", line.spoken);
+    line.call.handle_input(line.now, Input::Resume);
+    line.drain();
+    let version = |sdp: &[u8]| String::from_utf8_lossy(sdp).lines().nth(1).map(str::to_owned);
+    assert!(String::from_utf8_lossy(&line.offers[1]).contains("a=sendrecv"));
+    assert_ne!(version(&line.offers[0]), version(&line.offers[1]), "RFC 3264 §8: each change has a version of its own");
+    line.session(SessionEvent::OfferAnswered { sdp: offer("sendrecv") });
+    line.say(1_500);
+    line.run_until(20, |line| line.turns.len() == 2);
+    assert_eq!(line.turns[1].heard_text, line.engines.answer);
+}
+
+#[test]
+fn a_hold_that_is_refused_is_none() {
+    let mut line = Line::greeted(Engines { texts: ["Слушаю вас"].into(), ..Engines::default() });
+    line.call.handle_input(line.now, Input::Hold);
+    line.drain();
+    line.session(SessionEvent::OfferRefused { status: 488 });
+    line.say(1_500);
+    line.run_until(20, |line| line.turns.len() == 2);
+    assert_eq!(line.turns[1].heard_text, line.engines.answer);
+}
+
+/// The media of somebody else's session, and ours in it.
+const NEW_PARTY: &str = "192.0.2.30";
+const NEW_PORT: u16 = 10_002;
+
+fn our_new_side() -> MediaAddress {
+    MediaAddress { address: [192, 0, 2, 10].into(), port: NEW_PORT }
+}
+
+#[test]
+fn sent_to_somebody_else_she_goes_on_talking_with_him() {
+    let texts = ["Соедините меня с бухгалтерией", "Бухгалтерия слушает"].into();
+    let mut line = Line::greeted(Engines { texts, ..Engines::default() });
+    line.say(1_500);
+    line.run_until(20, |line| line.turns.len() == 2);
+    let offered = line.call.offer_move(our_new_side(), 99);
+    assert!(String::from_utf8_lossy(&offered).contains("m=audio 10002 "), "a port of its own");
+    line.run(3_000);
+    assert_eq!((line.ended, line.moved_to), (None, None), "until he answers nothing changes");
+    line.moves_to(NEW_PARTY);
+    line.call.handle_input(line.now, Input::Moved { sdp: offer_at(NEW_PARTY, "sendrecv") });
+    line.drain();
+    let greetings =
+        |line: &Line| line.turns.iter().filter(|t| t.heard_text == "Здравствуйте! Чем могу помочь?").count();
+    line.run_until(20, |line| greetings(line) == 2);
+    line.say(1_500);
+    line.run_until(20, |line| line.turns.last().is_some_and(|turn| turn.caller_text == "Бухгалтерия слушает"));
+    line.session(SessionEvent::Ended { cause: EndCause::RemoteBye(None) });
+    assert_eq!(line.ended, Some(EndedBy::Caller));
+}
+
+#[test]
+fn one_who_hangs_up_after_sending_us_on_is_waited_out_in_silence() {
+    let mut line = Line::greeted(Engines::default());
+    line.call.offer_move(our_new_side(), 99);
+    line.call.handle_input(line.now, Input::PeerLeft);
+    let sent = line.sent_packets;
+    line.run(60_000);
+    assert_eq!((line.sent_packets - sent, line.spoken.len(), line.ended), (0, 1, None));
+    line.moves_to(NEW_PARTY);
+    line.call.handle_input(line.now, Input::Moved { sdp: offer_at(NEW_PARTY, "sendrecv") });
+    line.drain();
+    line.run_until(20, |line| line.turns.len() == 2);
+    assert!(loud_ms(&line.caller_heard) > 3_000, "both greetings were heard");
+}
+
+#[test]
+fn somebody_takes_the_callers_place_and_is_greeted_once_he_is_there() {
+    let texts = ["Алло, это Пётр"].into();
+    let mut line = Line::greeted(Engines { texts, ..Engines::default() });
+    line.caller.play(0, &tone(60_000));
+    line.run(1_000);
+    line.moves_to(NEW_PARTY);
+    let now = line.now;
+    let answer = line.call.answer_move(now, our_new_side(), 99, Some(&offer_at(NEW_PARTY, "sendrecv"))).unwrap();
+    assert!(String::from_utf8_lossy(&answer).contains("m=audio 10002 "));
+    line.drain();
+    let sent = line.sent_packets;
+    line.run(200);
+    assert_eq!(line.sent_packets, sent, "nothing goes to an address that has not proved itself");
+    line.caller.stop_playing();
+    line.session(SessionEvent::Established { sdp: None });
+    line.run_until(20, |line| line.spoken.len() == 2 && line.turns.last().unwrap().heard_text == line.spoken[1]);
+    assert_eq!(line.spoken[1], "Здравствуйте! Чем могу помочь?");
+    line.say(1_500);
+    line.run_until(20, |line| line.turns.last().is_some_and(|turn| turn.caller_text == "Алло, это Пётр"));
+    assert_eq!(line.ended, None);
+}
+
+#[test]
+fn one_whose_offer_is_of_no_use_takes_nobodys_place() {
+    let mut line = Line::greeted(Engines { texts: ["Я ещё здесь"].into(), ..Engines::default() });
+    assert!(line.call.answer_move(line.now, our_new_side(), 99, Some(b"nonsense")).is_err());
+    line.say(1_500);
+    line.run_until(20, |line| line.turns.len() == 2);
+    assert_eq!(line.turns[1].heard_text, line.engines.answer);
+}
+
+fn press(line: &mut Line, keys: &str) {
+    for digit in keys.chars() {
+        line.session(SessionEvent::Digit { digit, duration: Duration::from_millis(100) });
+        line.run(400);
+    }
+}
+
+#[test]
+fn a_number_that_is_asked_for_can_be_typed() {
+    for (keys, wait_ms) in [("89161234567#", 100), ("89161234567", 2_100)] {
+        let engines = Engines {
+            texts: ["Запишите мой номер телефона"].into(),
+            expects: Expects::Number,
+            answer: "Диктуйте номер, я записываю.",
+            ..Engines::default()
+        };
+        let mut line = Line::greeted(engines);
+        line.say(1_000);
+        line.run_until(5, |line| line.spoken.len() == 2);
+        // He does not wait for her to finish.
+        line.run(500);
+        press(&mut line, keys);
+        line.run(wait_ms);
+        assert_eq!(line.asked.last().map(|(_, text)| text.as_str()), Some("89161234567"));
+        assert!(line.turns[1].heard_text.len() < line.turns[1].secretary_text.len(), "she stopped for him");
+        line.run_until(20, |line| line.turns.len() == 3);
+        assert_eq!((line.turns[2].caller_text.as_str(), line.turns[2].keys.as_str()), ("89161234567", keys));
+    }
+}
+
+#[test]
+fn keys_that_nobody_asked_for_are_noted_and_show_that_he_is_there() {
+    let mut line = Line::greeted(Engines { texts: ["Я нажал пять"].into(), ..Engines::default() });
+    line.run(7_000);
+    press(&mut line, "5");
+    line.run(6_000);
+    assert_eq!((line.spoken.len(), line.asked.len()), (1, 0), "{:?}", line.spoken);
+    line.say(1_500);
+    line.run_until(20, |line| line.turns.len() == 2);
+    assert_eq!((line.turns[1].caller_text.as_str(), line.turns[1].keys.as_str()), ("Я нажал пять", "5"));
+    press(&mut line, "7#");
+    line.session(SessionEvent::Ended { cause: EndCause::RemoteBye(None) });
+    assert_eq!(line.turns.last().unwrap().keys, "7#", "the last ones are in the record too");
+}
+
+#[test]
+fn a_number_that_he_was_typing_when_he_hung_up_is_kept() {
+    let texts = ["Запишите мой номер телефона"].into();
+    let mut line = Line::greeted(Engines { texts, expects: Expects::Number, answer: "Да?", ..Engines::default() });
+    line.say(1_000);
+    line.run_until(20, |line| line.turns.len() == 2);
+    press(&mut line, "89161234567");
+    line.session(SessionEvent::Ended { cause: EndCause::RemoteBye(None) });
+    assert_eq!(line.turns[2].caller_text, "89161234567");
+}
+
+#[test]
+fn a_call_that_somebody_else_took_is_told_from_one_that_was_given_up() {
+    let reason = |protocol: &str, cause| Some(Reason { protocol: protocol.to_owned(), cause: Some(cause), text: None });
+    for (reason, by) in [
+        (reason("SIP", 200), EndedBy::Elsewhere),
+        (reason("Q.850", 26), EndedBy::Elsewhere),
+        (reason("Q.850", 16), EndedBy::Caller),
+        (None, EndedBy::Caller),
+    ] {
+        let mut line = Line::new(1, Network::default(), Engines::default());
+        line.session(SessionEvent::Ended { cause: EndCause::Cancelled(reason) });
+        assert_eq!(line.ended, Some(by));
+    }
 }
 
 #[test]

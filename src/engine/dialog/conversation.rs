@@ -50,6 +50,11 @@ impl Conversation {
         Conversation { history: Vec::new(), desk: front_desk::State::default(), language, caller_number }
     }
 
+    /// Somebody else is on the line.
+    pub fn set_caller_number(&mut self, number: Option<String>) {
+        self.caller_number = number;
+    }
+
     /// The language of the last reply.
     pub fn language(&self) -> Language {
         self.language

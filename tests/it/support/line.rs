@@ -83,6 +83,8 @@ pub struct Line {
     agenda: BinaryHeap<Reverse<(Instant, usize)>>,
     events: Vec<Option<Event>>,
     pub sent_packets: usize,
+    /// Where the caller sits now, if it is somebody else.
+    pub moved_to: Option<SocketAddr>,
     pub cancelled: Vec<PartId>,
     /// How much speech each part had.
     pub parts_ms: Vec<u64>,
@@ -95,6 +97,8 @@ pub struct Line {
     pub ended: Option<EndedBy>,
     pub rejected_offers: usize,
     pub answered_offers: Vec<Vec<u8>>,
+    /// Offers of our own.
+    pub offers: Vec<Vec<u8>>,
 }
 
 fn lines(language: Language) -> Lines {
@@ -114,8 +118,12 @@ fn address(text: &str) -> SocketAddr {
 }
 
 pub fn offer(direction: &str) -> Vec<u8> {
+    offer_at("192.0.2.20", direction)
+}
+
+pub fn offer_at(address: &str, direction: &str) -> Vec<u8> {
     format!(
-        "v=0\r\no=- 1 1 IN IP4 192.0.2.20\r\ns=-\r\nc=IN IP4 192.0.2.20\r\nt=0 0\r\n\
+        "v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
          m=audio 20000 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na={direction}\r\n"
     )
     .into_bytes()
@@ -138,6 +146,7 @@ impl Line {
             script: Arc::new(Script { ru: lines(Language::Ru), en: lines(Language::En) }),
             vad: Box::new(Loudness),
             media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port() },
+            codecs: Codec::ALL.to_vec(),
             start: StreamStart { ssrc: 1, seq: 65_530, timestamp: u32::MAX - 1_000, sdp_session: 7 },
         };
         let (call, answer) = Call::answer(now, setup, Some(&offer("sendrecv"))).unwrap();
@@ -173,6 +182,7 @@ impl Line {
             agenda: BinaryHeap::new(),
             events: Vec::new(),
             sent_packets: 0,
+            moved_to: None,
             cancelled: Vec::new(),
             parts_ms: Vec::new(),
             turns: Vec::new(),
@@ -184,6 +194,7 @@ impl Line {
             ended: None,
             rejected_offers: 0,
             answered_offers: Vec::new(),
+            offers: Vec::new(),
         }
     }
 
@@ -204,6 +215,15 @@ impl Line {
         self.drain();
     }
 
+    /// From now on the one at the other end speaks from that host.
+    pub fn moves_to(&mut self, host: &str) {
+        self.moved_to = Some(SocketAddr::new(host.parse().unwrap(), address(CALLERS).port()));
+    }
+
+    fn caller_address(&self) -> SocketAddr {
+        self.moved_to.unwrap_or(address(CALLERS))
+    }
+
     fn later(&mut self, delay: Duration, event: Event) {
         self.agenda.push(Reverse((self.now + delay, self.events.len())));
         self.events.push(Some(event));
@@ -222,12 +242,13 @@ impl Line {
         while let Some(output) = self.call.poll_output() {
             match output {
                 Output::Transmit { to, datagram } => {
-                    assert_eq!(to, address(CALLERS));
+                    assert_eq!(to, self.caller_address());
                     self.sent_packets += 1;
                     self.over_the_network(|| Event::ToCaller(datagram.clone()));
                 }
                 Output::AnswerOffer { sdp } => self.answered_offers.push(sdp),
                 Output::RejectOffer => self.rejected_offers += 1,
+                Output::Offer { sdp } => self.offers.push(sdp),
                 Output::HangUp => self.hung_up = true,
                 Output::Transcribe { part, pcm, languages } => {
                     assert!(!languages.is_empty());
@@ -275,7 +296,8 @@ impl Line {
     fn happen(&mut self, event: Event) {
         match event {
             Event::ToUs(bytes) => {
-                self.call.handle_input(self.now, Input::Datagram { from: address(CALLERS), bytes });
+                let from = self.caller_address();
+                self.call.handle_input(self.now, Input::Datagram { from, bytes });
             }
             Event::ToCaller(bytes) => self.caller.handle_input(self.now, address(OURS), &bytes),
             Event::Input(Input::Heard { part, .. }) if self.cancelled.contains(&part) => {}

@@ -1,0 +1,196 @@
+//! The sessions around a call: the one that it is in, one that it is sent to (REFER), one that takes its place (Replaces,
+//! RFC 3891), and one that it has left.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use tokio::net::UdpSocket;
+
+use super::{Driver, stream_start};
+use crate::call::{Input, MediaAddress};
+use crate::clock;
+use crate::log::LogItem;
+use crate::sip::message::Uri;
+use crate::sip::{CallKey, Command, EndCause, Incoming, SessionEvent};
+
+/// Who has sent us to somebody else hangs up himself when he is told that we are there; else we do it for him.
+const LEAVE_AFTER: Duration = Duration::from_secs(5);
+
+/// The sessions of one call.
+pub(super) struct Sessions {
+    /// The one that the call is in. Once its other side is gone, only `next` keeps the call.
+    pub current: CallKey,
+    is_gone: bool,
+    /// Our address in SDP.
+    address: IpAddr,
+    next: Option<Next>,
+    /// One that we have left, and when we hang it up.
+    left: Option<(CallKey, Instant)>,
+}
+
+/// The call to the one whom we are sent to.
+struct Next {
+    key: CallKey,
+    socket: UdpSocket,
+    target: Uri,
+}
+
+impl Sessions {
+    pub fn new(current: CallKey, address: IpAddr) -> Self {
+        Self { current, is_gone: false, address, next: None, left: None }
+    }
+
+    /// When [`Driver::leave_when_due`] is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.left.map(|(_, at)| at)
+    }
+}
+
+impl Driver {
+    pub(super) async fn session_event(&mut self, key: CallKey, event: SessionEvent) {
+        match event {
+            SessionEvent::Incoming(incoming) => self.replaced(key, incoming).await,
+            event if key == self.sessions.current => self.current_event(event).await,
+            event if self.sessions.next.as_ref().is_some_and(|next| next.key == key) => self.next_event(event),
+            SessionEvent::Ended { .. } => {
+                self.sessions.left.take_if(|(left, _)| *left == key);
+            }
+            // What a session that we have left says is of no interest.
+            _ => {}
+        }
+    }
+
+    async fn current_event(&mut self, event: SessionEvent) {
+        match event {
+            SessionEvent::TransferRequested { target } => self.transfer_requested(target).await,
+            SessionEvent::Ended { .. } if self.sessions.next.is_some() => {
+                self.sessions.is_gone = true;
+                self.call.handle_input(clock::now(), Input::PeerLeft);
+            }
+            SessionEvent::Digit { .. } if !self.keys => tracing::debug!("a key by INFO was ignored: dtmf = \"none\""),
+            event => self.call.handle_input(clock::now(), Input::Session(event)),
+        }
+    }
+
+    async fn transfer_requested(&mut self, target: Uri) {
+        let call = self.sessions.current;
+        let refuse = async |status| self.office.sip.command(Command::RejectTransfer { call, status }).await;
+        if !self.office.call_out.allows(&target) {
+            tracing::warn!("the caller wants us to call somebody whom [sip] call_out does not allow: refused");
+            return refuse(403).await;
+        }
+        if self.sessions.next.is_some() {
+            return refuse(491).await;
+        }
+        let bound = self.office.ports.bind(self.sessions.address).and_then(|s| Ok((s.local_addr()?.port(), s)));
+        let (port, socket) = match bound {
+            Ok(bound) => bound,
+            Err(error) => {
+                tracing::warn!(%error, "no port for the one whom we are sent to");
+                return refuse(500).await;
+            }
+        };
+        let media = MediaAddress { address: self.sessions.address, port };
+        let offer = self.call.offer_move(media, stream_start().sdp_session);
+        match self.office.sip.accept_transfer(call, offer).await {
+            Some(key) => {
+                tracing::info!("the caller sends us to somebody else");
+                self.sessions.next = Some(Next { key, socket, target });
+            }
+            None => refuse(480).await,
+        }
+    }
+
+    fn next_event(&mut self, event: SessionEvent) {
+        let now = clock::now();
+        match event {
+            SessionEvent::Answered { sdp, .. } => {
+                let Some(Next { key, socket, target }) = self.sessions.next.take() else { return };
+                tracing::info!("the call goes on with the one whom we were sent to");
+                let old = self.settle_in(key, socket, self.sessions.address, target.to_string(), None);
+                if !self.sessions.is_gone {
+                    self.sessions.left = Some((old, now + LEAVE_AFTER));
+                }
+                self.sessions.is_gone = false;
+                self.call.handle_input(now, Input::Moved { sdp });
+            }
+            SessionEvent::Ended { cause } => {
+                tracing::info!(?cause, "the one whom we were sent to was not reached");
+                self.sessions.next = None;
+                if self.sessions.is_gone {
+                    let ended = SessionEvent::Ended { cause: EndCause::RemoteBye(None) };
+                    self.call.handle_input(now, Input::Session(ended));
+                }
+            }
+            // It rings; nobody listens to its music.
+            _ => {}
+        }
+    }
+
+    /// Somebody takes the place of our caller: the conversation goes on with him.
+    async fn replaced(&mut self, key: CallKey, incoming: Box<Incoming>) {
+        let refuse = async |status| self.office.sip.command(Command::Reject { call: key, status }).await;
+        if self.call.is_over() {
+            // RFC 3891 §3: there is nobody's place to take any more.
+            return refuse(603).await;
+        }
+        let bound = self.office.ports.bind(incoming.our_address).and_then(|s| Ok((s.local_addr()?.port(), s)));
+        let (port, socket) = match bound {
+            Ok(bound) => bound,
+            Err(error) => {
+                tracing::warn!(%error, "no port for the one who takes the caller's place");
+                return refuse(503).await;
+            }
+        };
+        let media = MediaAddress { address: incoming.our_address, port };
+        let session = stream_start().sdp_session;
+        match self.call.answer_move(clock::now(), media, session, incoming.offer.as_deref()) {
+            Ok(sdp) => {
+                tracing::info!("the call goes on with somebody who takes the caller's place");
+                // The core ends the session that is replaced.
+                let Incoming { caller, parties, our_address, .. } = *incoming;
+                self.settle_in(key, socket, our_address, caller.uri.to_string(), parties.caller_number);
+                self.sessions.is_gone = false;
+                self.office.sip.command(Command::Answer { call: key, sdp }).await;
+                self.leave_others().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "one who wanted to take the caller's place was refused");
+                refuse(488).await;
+            }
+        }
+    }
+
+    /// The call is in another session now; gives back the one that it was in.
+    fn settle_in(
+        &mut self,
+        key: CallKey,
+        socket: UdpSocket,
+        address: IpAddr,
+        with: String,
+        number: Option<String>,
+    ) -> CallKey {
+        self.socket = socket;
+        self.sessions.address = address;
+        self.conversation.set_caller_number(number);
+        if let Some(log) = &mut self.log {
+            log.item(LogItem::Moved(with));
+        }
+        std::mem::replace(&mut self.sessions.current, key)
+    }
+
+    pub(super) async fn leave_when_due(&mut self) {
+        if let Some((call, _)) = self.sessions.left.take_if(|(_, at)| *at <= clock::now()) {
+            self.office.sip.command(Command::Hangup { call }).await;
+        }
+    }
+
+    /// Ends all sessions but the current one.
+    pub(super) async fn leave_others(&mut self) {
+        let next = self.sessions.next.take().map(|next| next.key);
+        let left = self.sessions.left.take().map(|(key, _)| key);
+        for call in next.into_iter().chain(left) {
+            self.office.sip.command(Command::Hangup { call }).await;
+        }
+    }
+}
