@@ -61,8 +61,8 @@ fn main() {
     let run = Run::new(&dir, "call_or_full", OVERLOAD, agent.port);
     println!(
         "\nRoom for {LITTLE_ROOM} calls, {OVERLOAD} calls/s: {} completed, {} refused with 503 and Retry-After, {} failed.",
-        run.successful - run.refused,
-        run.refused,
+        run.completed,
+        run.successful.saturating_sub(run.completed),
         run.failed
     );
     // What was measured is printed; the folder is of no more use.
@@ -122,8 +122,8 @@ struct Run {
     successful: u64,
     failed: u64,
     repeated: u64,
-    /// Of the successful ones those that were told that we are full.
-    refused: u64,
+    /// Of the successful ones those that came to BYE: the others were told that we are full.
+    completed: u64,
     /// From INVITE to 200 in ms, sorted.
     setup_ms: Vec<f64>,
 }
@@ -145,7 +145,7 @@ impl Run {
         status.expect("sipp (Debian: sip-tester)");
         let Statistics { successful, failed, retransmissions } = Statistics::read(&dir.join("statistics.csv"));
         let counts = file_ending(&dir, "_counts.csv");
-        let refused = counts.and_then(|file| last_value(&file, |name| name.ends_with("_503_Recv")));
+        let completed = counts.and_then(|file| last_value(&file, |name| name.ends_with("_200_Recv")));
         let mut setup_ms = file_ending(&dir, "_rtt.csv").map(|file| response_times(&file)).unwrap_or_default();
         setup_ms.sort_by(f64::total_cmp);
         // The agent's transactions and sipp's sockets come to rest.
@@ -154,7 +154,7 @@ impl Run {
             successful,
             failed,
             repeated: retransmissions,
-            refused: refused.unwrap_or_default(),
+            completed: completed.unwrap_or_default(),
             setup_ms,
         }
     }

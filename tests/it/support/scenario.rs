@@ -68,10 +68,11 @@ impl Statistics {
     }
 }
 
-/// The number in the last line of a file with semicolons, in the first column whose name fits.
+/// The number in the last line of a file with semicolons, in the last column whose name fits.
 pub fn last_value(file: &Path, fits: impl Fn(&str) -> bool) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     let mut lines = text.lines();
-    let place = lines.next()?.split(';').position(fits)?;
+    let names: Vec<&str> = lines.next()?.split(';').collect();
+    let place = names.into_iter().rposition(fits)?;
     lines.last()?.split(';').nth(place)?.parse().ok()
 }

@@ -24,6 +24,8 @@ pub struct Account<'a> {
     pub registrar: &'a str,
     pub username: &'a str,
     pub password: &'a str,
+    /// `udp`, `tcp` or `tls`.
+    pub transport: &'a str,
 }
 
 impl Secretary {
@@ -68,7 +70,13 @@ impl Secretary {
 
     /// The newest call of the log, once there is one.
     pub fn wait_call(&self, within: Duration) -> CallFiles {
-        wait_until("a call is in the call log", within, || CallFiles::newest(&self.calls_log))
+        self.wait_calls(1, within)
+    }
+
+    /// The newest call of the log, once there are so many.
+    pub fn wait_calls(&self, count: usize, within: Duration) -> CallFiles {
+        let what = format!("{count} calls are in the call log");
+        wait_until(&what, within, || CallFiles::newest(&self.calls_log).filter(|(calls, _)| *calls >= count)).1
     }
 }
 
@@ -85,10 +93,10 @@ fn configuration(port: u16, calls_log: &Path, accounts: &[Account]) -> String {
         "[sip]\nbind = \"127.0.0.1\"\nport = {port}\n\n[rtp]\nport_min = 10000\nport_max = 10100\n\n[log]\ndir = {:?}\n",
         calls_log
     );
-    for Account { registrar, username, .. } in accounts {
+    for Account { registrar, username, transport, .. } in accounts {
         toml += &format!(
             "\n[[account]]\nname = \"{username}\"\nregistrar = \"{registrar}\"\nusername = \"{username}\"\n\
-             password_env = \"{}\"\ntransport = \"udp\"\nexpires_s = 60\n",
+             password_env = \"{}\"\ntransport = \"{transport}\"\nexpires_s = 60\n",
             password_env(username)
         );
     }
@@ -112,11 +120,13 @@ pub struct CallFiles {
 }
 
 impl CallFiles {
-    fn newest(calls_log: &Path) -> Option<Self> {
+    /// The newest call, after how many there are.
+    fn newest(calls_log: &Path) -> Option<(usize, Self)> {
         let entries = fs::read_dir(calls_log).ok()?.flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let stem = names.filter_map(|name| name.strip_suffix("_record.json").map(str::to_owned)).max()?;
-        Some(Self { stem: calls_log.join(stem) })
+        let stems: Vec<String> = names.filter_map(|name| name.strip_suffix("_record.json").map(str::to_owned)).collect();
+        let newest = stems.iter().max()?;
+        Some((stems.len(), Self { stem: calls_log.join(newest) }))
     }
 
     fn file(&self, ending: &str) -> PathBuf {
@@ -211,12 +221,18 @@ pub struct Turn {
 
 /// `secretary call`: plays each recording when the other side falls silent, and returns when the call is over.
 pub fn call(netns: &Netns, uri: &str, play: &[PathBuf]) -> Output {
-    let mut command = netns.command(PROGRAM);
-    command.args(["call", uri]).current_dir(HOME);
+    let mut command = call_command(netns, uri);
     for file in play {
         command.arg("--play").arg(file);
     }
     command.output().expect("the program")
+}
+
+/// `secretary call`, to be given more arguments.
+pub fn call_command(netns: &Netns, uri: &str) -> Command {
+    let mut command = netns.command(PROGRAM);
+    command.args(["call", uri]).current_dir(HOME);
+    command
 }
 
 /// What the program itself recognises in a recording.
