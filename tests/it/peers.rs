@@ -163,9 +163,9 @@ fn speak_with(netns: &Netns, uri: &str) -> PathBuf {
 }
 
 fn assert_understood(recording: &Path, said: &str) {
-    let whole = recording.with_extension("whole.wav");
-    wav::cut(recording, 0.0, &whole);
-    let heard = transcribe(&whole);
+    let speech = recording.with_extension("speech.wav");
+    wav::loud_part(recording, &speech);
+    let heard = transcribe(&speech);
     let rate = wer(said, &heard);
     println!("{}: word error rate {rate:.2}: {heard}", recording.display());
     assert!(rate <= MAX_WORD_ERROR_RATE, "{heard:?} instead of {said:?}");
