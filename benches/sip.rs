@@ -73,7 +73,7 @@ fn main() {
 fn serve(max_calls: usize) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let agent = Agent::start(agent::config(max_calls), 0).await;
+        let agent = Agent::start(agent::config(max_calls)).await;
         println!("{}", agent.address().port());
         agent.serve().await;
     });

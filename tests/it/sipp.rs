@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use secretary::net::sip::Events;
 use secretary::sip::auth::Credentials;
 use secretary::sip::{CallKey, CallOut, Command, DirectCalls, EndCause, EndpointConfig, SessionEvent, TransferProgress};
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
 
 use crate::support::agent::{self, Agent, config};
 use crate::support::netns::Netns;
@@ -25,7 +25,7 @@ struct Served {
 impl Served {
     fn new(config: EndpointConfig) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let agent = runtime.block_on(Agent::start(config, 0));
+        let agent = runtime.block_on(Agent::start(config));
         Self { runtime, agent, netns: Netns::shared() }
     }
 
@@ -54,7 +54,7 @@ impl Served {
 struct Call<'s> {
     served: &'s Served,
     key: CallKey,
-    events: mpsc::Receiver<(CallKey, SessionEvent)>,
+    events: Events,
 }
 
 impl Call<'_> {
@@ -202,7 +202,7 @@ fn the_same_over_tcp() {
 #[test]
 fn a_transfer_asked_for_is_followed_and_its_end_told() {
     let served = Served::new(config(4));
-    let target = served.callee("answers", &[]);
+    let target = served.callee("answers_and_hangs_up", &[]);
     served.is_called("asks_for_transfer", &["-key", "target", &target.address()]);
     target.succeed();
 }

@@ -4,11 +4,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use secretary::net::sip::{self as net, Listen, NewCall, SipHandle};
+use secretary::net::listen::Listen;
+use secretary::net::sip::{self as net, Events, NewCall, SipHandle};
 use secretary::rtp::codec::Codec;
 use secretary::sip::sdp::{self, LocalMedia};
 use secretary::sip::{CallKey, CallOut, Command, Endpoint, EndpointConfig, Limits, SessionEvent};
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// Where the sound would go: nothing listens there (RFC 863, discard).
@@ -33,9 +33,9 @@ pub fn config(max_calls: usize) -> EndpointConfig {
 }
 
 impl Agent {
-    /// Listens on 127.0.0.1, on a free port if `port` is 0. Runs in the runtime of whoever calls.
-    pub async fn start(config: EndpointConfig, port: u16) -> Self {
-        let listen = Listen { address: Ipv4Addr::LOCALHOST.into(), port };
+    /// Listens on a free port of 127.0.0.1. Runs in the runtime of whoever calls.
+    pub async fn start(config: EndpointConfig) -> Self {
+        let listen = Listen::on(Ipv4Addr::LOCALHOST.into(), 0);
         let endpoint = Endpoint::new(config, [7; 32]);
         let (sip, mut calls, _task) = net::start(listen, endpoint).await.expect("a free port");
         let handle = sip.clone();
@@ -52,7 +52,7 @@ impl Agent {
     }
 
     /// Calls somebody, and tells what happens.
-    pub async fn call(&self, target: &str) -> (CallKey, mpsc::Receiver<(CallKey, SessionEvent)>) {
+    pub async fn call(&self, target: &str) -> (CallKey, Events) {
         let invited = self.sip.invite(target.to_owned(), None, sdp::offer(&local_media()), Duration::from_secs(30));
         invited.await.expect("the endpoint runs")
     }
@@ -94,8 +94,8 @@ async fn take(sip: SipHandle, call: NewCall) {
     attend(&sip, events).await;
 }
 
-/// Stays with a call until it is over; tells why.
-pub async fn attend(sip: &SipHandle, mut events: mpsc::Receiver<(CallKey, SessionEvent)>) {
+/// Stays with a call, and with what follows from it, until all is over.
+pub async fn attend(sip: &SipHandle, mut events: Events) {
     while let Some((key, event)) = events.recv().await {
         answer(sip, key, &event).await;
     }
@@ -110,6 +110,10 @@ pub async fn answer(sip: &SipHandle, key: CallKey, event: &SessionEvent) {
                 None => Command::RejectOffer { call: key },
             };
             sip.command(command).await;
+        }
+        SessionEvent::TransferRequested { .. } => {
+            // What becomes of it comes with the events of this call.
+            let _ = sip.accept_transfer(key, sdp::offer(&local_media())).await;
         }
         _ => {}
     }
