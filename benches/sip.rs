@@ -89,7 +89,8 @@ impl Served {
     fn start(max_calls: usize) -> Self {
         let program = std::env::current_exe().expect("this program");
         let mut command = Command::new(program);
-        let mut process = command.args([AGENT, &max_calls.to_string()]).stdout(Stdio::piped()).spawn().expect("an agent");
+        let mut process =
+            command.args([AGENT, &max_calls.to_string()]).stdout(Stdio::piped()).spawn().expect("an agent");
         let mut line = String::new();
         BufReader::new(process.stdout.take().expect("its output")).read_line(&mut line).expect("its port");
         Self { process, port: line.trim().parse().expect("a port") }
@@ -99,7 +100,8 @@ impl Served {
     fn cpu_seconds(&self) -> f64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("the agent runs");
         let after_name = stat.rsplit_once(')').expect("a name in parentheses").1;
-        after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+        after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>()
+            / 100.0
     }
 
     fn memory_mb(&self) -> f64 {
@@ -135,7 +137,16 @@ impl Run {
         fs::write(dir.join("call.xml"), scenario::text(scenario)).expect("the scenario");
         let status = Command::new("sipp")
             .current_dir(&dir)
-            .args([&format!("127.0.0.1:{port}"), "-sf", "call.xml", "-i", "127.0.0.1", "-mi", "127.0.0.1", "-bind_local"])
+            .args([
+                &format!("127.0.0.1:{port}"),
+                "-sf",
+                "call.xml",
+                "-i",
+                "127.0.0.1",
+                "-mi",
+                "127.0.0.1",
+                "-bind_local",
+            ])
             .args(["-r", &rate.to_string(), "-m", &(rate * SECONDS).to_string(), "-d", CALL_MS, "-l", "100000"])
             .args(["-recv_timeout", "20000", "-timer_resol", "1", "-nostdin", "-trace_stat", "-stf", "statistics.csv"])
             .args(["-fd", "1", "-trace_rtt", "-rtt_freq", "1", "-trace_counts"])
@@ -150,13 +161,7 @@ impl Run {
         setup_ms.sort_by(f64::total_cmp);
         // The agent's transactions and sipp's sockets come to rest.
         std::thread::sleep(Duration::from_secs(1));
-        Self {
-            successful,
-            failed,
-            repeated: retransmissions,
-            completed: completed.unwrap_or_default(),
-            setup_ms,
-        }
+        Self { successful, failed, repeated: retransmissions, completed: completed.unwrap_or_default(), setup_ms }
     }
 
     fn percentile(&self, percent: usize) -> f64 {

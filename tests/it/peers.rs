@@ -8,7 +8,7 @@ use crate::support::baresip::Baresip;
 use crate::support::linphone::Linphone;
 use crate::support::netns::Netns;
 use crate::support::process::wait_until;
-use crate::support::secretary::{Account, CallFiles, Secretary, call_command, transcribe};
+use crate::support::secretary::{Account, CallFiles, Secretary, call_command, configuration, transcribe};
 use crate::support::wav;
 use crate::support::wer::wer;
 
@@ -43,13 +43,14 @@ fn registers_and_is_called_over_udp_tcp_and_tls() {
         });
         assert!(!asterisk.is_registered("202"));
     }
-    let trust = format!("\n[sip.tls]\nca = {:?}\n", asterisk.certificate());
+    let trust = format!("[sip.tls]\nca = {:?}\n", asterisk.certificate());
     let accounts = ["udp", "tcp", "tls"].map(over);
     let secretary = Secretary::start_with(&netns, BESIDE_PBX, &accounts, &trust, &[]);
     for (calls, (extension, transport)) in (1..).zip([("200", "UDP"), ("201", "TCP"), ("202", "TLS")]) {
         asterisk.wait_registered(extension, SOON);
         let before = asterisk.log().len();
-        let mut caller = Baresip::call_extension(&netns, asterisk::ADDRESS, asterisk::PHONE, extension, &silence(&netns));
+        let mut caller =
+            Baresip::call_extension(&netns, asterisk::ADDRESS, asterisk::PHONE, extension, &silence(&netns));
         caller.wait_established();
         let call = secretary.wait_calls(calls, SOON);
         wait_recorded(&call, 1.0);
@@ -135,11 +136,36 @@ fn a_telephone_is_connected_with_the_secretary() {
     assert!(!heard.trim().is_empty(), "the secretary spoke with the second telephone");
 }
 
+/// A call of hers through her account, to a telephone that she sends to another one: Asterisk is sent REFER.
+#[test]
+fn the_secretary_connects_two_telephones() {
+    let netns = Netns::new();
+    let asterisk = Asterisk::start(&netns);
+    let (pbx, microphone) = (asterisk::ADDRESS, microphone(&netns));
+    let mut first = Linphone::answering_extension(&netns, pbx, asterisk::PHONE, &microphone);
+    let mut second = Baresip::answering_extension(&netns, pbx, asterisk::PHONE_2, &silence(&netns));
+    asterisk.wait_registered("102", SOON);
+    let mut call = call_command(&netns, "101");
+    call.args(["--account", "200", "--transfer", "102", "--config"]).arg(configuration(
+        &netns,
+        BESIDE_PBX,
+        &[office_account()],
+        "",
+    ));
+    let output = call.env("SIP_PASSWORD_200", asterisk::SECRETARY.1).output().expect("the program");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // she is gone, and the two are connected
+    first.wait_established();
+    second.wait_established();
+    second.hang_up();
+    first.wait_ended();
+}
+
 /// Linphone calls the secretary without a PBX and sends her to baresip: she calls it and goes on there.
 #[test]
 fn the_secretary_is_sent_to_another_telephone() {
     let netns = Netns::new();
-    let allowed = "\n[sip]\ncall_out = [\"*@127.0.0.1\"]\n";
+    let allowed = "call_out = [\"*@127.0.0.1\"]\n";
     let secretary = Secretary::start_with(&netns, DIRECT, &[], allowed, &[]);
     let silence = silence(&netns);
     let mut second = Baresip::answering(&netns, &silence);

@@ -1,15 +1,18 @@
 //! Odd peers: scenarios with sipp for what ordinary telephones do only in bad weather. The other side is a small user agent on
-//! the secretary's own SIP (support/agent.rs) and, for what matters to callers most, the whole program.
+//! the secretary's own SIP (support/agent.rs) and, at the end, the whole program.
 
 use std::time::Duration;
 
 use secretary::net::sip::Events;
 use secretary::sip::auth::Credentials;
-use secretary::sip::{CallKey, CallOut, Command, DirectCalls, EndCause, EndpointConfig, SessionEvent, TransferProgress};
+use secretary::sip::{
+    CallKey, CallOut, Command, DirectCalls, EndCause, EndpointConfig, SessionEvent, TransferProgress,
+};
 use tokio::runtime::Runtime;
 
 use crate::support::agent::{self, Agent, config};
 use crate::support::netns::Netns;
+use crate::support::secretary::{Secretary, call_command};
 use crate::support::sipp::Sipp;
 
 /// How long something may take that takes a moment.
@@ -132,7 +135,8 @@ fn a_caller_holds_and_comes_back_in_three_ways() {
 fn a_session_on_hold_outlives_its_timer_and_a_dead_one_does_not() {
     let served = Served::new(config(3));
     let scenarios = ["held_and_refreshed_by_caller", "held_and_refreshed_by_us", "never_refreshed"];
-    let calls = scenarios.map(|name| Sipp::caller(&served.netns, name, &served.address(), &["-recv_timeout", "100000"]));
+    let calls =
+        scenarios.map(|name| Sipp::caller(&served.netns, name, &served.address(), &["-recv_timeout", "100000"]));
     for call in calls {
         call.succeed();
     }
@@ -331,4 +335,70 @@ fn two_callees_are_connected() {
     other.hang_up();
     first.succeed();
     second.succeed();
+}
+
+// ---- the whole program ------------------------------------------------------------------------------------------------
+
+const PORT: u16 = 5060;
+const ADDRESS: &str = "127.0.0.1:5060";
+/// sipp is everybody's telephone.
+const LIMITS: &str = "[sip.limits]\ncalls_per_second = 1000\nrequests_per_second = 1000\n";
+
+/// The whole program, called once with each scenario; then every call is complete in the call log.
+#[test]
+fn the_program_takes_odd_callers() {
+    let netns = Netns::new();
+    let more = format!("call_out = [\"*@127.0.0.1\"]\n{LIMITS}");
+    let secretary = Secretary::start_with(&netns, PORT, &[], &more, &[]);
+    let target = Sipp::callee(&netns, "answers_and_hangs_up", &[]);
+    let address = target.address();
+    let calls: [(&str, usize, &[&str]); 10] = [
+        ("lost_ack", 1, &["-nr"]),
+        ("lost_200", 1, &["-nr"]),
+        ("late_cancel", 1, &[]),
+        ("hold", 1, &[]),
+        ("hold", 1, &["-t", "t1"]),
+        ("spoofed_bye", 1, &[]),
+        ("questions", 0, &[]),
+        ("asks_for_forbidden_transfer", 1, &[]),
+        ("asks_for_transfer", 1, &["-key", "target", &address]),
+        ("call", 20, &["-m", "20", "-r", "1000", "-l", "1"]),
+    ];
+    for (scenario, _, more) in calls {
+        Sipp::caller(&netns, scenario, ADDRESS, more).succeed();
+    }
+    target.succeed();
+    let count = calls.iter().map(|(_, calls, _)| calls).sum();
+    secretary.wait_completed(count, SOON);
+}
+
+#[test]
+fn the_program_challenges_direct_callers() {
+    let netns = Netns::new();
+    let more = "direct_calls = \"challenge\"\n[[sip.user]]\nname = \"anna\"\npassword_env = \"ANNA\"\n";
+    let _secretary = Secretary::start_with(&netns, PORT, &[], more, &[("ANNA", "secret")]);
+    Sipp::caller(&netns, "challenged", ADDRESS, &["-au", "anna", "-ap", "secret"]).succeed();
+    Sipp::caller(&netns, "wrong_password", ADDRESS, &["-au", "anna", "-ap", "guess"]).succeed();
+}
+
+#[test]
+fn the_program_calls_odd_telephones() {
+    let netns = Netns::new();
+    let exit_of = |sipp: &Sipp, more: &[&str]| {
+        let output = call_command(&netns, &format!("sip:somebody@{}", sipp.address())).args(more).output();
+        let output = output.expect("the program");
+        println!("{}", String::from_utf8_lossy(&output.stderr));
+        output.status.code()
+    };
+    let busy = Sipp::callee(&netns, "busy", &[]);
+    assert_eq!(exit_of(&busy, &[]), Some(3), "the exit status says that he is busy");
+    busy.succeed();
+    let holds = Sipp::callee(&netns, "holds_who_called", &[]);
+    assert_eq!(exit_of(&holds, &[]), Some(0));
+    holds.succeed();
+    let there = Sipp::callee(&netns, "answers_and_hangs_up", &[]);
+    let here = Sipp::callee(&netns, "moved", &["-key", "target", &there.address()]);
+    assert_eq!(exit_of(&here, &[]), Some(0), "who has moved is called where he is");
+    here.succeed();
+    there.succeed();
 }

@@ -41,14 +41,22 @@ impl Linphone {
         extension: &str,
         microphone: &Path,
     ) -> Self {
-        let account = format!(
-            "[auth_info_0]\nusername={user}\nuserid={user}\npasswd={password}\nrealm=asterisk\n\
-             [proxy_0]\nreg_proxy=<sip:{registrar}>\nreg_route=<sip:{registrar};lr>\nreg_identity=<sip:{user}@{registrar}>\n\
-             reg_expires=120\nreg_sendregister=1\npublish=0\n"
-        );
-        let mut linphone = Self::start(netns, &account, &[]);
+        let mut linphone = Self::start(netns, &account(registrar, user, password), &[]);
         linphone.wait_registered();
         linphone.dial(&format!("sip:{extension}@{registrar}"), microphone);
+        linphone
+    }
+
+    /// Registers as an extension of the PBX at `registrar` and answers who calls it.
+    pub fn answering_extension(
+        netns: &Netns,
+        registrar: &str,
+        (user, password): (&str, &str),
+        microphone: &Path,
+    ) -> Self {
+        let mut linphone = Self::start(netns, &account(registrar, user, password), &["-a"]);
+        linphone.wait_registered();
+        linphone.use_files(microphone);
         linphone
     }
 
@@ -134,4 +142,12 @@ impl Linphone {
     pub fn recording(&self) -> PathBuf {
         self.recording.clone()
     }
+}
+
+fn account(registrar: &str, user: &str, password: &str) -> String {
+    format!(
+        "[auth_info_0]\nusername={user}\nuserid={user}\npasswd={password}\nrealm=asterisk\n\
+         [proxy_0]\nreg_proxy=<sip:{registrar}>\nreg_route=<sip:{registrar};lr>\nreg_identity=<sip:{user}@{registrar}>\n\
+         reg_expires=120\nreg_sendregister=1\npublish=0\n"
+    )
 }

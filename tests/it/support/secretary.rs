@@ -34,12 +34,11 @@ impl Secretary {
         Self::start_with(netns, port, accounts, "", &[])
     }
 
-    /// The same with more in its secretary.toml and in its environment.
+    /// The same with more in its secretary.toml, from within `[sip]` on, and in its environment.
     pub fn start_with(netns: &Netns, port: u16, accounts: &[Account], more: &str, env: &[(&str, &str)]) -> Self {
         require_models();
         let calls_log = netns.dir().join("calls_log");
-        let config = netns.dir().join("secretary.toml");
-        fs::write(&config, configuration(port, &calls_log, accounts) + more).expect("secretary.toml");
+        let config = configuration(netns, port, accounts, more);
         let mut command = netns.command(PROGRAM);
         command.args(["serve", "--log-format", "json", "--config"]).arg(&config).current_dir(HOME);
         command.env_remove("GEMINI_API_KEY").envs(env.iter().copied());
@@ -73,10 +72,22 @@ impl Secretary {
         self.wait_calls(1, within)
     }
 
+    /// Until so many calls are in the call log, and all of them over as they should be.
+    pub fn wait_completed(&self, count: usize, within: Duration) {
+        wait_until(&format!("{count} calls are completed"), within, || {
+            let calls = CallFiles::all(&self.calls_log);
+            let completed = calls.iter().filter(|call| call.record().status() == "completed").count();
+            (calls.len() == count && completed == count).then_some(())
+        });
+    }
+
     /// The newest call of the log, once there are so many.
     pub fn wait_calls(&self, count: usize, within: Duration) -> CallFiles {
         let what = format!("{count} calls are in the call log");
-        wait_until(&what, within, || CallFiles::newest(&self.calls_log).filter(|(calls, _)| *calls >= count)).1
+        wait_until(&what, within, || {
+            let mut calls = CallFiles::all(&self.calls_log);
+            if calls.len() >= count { calls.pop() } else { None }
+        })
     }
 }
 
@@ -88,11 +99,10 @@ fn is_ready(log: &str) -> bool {
         .any(|message| message.split(|char: char| !char.is_alphanumeric()).any(|word| word == "ready"))
 }
 
-fn configuration(port: u16, calls_log: &Path, accounts: &[Account]) -> String {
-    let mut toml = format!(
-        "[sip]\nbind = \"127.0.0.1\"\nport = {port}\n\n[rtp]\nport_min = 10000\nport_max = 10100\n\n[log]\ndir = {:?}\n",
-        calls_log
-    );
+/// The secretary.toml of a test; `more` goes on within `[sip]`.
+pub fn configuration(netns: &Netns, port: u16, accounts: &[Account], more: &str) -> PathBuf {
+    let calls_log = netns.dir().join("calls_log");
+    let mut toml = format!("[rtp]\nport_min = 10000\nport_max = 10100\n\n[log]\ndir = {calls_log:?}\n");
     for Account { registrar, username, transport, .. } in accounts {
         toml += &format!(
             "\n[[account]]\nname = \"{username}\"\nregistrar = \"{registrar}\"\nusername = \"{username}\"\n\
@@ -100,7 +110,10 @@ fn configuration(port: u16, calls_log: &Path, accounts: &[Account]) -> String {
             password_env(username)
         );
     }
-    toml
+    toml += &format!("\n[sip]\nbind = \"127.0.0.1\"\nport = {port}\n{more}");
+    let file = netns.dir().join("secretary.toml");
+    fs::write(&file, toml).expect("secretary.toml");
+    file
 }
 
 fn password_env(username: &str) -> String {
@@ -120,13 +133,14 @@ pub struct CallFiles {
 }
 
 impl CallFiles {
-    /// The newest call, after how many there are.
-    fn newest(calls_log: &Path) -> Option<(usize, Self)> {
-        let entries = fs::read_dir(calls_log).ok()?.flatten();
+    /// All calls, the newest last.
+    fn all(calls_log: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(calls_log).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let stems: Vec<String> = names.filter_map(|name| name.strip_suffix("_record.json").map(str::to_owned)).collect();
-        let newest = stems.iter().max()?;
-        Some((stems.len(), Self { stem: calls_log.join(newest) }))
+        let mut stems: Vec<String> =
+            names.filter_map(|name| name.strip_suffix("_record.json").map(str::to_owned)).collect();
+        stems.sort_unstable();
+        stems.into_iter().map(|stem| Self { stem: calls_log.join(stem) }).collect()
     }
 
     fn file(&self, ending: &str) -> PathBuf {
