@@ -111,6 +111,14 @@ pub async fn answer(sip: &SipHandle, key: CallKey, event: &SessionEvent) {
             };
             sip.command(command).await;
         }
+        // It takes the place of this call.
+        SessionEvent::Incoming(incoming) => {
+            let command = match described(incoming.offer.as_deref()) {
+                Some(sdp) => Command::Answer { call: key, sdp },
+                None => Command::Reject { call: key, status: 488 },
+            };
+            sip.command(command).await;
+        }
         SessionEvent::TransferRequested { .. } => {
             // What becomes of it comes with the events of this call.
             let _ = sip.accept_transfer(key, sdp::offer(&local_media())).await;
