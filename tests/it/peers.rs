@@ -83,6 +83,21 @@ fn calls_linphone_over_tcp() {
     assert_understood(&phone.recording(), OURS.1);
 }
 
+#[test]
+fn a_direct_caller_proves_who_he_is() {
+    let netns = Netns::new();
+    let more = "direct_calls = \"challenge\"\n[[sip.user]]\nname = \"anna\"\npassword_env = \"ANNA\"\n";
+    let secretary = Secretary::start_with(&netns, DIRECT, &[], more, &[("ANNA", "secret")]);
+    let (uri, silence) = (format!("sip:secretary@127.0.0.1:{DIRECT}"), silence(&netns));
+    let mut stranger = Baresip::call_as(&netns, ("anna", "guess"), &uri, &silence);
+    stranger.wait_refused();
+    stranger.hang_up();
+    let mut anna = Baresip::call_as(&netns, ("anna", "secret"), &uri, &silence);
+    anna.wait_established();
+    anna.hang_up();
+    secretary.wait_completed(1, SOON);
+}
+
 /// Linphone calls the secretary, then baresip, and connects the two: Asterisk is sent REFER with Replaces.
 #[test]
 fn a_caller_connects_the_secretary_with_another_telephone() {

@@ -4,10 +4,7 @@
 use std::time::Duration;
 
 use secretary::net::sip::Events;
-use secretary::sip::auth::Credentials;
-use secretary::sip::{
-    CallKey, CallOut, Command, DirectCalls, EndCause, EndpointConfig, SessionEvent, TransferProgress,
-};
+use secretary::sip::{CallKey, CallOut, Command, EndCause, EndpointConfig, SessionEvent, TransferProgress};
 use tokio::runtime::Runtime;
 
 use crate::support::agent::{self, Agent, config};
@@ -162,16 +159,6 @@ fn options_and_unknown_methods_are_answered() {
     let served = Served::new(config(1));
     served.is_called("questions", &[]);
     served.is_called("questions", &["-t", "t1"]);
-}
-
-#[test]
-fn a_direct_caller_is_challenged() {
-    let users = vec![Credentials { username: "anna".into(), password: "secret".into(), realm: None }];
-    let direct_calls = DirectCalls::Challenged { realm: "office".into(), users };
-    let served = Served::new(EndpointConfig { direct_calls, ..config(1) });
-    served.is_called("challenged", &["-au", "anna", "-ap", "secret"]);
-    served.is_called("challenged", &["-au", "anna", "-ap", "secret", "-t", "t1"]);
-    served.is_called("wrong_password", &["-au", "anna", "-ap", "guess"]);
 }
 
 #[test]
@@ -370,15 +357,6 @@ fn the_program_takes_odd_callers() {
     target.succeed();
     let count = calls.iter().map(|(_, calls, _)| calls).sum();
     secretary.wait_completed(count, SOON);
-}
-
-#[test]
-fn the_program_challenges_direct_callers() {
-    let netns = Netns::new();
-    let more = "direct_calls = \"challenge\"\n[[sip.user]]\nname = \"anna\"\npassword_env = \"ANNA\"\n";
-    let _secretary = Secretary::start_with(&netns, PORT, &[], more, &[("ANNA", "secret")]);
-    Sipp::caller(&netns, "challenged", ADDRESS, &["-au", "anna", "-ap", "secret"]).succeed();
-    Sipp::caller(&netns, "wrong_password", ADDRESS, &["-au", "anna", "-ap", "guess"]).succeed();
 }
 
 #[test]

@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 
 /// Where the sound would go: nothing listens there (RFC 863, discard).
 const DISCARD: u16 = 9;
-/// How long an extension that rings before it answers does so.
-const RINGS_FOR: Duration = Duration::from_millis(300);
+/// How long an extension that rings before it answers does so: an unacknowledged 180 is repeated meanwhile.
+const RINGS_FOR: Duration = Duration::from_millis(1_200);
 
 /// Takes calls to: `ring`, which rings and never answers; `slow`, which rings and answers; `busy`; anybody else, who answers
 /// at once. Follows every transfer that it is asked for.

@@ -25,6 +25,12 @@ impl Baresip {
         Self::start(netns, DIRECT, Some(uri), microphone)
     }
 
+    /// The same with a name and a password, in case it is asked for them.
+    pub fn call_as(netns: &Netns, (user, password): (&str, &str), uri: &str, microphone: &std::path::Path) -> Self {
+        let account = format!("<sip:{user}@127.0.0.1>;auth_user={user};auth_pass={password};regint=0");
+        Self::start(netns, &account, Some(uri), microphone)
+    }
+
     /// Answers whoever calls [`Self::URI`].
     pub fn answering(netns: &Netns, microphone: &std::path::Path) -> Self {
         let mut baresip = Self::start(netns, &format!("{DIRECT};answermode=auto"), None, microphone);
@@ -86,6 +92,12 @@ impl Baresip {
 
     pub fn wait_established(&mut self) {
         self.process.wait_for("Call established", Duration::from_secs(30));
+    }
+
+    /// Waits until its call is refused.
+    pub fn wait_refused(&mut self) {
+        self.process.wait_for("session closed", Duration::from_secs(10));
+        assert!(!self.process.output().contains("Call established"));
     }
 
     /// Waits until the other side hangs up.

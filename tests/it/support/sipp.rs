@@ -11,7 +11,8 @@ use super::process::{Process, require_program, wait_until};
 use super::scenario::{self, Statistics};
 
 /// Ports of the sipps of all tests, below those that the system gives away.
-static NEXT_PORT: AtomicU16 = AtomicU16::new(24_000);
+const FIRST_PORT: u16 = 24_000;
+static PORTS: AtomicU16 = AtomicU16::new(0);
 /// The longest scenario outlives a session timer of 90 s.
 const LONGEST: Duration = Duration::from_secs(180);
 /// How long a scenario waits for a message.
@@ -33,7 +34,8 @@ impl Sipp {
     /// Plays somebody who is called; returns when it listens.
     pub fn callee(netns: &Netns, scenario: &str, more: &[&str]) -> Self {
         let mut sipp = Self::spawn(netns, scenario, more);
-        let listening = format!(" 0100007F:{:04X} ", sipp.port);
+        // local and remote address in the kernel's tables
+        let listening = format!(" 0100007F:{:04X} 00000000:0000 ", sipp.port);
         let table = if more.contains(&"t1") { "/proc/net/tcp" } else { "/proc/net/udp" };
         wait_until("sipp listens", Duration::from_secs(10), || {
             sipp.process.assert_running();
@@ -96,7 +98,9 @@ impl Drop for Sipp {
 /// Nobody in this network has it, over UDP or TCP.
 fn free_port() -> u16 {
     loop {
-        let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
+        // not the same as those of another test run
+        let run = (std::process::id() % 64) as u16 * 100;
+        let port = FIRST_PORT + run + PORTS.fetch_add(1, Ordering::Relaxed);
         let address = (Ipv4Addr::LOCALHOST, port);
         if UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok() {
             return port;
