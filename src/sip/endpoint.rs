@@ -491,7 +491,15 @@ impl Endpoint {
         if !self.core.transactions.has(&invite) {
             return self.refuse(now, arrived, 481);
         }
-        self.refuse(now, arrived, 200);
+        // The tag is that of the answers to the INVITE: some take it for the dialog's.
+        let tag =
+            self.sessions_of(&arrived.envelope.call_id).find_map(|(_, session)| session.tag_for(&arrived.envelope));
+        let ok = Response::answer(&arrived.request, 200);
+        let ok = match tag {
+            Some(tag) => ok.with_to_tag(tag),
+            None => ok,
+        };
+        self.core.respond(now, &arrived.key, ok);
         let calls: Vec<_> = self.sessions_of(&arrived.envelope.call_id).map(|(call, _)| call).collect();
         for call in calls {
             self.with_session(call, |session, core| session.on_cancel(core, now, &invite, &arrived.request));

@@ -125,7 +125,7 @@ fn registers_with_md5_and_with_sha_256() {
                 supported_algorithms_uas=SHA-256\n[202](registration)\n";
     let netns = Netns::new();
     let asterisk = Asterisk::start_with(&netns, more, "");
-    let account = |username, password| Account { registrar: asterisk::ADDRESS, username, password };
+    let account = |username, password| Account { registrar: asterisk::ADDRESS, username, password, transport: "udp" };
     let accounts = [office_account(), account("201", "md5-only"), account("202", "sha-only")];
     let _secretary = Secretary::start(&netns, BESIDE_PBX, &accounts);
     for extension in ["200", "201", "202"] {
@@ -371,7 +371,7 @@ fn direct_uri(callee: &str) -> String {
 
 fn office_account() -> Account<'static> {
     let (username, password) = asterisk::SECRETARY;
-    Account { registrar: asterisk::ADDRESS, username, password }
+    Account { registrar: asterisk::ADDRESS, username, password, transport: "udp" }
 }
 
 impl Clip {

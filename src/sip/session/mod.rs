@@ -182,13 +182,7 @@ impl Session {
     }
 
     /// A call of a peer, whose INVITE has begun a server transaction. It is over at once if it cannot become a call.
-    pub fn called(
-        core: &mut Core,
-        now: Instant,
-        key: CallKey,
-        arrived: Arrived,
-        mut callee: Callee,
-    ) -> Self {
+    pub fn called(core: &mut Core, now: Instant, key: CallKey, arrived: Arrived, mut callee: Callee) -> Self {
         let mut session = Session::new(key, arrived.envelope.call_id.clone(), callee.auth.take());
         session.step(core, now, |_, cx| Ringing::start(cx, arrived, callee));
         session
@@ -220,9 +214,14 @@ impl Session {
 
     /// Whether this is the call that an INVITE outside any dialog has begun, by another way (RFC 3261 §8.2.2.2).
     pub fn was_begun_by(&self, invite: &Envelope) -> bool {
-        self.state.leg().map(|leg| &leg.dialog.id).is_some_and(|id| {
-            id.call_id == invite.call_id && Some(id.remote_tag.as_str()) == invite.from.tag()
-        })
+        self.tag_for(invite).is_some()
+    }
+
+    /// Our tag in the dialog that an INVITE outside any has begun; a CANCEL has the same envelope.
+    pub fn tag_for(&self, invite: &Envelope) -> Option<&str> {
+        let id = &self.state.leg()?.dialog.id;
+        let is_his = id.call_id == invite.call_id && Some(id.remote_tag.as_str()) == invite.from.tag();
+        is_his.then_some(id.local_tag.as_str())
     }
 
     pub fn on_wish(&mut self, core: &mut Core, now: Instant, wish: Wish) {

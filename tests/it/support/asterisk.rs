@@ -10,7 +10,9 @@ use super::process::{Process, wait_until};
 
 /// Where Asterisk listens, and the office's telephones and passwords in `asterisk/pjsip.conf`.
 pub const ADDRESS: &str = "127.0.0.1:5060";
+pub const TLS_ADDRESS: &str = "127.0.0.1:5061";
 pub const PHONE: (&str, &str) = ("101", "change-me-101");
+pub const PHONE_2: (&str, &str) = ("102", "change-me-102");
 pub const SECRETARY: (&str, &str) = ("200", "change-me-200");
 
 const SHIPPED: [(&str, &str); 2] = [
@@ -25,6 +27,10 @@ const AROUND: [(&str, &str); 4] = [
     ("rtp.conf", "[general]\nrtpstart=30000\nrtpend=30100\n"),
     ("cli.conf", "[startup_commands]\npjsip set logger on = yes\n"),
 ];
+
+/// TLS, beside the transports of pjsip.conf, with a certificate that is made for the test.
+const TLS: &str = "[tls]\ntype=transport\nprotocol=tls\nbind=0.0.0.0:5061\nmethod=tlsv1_2\n\
+                   cert_file=/mnt/cert.pem\npriv_key_file=/mnt/key.pem\n";
 
 pub struct Asterisk<'n> {
     netns: &'n Netns,
@@ -45,13 +51,14 @@ impl<'n> Asterisk<'n> {
         for folder in ["", "run", "log", "db", "spool"] {
             fs::create_dir(dir.join(folder)).expect("a folder for Asterisk");
         }
-        for ((name, text), more) in SHIPPED.iter().zip([pjsip, extensions]) {
+        for ((name, text), more) in SHIPPED.iter().zip([&format!("{TLS}{pjsip}"), extensions]) {
             fs::write(dir.join(name), format!("{text}\n{more}")).expect("a file of asterisk/");
         }
         for (name, text) in AROUND {
             fs::write(dir.join(name), text).expect("a configuration file");
         }
         fs::write(dir.join("asterisk.conf"), asterisk_conf(&root)).expect("asterisk.conf");
+        make_certificate(&dir);
         let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         fs::write(dir.join("hosts"), format!("127.0.0.1 localhost {host}\n")).expect("a hosts file");
         let process = run(netns, &root, &dir);
@@ -70,6 +77,11 @@ impl<'n> Asterisk<'n> {
         }
         self.process = run(self.netns, &self.root, &self.dir);
         self.wait_booted();
+    }
+
+    /// Its certificate, which nobody has signed.
+    pub fn certificate(&self) -> PathBuf {
+        self.dir.join("cert.pem")
     }
 
     /// What a command of its console prints.
@@ -98,6 +110,15 @@ impl<'n> Asterisk<'n> {
             self.cli("core waitfullybooted").contains("fully booted").then_some(())
         });
     }
+}
+
+fn make_certificate(dir: &Path) {
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
+    command.args(["-subj", "/CN=office", "-addext", "subjectAltName=IP:127.0.0.1"]);
+    command.arg("-keyout").arg(dir.join("key.pem")).arg("-out").arg(dir.join("cert.pem"));
+    let output = command.output().expect("openssl: run ./test.sh, which sets up what the tests need");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn root() -> PathBuf {

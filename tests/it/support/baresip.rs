@@ -1,4 +1,4 @@
-//! baresip as the caller: plays a WAV as its microphone and records what it hears.
+//! baresip, calling or called: plays a WAV as its microphone and records what it hears.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,6 +8,8 @@ use super::netns::Netns;
 use super::process::{Process, require_program};
 
 const SIP_PORT: u16 = 5062;
+/// A telephone without a PBX.
+const DIRECT: &str = "<sip:caller@127.0.0.1>;regint=0";
 
 pub struct Baresip {
     process: Process,
@@ -15,9 +17,25 @@ pub struct Baresip {
 }
 
 impl Baresip {
+    /// Where it is reached without a PBX.
+    pub const URI: &str = "sip:caller@127.0.0.1:5062";
+
     /// Calls `uri` from a telephone without a PBX.
     pub fn call(netns: &Netns, uri: &str, microphone: &std::path::Path) -> Self {
-        Self::call_from(netns, "<sip:caller@127.0.0.1>;regint=0", uri, microphone)
+        Self::start(netns, DIRECT, Some(uri), microphone)
+    }
+
+    /// The same with a name and a password, in case it is asked for them.
+    pub fn call_as(netns: &Netns, (user, password): (&str, &str), uri: &str, microphone: &std::path::Path) -> Self {
+        let account = format!("<sip:{user}@127.0.0.1>;auth_user={user};auth_pass={password};regint=0");
+        Self::start(netns, &account, Some(uri), microphone)
+    }
+
+    /// Answers whoever calls [`Self::URI`].
+    pub fn answering(netns: &Netns, microphone: &std::path::Path) -> Self {
+        let mut baresip = Self::start(netns, &format!("{DIRECT};answermode=auto"), None, microphone);
+        baresip.process.wait_for("baresip is ready", Duration::from_secs(10));
+        baresip
     }
 
     /// Calls `extension` from an extension of the PBX at `registrar`.
@@ -28,11 +46,22 @@ impl Baresip {
         extension: &str,
         microphone: &std::path::Path,
     ) -> Self {
-        let account = format!("<sip:{user}@{registrar}>;auth_user={user};auth_pass={password};regint=60");
-        Self::call_from(netns, &account, &format!("sip:{extension}@{registrar}"), microphone)
+        let account = extension_account(registrar, user, password);
+        Self::start(netns, &account, Some(&format!("sip:{extension}@{registrar}")), microphone)
     }
 
-    fn call_from(netns: &Netns, account: &str, uri: &str, microphone: &std::path::Path) -> Self {
+    /// Answers who calls its extension of the PBX at `registrar`.
+    pub fn answering_extension(
+        netns: &Netns,
+        registrar: &str,
+        (user, password): (&str, &str),
+        microphone: &std::path::Path,
+    ) -> Self {
+        let account = format!("{};answermode=auto", extension_account(registrar, user, password));
+        Self::start(netns, &account, None, microphone)
+    }
+
+    fn start(netns: &Netns, account: &str, dial: Option<&str>, microphone: &std::path::Path) -> Self {
         require_program("baresip");
         let profile = netns.dir().join("baresip");
         let recordings = profile.join("recordings");
@@ -53,13 +82,22 @@ impl Baresip {
         );
         fs::write(profile.join("config"), config).expect("config");
         let mut command = netns.command("baresip");
-        command.arg("-s").arg("-f").arg(&profile).args(["-e", &format!("/dial {uri}")]);
+        command.arg("-s").arg("-f").arg(&profile);
+        if let Some(uri) = dial {
+            command.args(["-e", &format!("/dial {uri}")]);
+        }
         command.env("HOME", netns.dir());
         Self { process: Process::spawn("baresip", &mut command, netns.dir()), recordings }
     }
 
     pub fn wait_established(&mut self) {
         self.process.wait_for("Call established", Duration::from_secs(30));
+    }
+
+    /// Waits until its call is refused.
+    pub fn wait_refused(&mut self) {
+        self.process.wait_for("session closed", Duration::from_secs(10));
+        assert!(!self.process.output().contains("Call established"));
     }
 
     /// Waits until the other side hangs up.
@@ -82,4 +120,8 @@ impl Baresip {
             .find(|path| path.to_string_lossy().ends_with("-dec.wav"))
             .expect("a recording of what baresip heard")
     }
+}
+
+fn extension_account(registrar: &str, user: &str, password: &str) -> String {
+    format!("<sip:{user}@{registrar}>;auth_user={user};auth_pass={password};regint=60")
 }

@@ -1,4 +1,4 @@
-//! linphonec as the caller, driven at its prompt as a person would: what a user with Linphone has.
+//! linphonec, calling or called, driven at its prompt as a person would: what a user with Linphone has.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,20 @@ pub struct Linphone {
 }
 
 impl Linphone {
+    /// Where it is reached without a PBX.
+    pub const URI: &str = "sip:caller@127.0.0.1:5064";
+
     /// Calls `uri` without any account.
     pub fn call(netns: &Netns, uri: &str, microphone: &Path) -> Self {
-        let mut linphone = Self::start(netns, "");
+        let mut linphone = Self::start(netns, "", &[]);
         linphone.dial(uri, microphone);
+        linphone
+    }
+
+    /// Answers whoever calls [`Self::URI`].
+    pub fn answering(netns: &Netns, microphone: &Path) -> Self {
+        let mut linphone = Self::start(netns, "", &["-a"]);
+        linphone.use_files(microphone);
         linphone
     }
 
@@ -31,18 +41,26 @@ impl Linphone {
         extension: &str,
         microphone: &Path,
     ) -> Self {
-        let account = format!(
-            "[auth_info_0]\nusername={user}\nuserid={user}\npasswd={password}\nrealm=asterisk\n\
-             [proxy_0]\nreg_proxy=<sip:{registrar}>\nreg_route=<sip:{registrar};lr>\nreg_identity=<sip:{user}@{registrar}>\n\
-             reg_expires=120\nreg_sendregister=1\npublish=0\n"
-        );
-        let mut linphone = Self::start(netns, &account);
+        let mut linphone = Self::start(netns, &account(registrar, user, password), &[]);
         linphone.wait_registered();
         linphone.dial(&format!("sip:{extension}@{registrar}"), microphone);
         linphone
     }
 
-    fn start(netns: &Netns, account: &str) -> Self {
+    /// Registers as an extension of the PBX at `registrar` and answers who calls it.
+    pub fn answering_extension(
+        netns: &Netns,
+        registrar: &str,
+        (user, password): (&str, &str),
+        microphone: &Path,
+    ) -> Self {
+        let mut linphone = Self::start(netns, &account(registrar, user, password), &["-a"]);
+        linphone.wait_registered();
+        linphone.use_files(microphone);
+        linphone
+    }
+
+    fn start(netns: &Netns, account: &str, more: &[&str]) -> Self {
         require_program("linphonec");
         // it does not start without this folder
         fs::create_dir_all(netns.dir().join(".local/share/linphone")).expect("a folder for linphonec");
@@ -61,7 +79,7 @@ impl Linphone {
         fs::write(&config, settings).expect("linphonerc");
         // it fills a buffer before it prints, unless told to print line by line
         let mut command = netns.command("stdbuf");
-        command.args(["-oL", "linphonec", "-c"]).arg(&config).env("HOME", netns.dir());
+        command.args(["-oL", "linphonec", "-c"]).arg(&config).args(more).env("HOME", netns.dir());
         let mut process = Process::spawn("linphonec", &mut command, netns.dir());
         process.wait_for("linphonec>", Duration::from_secs(20));
         Self { process, recording: netns.dir().join("linphone-heard.wav") }
@@ -77,14 +95,39 @@ impl Linphone {
     }
 
     fn dial(&mut self, uri: &str, microphone: &Path) {
+        self.use_files(microphone);
+        self.process.type_line(&format!("call {uri}"));
+    }
+
+    /// Puts its call on hold, makes a second one, and when that is answered connects the two others (attended transfer).
+    pub fn connect_with(&mut self, uri: &str) {
+        self.process.type_line("pause");
+        self.process.wait_for("paused", Duration::from_secs(10));
+        self.process.type_line(&format!("call {uri}"));
+        self.process.wait_output("the second call", Duration::from_secs(20), |output| {
+            output.matches("connected.").count() >= 2
+        });
+        self.process.type_line("transfer 1 --to-call 2");
+    }
+
+    /// Sends the other side to `uri` (blind transfer).
+    pub fn send_to(&mut self, uri: &str) {
+        self.process.type_line(&format!("transfer {uri}"));
+    }
+
+    fn use_files(&mut self, microphone: &Path) {
         self.process.type_line("soundcard use files");
         self.process.type_line(&format!("play {}", microphone.display()));
         self.process.type_line(&format!("record {}", self.recording.display()));
-        self.process.type_line(&format!("call {uri}"));
     }
 
     pub fn wait_established(&mut self) {
         self.process.wait_for("connected", Duration::from_secs(30));
+    }
+
+    /// Waits until its call is over; with [`Self::connect_with`] and [`Self::send_to`] that is when the others have met.
+    pub fn wait_ended(&mut self) {
+        self.process.wait_for("ended", Duration::from_secs(40));
     }
 
     /// Hangs up and ends.
@@ -99,4 +142,12 @@ impl Linphone {
     pub fn recording(&self) -> PathBuf {
         self.recording.clone()
     }
+}
+
+fn account(registrar: &str, user: &str, password: &str) -> String {
+    format!(
+        "[auth_info_0]\nusername={user}\nuserid={user}\npasswd={password}\nrealm=asterisk\n\
+         [proxy_0]\nreg_proxy=<sip:{registrar}>\nreg_route=<sip:{registrar};lr>\nreg_identity=<sip:{user}@{registrar}>\n\
+         reg_expires=120\nreg_sendregister=1\npublish=0\n"
+    )
 }

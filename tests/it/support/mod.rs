@@ -1,5 +1,6 @@
 //! What the tests share: virtual-time peers, stand-ins, recordings, and real programs in network namespaces.
 
+pub mod agent;
 pub mod asterisk;
 pub mod baresip;
 pub mod digest;
@@ -12,7 +13,9 @@ pub mod pair;
 pub mod peer;
 pub mod process;
 pub mod registrar;
+pub mod scenario;
 pub mod secretary;
+pub mod sipp;
 pub mod speech;
 pub mod wav;
 pub mod wer;

@@ -24,6 +24,8 @@ pub struct Account<'a> {
     pub registrar: &'a str,
     pub username: &'a str,
     pub password: &'a str,
+    /// `udp`, `tcp` or `tls`.
+    pub transport: &'a str,
 }
 
 impl Secretary {
@@ -32,12 +34,11 @@ impl Secretary {
         Self::start_with(netns, port, accounts, "", &[])
     }
 
-    /// The same with more in its secretary.toml and in its environment.
+    /// The same with more in its secretary.toml, from within `[sip]` on, and in its environment.
     pub fn start_with(netns: &Netns, port: u16, accounts: &[Account], more: &str, env: &[(&str, &str)]) -> Self {
         require_models();
         let calls_log = netns.dir().join("calls_log");
-        let config = netns.dir().join("secretary.toml");
-        fs::write(&config, configuration(port, &calls_log, accounts) + more).expect("secretary.toml");
+        let config = configuration(netns, port, accounts, more);
         let mut command = netns.command(PROGRAM);
         command.args(["serve", "--log-format", "json", "--config"]).arg(&config).current_dir(HOME);
         command.env_remove("GEMINI_API_KEY").envs(env.iter().copied());
@@ -68,7 +69,25 @@ impl Secretary {
 
     /// The newest call of the log, once there is one.
     pub fn wait_call(&self, within: Duration) -> CallFiles {
-        wait_until("a call is in the call log", within, || CallFiles::newest(&self.calls_log))
+        self.wait_calls(1, within)
+    }
+
+    /// Until so many calls are in the call log, and all of them over as they should be.
+    pub fn wait_completed(&self, count: usize, within: Duration) {
+        wait_until(&format!("{count} calls are completed"), within, || {
+            let calls = CallFiles::all(&self.calls_log);
+            let completed = calls.iter().filter(|call| call.record().status() == "completed").count();
+            (calls.len() == count && completed == count).then_some(())
+        });
+    }
+
+    /// The newest call of the log, once there are so many.
+    pub fn wait_calls(&self, count: usize, within: Duration) -> CallFiles {
+        let what = format!("{count} calls are in the call log");
+        wait_until(&what, within, || {
+            let mut calls = CallFiles::all(&self.calls_log);
+            if calls.len() >= count { calls.pop() } else { None }
+        })
     }
 }
 
@@ -80,19 +99,21 @@ fn is_ready(log: &str) -> bool {
         .any(|message| message.split(|char: char| !char.is_alphanumeric()).any(|word| word == "ready"))
 }
 
-fn configuration(port: u16, calls_log: &Path, accounts: &[Account]) -> String {
-    let mut toml = format!(
-        "[sip]\nbind = \"127.0.0.1\"\nport = {port}\n\n[rtp]\nport_min = 10000\nport_max = 10100\n\n[log]\ndir = {:?}\n",
-        calls_log
-    );
-    for Account { registrar, username, .. } in accounts {
+/// The secretary.toml of a test; `more` goes on within `[sip]`.
+pub fn configuration(netns: &Netns, port: u16, accounts: &[Account], more: &str) -> PathBuf {
+    let calls_log = netns.dir().join("calls_log");
+    let mut toml = format!("[rtp]\nport_min = 10000\nport_max = 10100\n\n[log]\ndir = {calls_log:?}\n");
+    for Account { registrar, username, transport, .. } in accounts {
         toml += &format!(
             "\n[[account]]\nname = \"{username}\"\nregistrar = \"{registrar}\"\nusername = \"{username}\"\n\
-             password_env = \"{}\"\ntransport = \"udp\"\nexpires_s = 60\n",
+             password_env = \"{}\"\ntransport = \"{transport}\"\nexpires_s = 60\n",
             password_env(username)
         );
     }
-    toml
+    toml += &format!("\n[sip]\nbind = \"127.0.0.1\"\nport = {port}\n{more}");
+    let file = netns.dir().join("secretary.toml");
+    fs::write(&file, toml).expect("secretary.toml");
+    file
 }
 
 fn password_env(username: &str) -> String {
@@ -112,11 +133,14 @@ pub struct CallFiles {
 }
 
 impl CallFiles {
-    fn newest(calls_log: &Path) -> Option<Self> {
-        let entries = fs::read_dir(calls_log).ok()?.flatten();
+    /// All calls, the newest last.
+    fn all(calls_log: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(calls_log).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let stem = names.filter_map(|name| name.strip_suffix("_record.json").map(str::to_owned)).max()?;
-        Some(Self { stem: calls_log.join(stem) })
+        let mut stems: Vec<String> =
+            names.filter_map(|name| name.strip_suffix("_record.json").map(str::to_owned)).collect();
+        stems.sort_unstable();
+        stems.into_iter().map(|stem| Self { stem: calls_log.join(stem) }).collect()
     }
 
     fn file(&self, ending: &str) -> PathBuf {
@@ -211,12 +235,18 @@ pub struct Turn {
 
 /// `secretary call`: plays each recording when the other side falls silent, and returns when the call is over.
 pub fn call(netns: &Netns, uri: &str, play: &[PathBuf]) -> Output {
-    let mut command = netns.command(PROGRAM);
-    command.args(["call", uri]).current_dir(HOME);
+    let mut command = call_command(netns, uri);
     for file in play {
         command.arg("--play").arg(file);
     }
     command.output().expect("the program")
+}
+
+/// `secretary call`, to be given more arguments.
+pub fn call_command(netns: &Netns, uri: &str) -> Command {
+    let mut command = netns.command(PROGRAM);
+    command.args(["call", uri]).current_dir(HOME);
+    command
 }
 
 /// What the program itself recognises in a recording.

@@ -27,6 +27,18 @@ pub fn cut(recording: &Path, from_s: f32, file: &Path) {
     write(file, &samples, rate_hz);
 }
 
+/// Writes what of `recording` lies between its first and its last loud sound: Whisper makes words of long silence.
+pub fn loud_part(recording: &Path, file: &Path) {
+    const LOUD: u16 = 500;
+    let (mut reader, rate_hz) = open(recording);
+    let samples: Vec<i16> = reader.samples().map_while(Result::ok).collect();
+    let is_loud = |sample: &i16| sample.unsigned_abs() > LOUD;
+    let margin = rate_hz as usize / 4;
+    let from = samples.iter().position(is_loud).unwrap_or_default().saturating_sub(margin);
+    let to = samples.iter().rposition(is_loud).map_or(0, |last| (last + margin).min(samples.len()));
+    write(file, samples.get(from..to).unwrap_or_default(), rate_hz);
+}
+
 /// Length in samples; fails when the file is not a WAV that plays.
 pub fn length(file: &Path) -> usize {
     read(file).0.len()
