@@ -17,6 +17,9 @@ pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE
 /// The extensions that we have: RFC 3262, RFC 4028, RFC 3891.
 pub(super) const SUPPORTED: &str = "100rel, timer, replaces";
 
+/// The bodies that we read.
+pub(super) const ACCEPT: &str = "application/sdp, multipart/mixed, multipart/alternative";
+
 /// Room for transactions: a session has at most a few at once, but ended ones linger for 32 s, so that short calls one
 /// after another leave many. The rest is what scanners of the public network fill.
 const TRANSACTIONS_PER_CALL: usize = 64;

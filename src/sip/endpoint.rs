@@ -8,7 +8,7 @@ use rand::Rng;
 
 use super::auth::{Challenger, Verdict};
 use super::client_auth::ClientAuth;
-use super::core::{ALLOW, Core, Owner, SUPPORTED};
+use super::core::{ACCEPT, ALLOW, Core, Owner, SUPPORTED};
 use super::deadlines::Deadlines;
 use super::dialog::DialogId;
 use super::guard::{self, Admission};
@@ -200,17 +200,17 @@ impl Endpoint {
     fn on_message(&mut self, now: Instant, flow: Flow, bytes: &[u8]) {
         match Message::parse(bytes) {
             Ok(Message::Request(mut request)) => {
-                request.set_received(&flow);
-                self.on_request(now, way_back(flow, &request), request);
+                let via = request.set_received(&flow);
+                self.on_request(now, way_back(flow, via.as_ref()), request);
             }
             Ok(Message::Response(response)) => self.on_response(now, &response),
             Err(Malformed { error, request: Some(mut request) }) if request.method != Method::Ack => {
                 tracing::debug!(peer.addr = %flow.remote, %error, "a bad request");
-                request.set_received(&flow);
+                let via = request.set_received(&flow);
                 if !self.admits(now, flow, &request) {
                     return;
                 }
-                self.refuse_statelessly(way_back(flow, &request), &request, 400, &error.to_string());
+                self.refuse_statelessly(way_back(flow, via.as_ref()), &request, error.status(), &error.to_string());
             }
             Err(Malformed { error, .. }) => {
                 self.core.dropped += 1;
@@ -252,15 +252,12 @@ impl Endpoint {
             }
             return;
         }
-        let envelope = match envelope {
+        let envelope = match envelope.and_then(|envelope| request.check().map(|()| envelope)) {
             Ok(envelope) => envelope,
-            Err(error) => {
-                // Without a Via there is nobody to tell.
-                if !is_ack && request.headers.get("Via").is_some() {
-                    self.refuse_statelessly(flow, &request, 400, &error.to_string());
-                }
-                return;
-            }
+            Err(_) if is_ack => return,
+            // That we do not know the method says more than that its CSeq has another (RFC 4475 §3.1.2.18).
+            Err(_) if !request.method.is_known() => return self.refuse_statelessly(flow, &request, 501, ""),
+            Err(error) => return self.refuse_statelessly(flow, &request, 400, &error.to_string()),
         };
         match self.core.transactions.on_request(now, flow, &envelope, inside, &mut self.core.output) {
             Arrival::New(key) => self.on_new_request(now, Arrived { key, request, envelope, flow }),
@@ -329,8 +326,13 @@ impl Endpoint {
             return self.on_cancel(now, &arrived);
         }
         if !is_served(&request.method) {
-            let refusal = Response::answer(request, 405).with("Allow", ALLOW);
+            let status = if request.method.is_known() { 405 } else { 501 };
+            let refusal = Response::answer(request, status).with("Allow", ALLOW);
             return self.core.respond(now, key, refusal);
+        }
+        // RFC 3261 §8.2.2.1
+        if !request.uri.is_sip() {
+            return self.refuse(now, &arrived, 416);
         }
         // RFC 3261 §8.2.2.3
         let unsupported: Vec<_> = request.headers.values("Require").filter(|tag| !is_supported(tag)).collect();
@@ -363,19 +365,24 @@ impl Endpoint {
     /// RFC 3261 §8.2.3
     fn has_readable_body(&mut self, now: Instant, arrived: &Arrived) -> bool {
         let request = &arrived.request;
-        let coded = request.headers.values("Content-Encoding").any(|coding| !coding.eq_ignore_ascii_case("identity"));
-        if request.body.is_empty() || (request.sdp().is_some() && !coded) || request.method == Method::Bye {
+        if request.method == Method::Bye || request.session_description().is_ok() {
             return true;
         }
-        let refusal = Response::answer(request, 415).with("Accept", "application/sdp");
-        let refusal = if coded { refusal.with("Accept-Encoding", "identity") } else { refusal };
+        let refusal = Response::answer(request, 415).with("Accept", ACCEPT).with("Accept-Encoding", "identity");
         self.core.respond(now, &arrived.key, refusal);
         false
     }
 
     fn on_invite(&mut self, now: Instant, arrived: Arrived) {
-        if !arrived.request.uri.is_sip() {
-            return self.refuse(now, &arrived, 416);
+        // RFC 3261 §8.1.1.8
+        if arrived.request.headers.values("Contact").next().is_none() {
+            let mut refusal = Response::answer(&arrived.request, 400);
+            refusal.reason.push_str(": no Contact");
+            return self.core.respond(now, &arrived.key, refusal);
+        }
+        // RFC 3261 §21.4.7: there is nothing else that an answer could have.
+        if !arrived.request.accepts_sdp() {
+            return self.refuse(now, &arrived, 406);
         }
         // RFC 3261 §8.2.2.2: the same call by another way.
         let merged = |(_, session): (_, &Session)| session.was_begun_by(&arrived.envelope);
@@ -442,7 +449,7 @@ impl Endpoint {
     fn on_options(&mut self, now: Instant, arrived: &Arrived) {
         let ok = Response::answer(&arrived.request, 200)
             .with("Allow", ALLOW)
-            .with("Accept", "application/sdp")
+            .with("Accept", ACCEPT)
             .with("Accept-Encoding", "identity")
             .with("Supported", SUPPORTED);
         self.core.respond(now, &arrived.key, ok);
@@ -451,6 +458,10 @@ impl Endpoint {
     /// Telephones that call nobody without an account are told that they have one. Nothing is kept: we do not call them.
     /// Without a password only those of our own network: on the public one it would tell scanners of an open registrar.
     fn on_register(&mut self, now: Instant, arrived: &Arrived) {
+        // RFC 3261 §10.3 step 5: an address of record is a SIP URI.
+        if !arrived.envelope.to.uri.is_sip() {
+            return self.refuse(now, arrived, 400);
+        }
         match self.core.config.direct_calls {
             DirectCalls::Taken if is_private(arrived.flow.remote.ip()) => {}
             DirectCalls::Challenged { .. } => {
@@ -555,10 +566,14 @@ impl Endpoint {
         self.core.respond(now, &arrived.key, answer);
     }
 
+    /// Answers a request that begins no transaction. One without a Via has nobody to be told.
     fn refuse_statelessly(&mut self, flow: Flow, request: &Request, status: u16, why: &str) {
+        if request.headers.get("Via").is_none() {
+            return;
+        }
         let mut answer = Response::answer(request, status);
         if !why.is_empty() {
-            why.clone_into(&mut answer.reason);
+            answer.reason = format!("{}: {why}", answer.reason);
         }
         self.core.respond_statelessly(flow, answer);
     }
@@ -582,8 +597,7 @@ fn client_auth(registration: &Registration) -> Option<ClientAuth> {
 /// The flow on which a request is answered. Over UDP and without `rport` that is the port which its `Via` names, at the
 /// address it came from (RFC 3261 §18.2.2, RFC 3581 §4); so is a peer reached who sends from another port than he
 /// listens on.
-fn way_back(flow: Flow, request: &Request) -> Flow {
-    let top: Option<Via> = request.headers.values("Via").next().and_then(|via| via.parse().ok());
+fn way_back(flow: Flow, top: Option<&Via>) -> Flow {
     match top {
         Some(via) if !flow.transport.is_reliable() && !via.params.has("rport") => {
             let port = via.port.unwrap_or(DEFAULT_PORT);

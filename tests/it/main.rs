@@ -13,6 +13,7 @@ mod sdp;
 mod sip;
 mod sip_defence;
 mod sip_digest;
+mod sip_fuzz;
 mod sip_invite;
 mod sip_messages;
 mod sip_offers;

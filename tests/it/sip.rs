@@ -346,7 +346,7 @@ fn requests_outside_a_dialog_get_the_answer_that_the_rfc_says() {
     let options = answer_to(&mut pair, &request("OPTIONS", "1", "", ""));
     assert!(options.starts_with("SIP/2.0 200 OK|"), "{options}");
     assert!(options.contains("|Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, REGISTER|"));
-    assert!(options.contains("|Accept: application/sdp|") && options.contains("|Supported: 100rel, timer, replaces|"), "{options}");
+    assert!(options.contains("|Accept: application/sdp, multipart/mixed, multipart/alternative|") && options.contains("|Supported: 100rel, timer, replaces|"), "{options}");
     let cases = [
         (request("SUBSCRIBE", "2", "", ""), "405", "|Allow: INVITE"),
         (request("INVITE", "3", "", "Require: 100rel, x\r\n"), "420", "|Unsupported: x|"),
@@ -356,7 +356,7 @@ fn requests_outside_a_dialog_get_the_answer_that_the_rfc_says() {
         (request("OPTIONS", "7", "", "").replace("SIP/2.0\r\nVia", "SIP/7.0\r\nVia"), "505", ""),
         (request("OPTIONS", "8", "", "").replace("Call-ID: 8\r\n", ""), "400", ""),
         (request("OPTIONS", "9", "", "Content-Length: 9\r\n"), "400", ""),
-        (request("INVITE", "10", "", "Content-Type: text/plain\r\n") + "hello", "415", "|Accept: application/sdp|"),
+        (request("INVITE", "10", "", "Content-Type: text/plain\r\n") + "hello", "415", "|Accept: application/sdp, multipart/mixed, "),
         (request("INVITE", "11", "", "").replace("INVITE sip:desk@192.0.2.2", "INVITE tel:+7"), "416", ""),
     ];
     for (text, status, header) in cases {

@@ -1,9 +1,10 @@
 //! Cuts a byte stream (TCP, TLS) into messages by Content-Length (RFC 3261 §18.3), without I/O.
 //!
-//! After an error the boundary of the next message is unknown: the connection is to be closed.
+//! After an error the boundary of the next message is unknown: the connection is to be closed. The head of a message
+//! whose body cannot be found is given out before the error, so that its sender is told (RFC 4475 §3.1.2.3).
 
 use super::parse::{content_length, head_end, read_headers};
-use super::{MAX_MESSAGE, ParseError};
+use super::{MAX_BODY, MAX_MESSAGE, ParseError};
 
 /// Why a stream cannot go on. Close the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,10 @@ pub struct StreamFramer {
     buffer: Vec<u8>,
     /// How much of the buffer holds no end of head, so that a slow sender costs no second search.
     searched: usize,
+    /// The length of the message at the beginning of the buffer, once its head is there.
+    awaited: Option<usize>,
+    /// The stream cannot go on: the next poll says so.
+    broken: Option<FramingError>,
 }
 
 impl StreamFramer {
@@ -45,40 +50,63 @@ impl StreamFramer {
 
     /// The next whole frame.
     pub fn poll(&mut self) -> Result<Option<Frame>, FramingError> {
-        if self.buffer.starts_with(b"\r\n\r\n") {
-            self.take(4);
-            return Ok(Some(Frame::Ping));
+        if let Some(error) = self.broken {
+            return Err(error);
         }
-        // A single CRLF before a message is a pong or idle talk. The one at the very end may be half a ping.
-        while self.buffer.starts_with(b"\r\n") && self.buffer.get(2).is_some_and(|b| *b != b'\r') {
-            self.take(2);
-        }
-        while self.buffer.starts_with(b"\n") {
-            self.take(1);
-        }
-        if self.buffer.starts_with(b"\r") {
+        if self.awaited.is_some_and(|length| self.buffer.len() < length) {
             return Ok(None);
+        }
+        // Single line ends before a message are pongs or idle talk. One at the very end may be half a ping.
+        let mut start = 0;
+        loop {
+            match self.buffer.get(start..).unwrap_or_default() {
+                [b'\r', b'\n', b'\r', b'\n', ..] => {
+                    self.take(start + 4);
+                    return Ok(Some(Frame::Ping));
+                }
+                [] | [b'\r'] | [b'\r', b'\n'] | [b'\r', b'\n', b'\r'] => {
+                    self.take(start);
+                    return Ok(None);
+                }
+                [b'\r', b'\n', ..] => start += 2,
+                [b'\r' | b'\n', ..] => start += 1,
+                _ => break,
+            }
+        }
+        if start > 0 {
+            self.take(start);
         }
         let Some(head) = head_end(&self.buffer, self.searched) else {
             // The end of a head is at most three bytes long.
             self.searched = self.buffer.len().saturating_sub(3);
-            return if self.buffer.len() > MAX_MESSAGE { Err(FramingError::TooLarge) } else { Ok(None) };
+            return if self.buffer.len() > MAX_MESSAGE - MAX_BODY { Err(FramingError::TooLarge) } else { Ok(None) };
         };
         // RFC 3261 §20.14 demands Content-Length on streams; a message without one is taken to have no body.
         let lines = self.buffer.get(..head).unwrap_or_default().split(|b| *b == b'\n').skip(1);
         let (headers, _) = read_headers(lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line)));
-        let body = content_length(&headers)?.unwrap_or(0);
-        let length = head.checked_add(body).filter(|length| *length <= MAX_MESSAGE).ok_or(FramingError::TooLarge)?;
+        let body = match content_length(&headers) {
+            Ok(length) if length.unwrap_or(0) > MAX_BODY || head > MAX_MESSAGE - MAX_BODY => {
+                Err(FramingError::TooLarge)
+            }
+            Ok(length) => Ok(length.unwrap_or(0)),
+            Err(error) => Err(FramingError::Head(error)),
+        };
+        let length = match body {
+            Ok(body) => head + body,
+            Err(error) => {
+                self.broken = Some(error);
+                head
+            }
+        };
         if self.buffer.len() < length {
-            // The head was found: look at it again once the body is here.
-            self.searched = head.saturating_sub(4);
+            self.awaited = Some(length);
             return Ok(None);
         }
         Ok(Some(Frame::Message(self.take(length))))
     }
 
     fn take(&mut self, length: usize) -> Vec<u8> {
-        self.searched = 0;
+        (self.searched, self.awaited) = (0, None);
         let rest = self.buffer.split_off(length.min(self.buffer.len()));
         std::mem::replace(&mut self.buffer, rest)
     }
@@ -117,16 +145,22 @@ mod tests {
         let mut framer = StreamFramer::default();
         framer.push(&vec![b'x'; MAX_MESSAGE + 1]).unwrap();
         assert_eq!(framer.poll(), Err(FramingError::TooLarge));
-
-        let mut framer = StreamFramer::default();
-        framer.push(b"INVITE sip:a@b SIP/2.0\r\nContent-Length: 70000\r\n\r\n").unwrap();
-        assert_eq!(framer.poll(), Err(FramingError::TooLarge));
     }
 
     #[test]
-    fn an_unreadable_length_is_an_error() {
-        let mut framer = StreamFramer::default();
-        framer.push(b"INVITE sip:a@b SIP/2.0\r\nContent-Length: -1\r\n\r\n").unwrap();
-        assert_eq!(framer.poll(), Err(FramingError::Head(ParseError::ContentLength)));
+    fn a_message_without_an_end_is_given_out_before_the_error() {
+        for (length, error) in [
+            ("70000", FramingError::TooLarge),
+            ("99999999999999999999999", FramingError::Head(ParseError::ContentLength)),
+            ("-1", FramingError::Head(ParseError::ContentLength)),
+            ("1\r\nl: 2", FramingError::Head(ParseError::ContentLength)),
+        ] {
+            let head = format!("INVITE sip:a@b SIP/2.0\r\nContent-Length: {length}\r\n\r\n");
+            let mut framer = StreamFramer::default();
+            framer.push(head.as_bytes()).unwrap();
+            framer.push(b"body").unwrap();
+            assert_eq!(framer.poll(), Ok(Some(Frame::Message(head.into_bytes()))));
+            assert_eq!((framer.poll(), framer.poll()), (Err(error), Err(error)));
+        }
     }
 }

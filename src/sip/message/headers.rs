@@ -61,6 +61,15 @@ impl Headers {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// The length of the last value.
+    pub(super) fn last_len(&self) -> usize {
+        self.0.last().map_or(0, |(_, value)| value.len())
+    }
+
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut String> {
+        self.0.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
@@ -68,16 +77,25 @@ impl Headers {
     /// A folded line goes on with the last field (RFC 3261 §7.3.1). False when there is none.
     pub(super) fn continue_last(&mut self, more: &str) -> bool {
         let Some((_, value)) = self.0.last_mut() else { return false };
-        if !value.is_empty() {
+        if !value.is_empty() && !more.is_empty() {
             value.push(' ');
         }
-        value.push_str(more);
+        value.push_str(&more.replace('\r', " "));
         true
+    }
+
+    /// Drops all values of `Via` but the first: an answer to too many needs to reach the last hop alone.
+    pub(super) fn keep_top_via(&mut self) {
+        let top = self.values("Via").next().map(str::to_owned);
+        self.remove("Via");
+        if let Some(top) = top {
+            self.push("Via", top);
+        }
     }
 
     /// The value of the first `Via`, and those of the rest of its field if that is a list.
     pub(super) fn replace_top_via(&mut self, via: &str) {
-        let Some((_, value)) = self.0.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case("Via")) else { return };
+        let Some(value) = self.get_mut("Via") else { return };
         let rest: String = split_outside_quotes(value, ',').skip(1).map(|part| format!(", {}", part.trim())).collect();
         *value = format!("{via}{rest}");
     }

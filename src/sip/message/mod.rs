@@ -6,13 +6,18 @@
 //! references and spaces that RFC 3261 allows, look for `<` and `;` inside quoted strings, and compare methods
 //! without case.
 //!
-//! Left out: bodies as more than bytes (a multipart body is one opaque body).
+//! Strict where RFC 3261 and RFC 4475 say that a message is malformed, so that it is refused with a reason instead of
+//! being misread; names without quotes are taken in any script.
+//!
+//! Left out: fields that concern proxies alone, and dates.
 
+mod body;
 mod charset;
 mod framing;
 mod headers;
 mod method;
 mod name_addr;
+mod octets;
 mod params;
 mod parse;
 mod uri;
@@ -20,6 +25,7 @@ mod via;
 
 use std::fmt;
 
+pub use body::Unreadable;
 pub(in crate::sip) use charset::decode_words;
 pub use framing::{Frame, FramingError, StreamFramer};
 pub use headers::Headers;
@@ -34,8 +40,14 @@ use crate::sip::Flow;
 
 /// The largest message that we read, head and body, in bytes.
 pub const MAX_MESSAGE: usize = 64 * 1024;
-/// The largest number of header fields that we read in a message.
+/// The largest body, in bytes: 413 beyond. Session descriptions have some 4 KiB at the most.
+pub const MAX_BODY: usize = 32 * 1024;
+/// The largest number of header fields that we read in a message: 513 beyond, as with the two below.
 pub const MAX_HEADERS: usize = 256;
+/// The longest header field, folded lines together, in bytes.
+pub const MAX_FIELD: usize = 8 * 1024;
+/// The largest number of `Via` values: no request passes more proxies (RFC 3261 §8.1.1.6).
+pub const MAX_VIAS: usize = 71;
 
 const VERSION: &str = "SIP/2.0";
 
@@ -74,31 +86,61 @@ impl Request {
         self.version.eq_ignore_ascii_case(VERSION)
     }
 
+    /// The header fields that every request needs.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`] when one of them cannot be used. The request is to be refused by 400.
     pub fn envelope(&self) -> Result<Envelope, EnvelopeError> {
         let envelope = Envelope::read(&self.headers)?;
         // RFC 3261 §8.1.1.5
         if envelope.cseq.method != self.method {
-            return Err(EnvelopeError("CSeq"));
+            return Err(EnvelopeError::OtherMethod);
         }
         Ok(envelope)
     }
 
-    /// The body if it is a session description; `None` without a body.
+    /// Looks at the header fields that a user agent acts on beside its envelope.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`] as with [`Request::envelope`].
+    pub fn check(&self) -> Result<(), EnvelopeError> {
+        // RFC 3261 §20.22. One that has run out concerns only who passes a request on.
+        if self.headers.get("Max-Forwards").is_some() {
+            let hops = only(&self.headers, "Max-Forwards")?;
+            hops.parse::<u8>().map_err(|_| EnvelopeError::Unreadable("Max-Forwards"))?;
+        }
+        let is_readable = |contact: &str| contact == "*" || contact.parse::<NameAddr>().is_ok();
+        if self.headers.values("Contact").all(is_readable) { Ok(()) } else { Err(EnvelopeError::Unreadable("Contact")) }
+    }
+
+    /// The session description in the body, be it one of several parts; `None` when there is none.
     pub fn sdp(&self) -> Option<Vec<u8>> {
-        sdp(&self.headers, &self.body)
+        self.session_description().ok().flatten().map(<[u8]>::to_vec)
+    }
+
+    /// The same, and whether all of the body that must be understood is.
+    ///
+    /// # Errors
+    /// [`Unreadable`]: the request is to be refused by 415.
+    pub fn session_description(&self) -> Result<Option<&[u8]>, Unreadable> {
+        body::session_description(&self.headers, &self.body)
+    }
+
+    /// Whether the sender takes a session description in the answer.
+    pub fn accepts_sdp(&self) -> bool {
+        body::accepts_sdp(&self.headers)
     }
 
     pub fn set_sdp(&mut self, sdp: Vec<u8>) {
         set_sdp(&mut self.headers, &mut self.body, sdp);
     }
 
-    /// Notes on the top `Via` where the request came from.
-    pub(crate) fn set_received(&mut self, flow: &Flow) {
-        let top: Option<Via> = self.headers.values("Via").next().and_then(|via| via.parse().ok());
-        if let Some(mut via) = top {
-            via.set_received(flow.remote);
-            self.headers.replace_top_via(&via.to_string());
-        }
+    /// Notes on the top `Via` where the request came from; that `Via`, if it can be read.
+    pub(crate) fn set_received(&mut self, flow: &Flow) -> Option<Via> {
+        let mut via: Via = self.headers.values("Via").next()?.parse().ok()?;
+        via.set_received(flow.remote);
+        self.headers.replace_top_via(&via.to_string());
+        Some(via)
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -133,10 +175,15 @@ impl Response {
     /// Adds a tag to `To` when it has none.
     #[must_use]
     pub fn with_to_tag(mut self, tag: &str) -> Self {
-        if let Some(Ok(to)) = self.headers.get("To").map(str::parse::<NameAddr>)
+        if let Some(value) = self.headers.get_mut("To")
+            && let Ok(to) = value.parse::<NameAddr>()
             && to.tag().is_none()
         {
-            self.headers.set("To", to.with_tag(tag).to_string());
+            match to.params.has("tag") {
+                // What the peer wrote stays as it is, but for an empty tag.
+                true => *value = to.with_tag(tag).to_string(),
+                false => value.push_str(&format!(";tag={tag}")),
+            }
         }
         self
     }
@@ -153,8 +200,9 @@ impl Response {
         Envelope::read(&self.headers)
     }
 
+    /// The session description in the body, be it one of several parts.
     pub fn sdp(&self) -> Option<Vec<u8>> {
-        sdp(&self.headers, &self.body)
+        body::session_description(&self.headers, &self.body).ok().flatten().map(<[u8]>::to_vec)
     }
 
     pub fn set_sdp(&mut self, sdp: Vec<u8>) {
@@ -176,6 +224,9 @@ pub struct CSeq {
 impl CSeq {
     fn parse(text: &str) -> Option<Self> {
         let (number, method) = text.trim().split_once(char::is_whitespace)?;
+        if !number.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
         let number = number.parse().ok().filter(|n| *n < 1 << 31)?;
         Some(CSeq { number, method: Method::from(method.trim()) })
     }
@@ -197,34 +248,45 @@ pub struct Envelope {
     pub cseq: CSeq,
 }
 
-/// The header field of that name is missing, repeated or cannot be read.
+/// Why a request cannot be served or an answer not be used, in words for a reason phrase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("missing or bad header field: {0}")]
-pub struct EnvelopeError(pub &'static str);
+pub enum EnvelopeError {
+    #[error("no {0}")]
+    Missing(&'static str),
+    #[error("more than one {0}")]
+    Repeated(&'static str),
+    #[error("{0} cannot be read")]
+    Unreadable(&'static str),
+    #[error("CSeq has another method")]
+    OtherMethod,
+}
 
 impl Envelope {
     fn read(headers: &Headers) -> Result<Self, EnvelopeError> {
         Ok(Envelope {
-            via: headers.values("Via").next().and_then(|v| v.parse().ok()).ok_or(EnvelopeError("Via"))?,
-            from: only(headers, "From").and_then(|v| v.parse().ok()).ok_or(EnvelopeError("From"))?,
-            to: only(headers, "To").and_then(|v| v.parse().ok()).ok_or(EnvelopeError("To"))?,
-            call_id: only(headers, "Call-ID").filter(|id| !id.is_empty()).ok_or(EnvelopeError("Call-ID"))?.to_owned(),
-            cseq: only(headers, "CSeq").and_then(CSeq::parse).ok_or(EnvelopeError("CSeq"))?,
+            via: parsed("Via", headers.values("Via").next().ok_or(EnvelopeError::Missing("Via"))?)?,
+            from: parsed("From", only(headers, "From")?)?,
+            to: parsed("To", only(headers, "To")?)?,
+            call_id: only(headers, "Call-ID")?.to_owned(),
+            cseq: CSeq::parse(only(headers, "CSeq")?).ok_or(EnvelopeError::Unreadable("CSeq"))?,
         })
     }
 }
 
-fn only<'a>(headers: &'a Headers, name: &'a str) -> Option<&'a str> {
+/// The only field of that name, which is not empty.
+fn only<'a>(headers: &'a Headers, name: &'static str) -> Result<&'a str, EnvelopeError> {
     let mut fields = headers.all(name);
-    let first = fields.next()?;
-    fields.next().is_none().then_some(first)
+    let first = fields.next().filter(|value| !value.is_empty()).ok_or(EnvelopeError::Missing(name))?;
+    if fields.next().is_some() { Err(EnvelopeError::Repeated(name)) } else { Ok(first) }
 }
 
-fn sdp(headers: &Headers, body: &[u8]) -> Option<Vec<u8>> {
-    let is_sdp = headers.get("Content-Type").is_none_or(|content_type| {
-        content_type.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/sdp")
-    });
-    (is_sdp && !body.is_empty()).then(|| body.to_vec())
+fn parsed<T: std::str::FromStr>(name: &'static str, value: &str) -> Result<T, EnvelopeError> {
+    value.parse().map_err(|_| EnvelopeError::Unreadable(name))
+}
+
+/// RFC 3261 §25.1
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b))
 }
 
 fn set_sdp(headers: &mut Headers, body: &mut Vec<u8>, sdp: Vec<u8>) {
@@ -257,7 +319,7 @@ fn write(start: fmt::Arguments<'_>, headers: &Headers, body: &[u8]) -> Vec<u8> {
         head.push_str("\r\n");
     }
     head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
-    let mut bytes = head.into_bytes();
+    let mut bytes = octets::octets(&head).into_owned();
     bytes.extend_from_slice(body);
     bytes
 }
@@ -283,7 +345,7 @@ mod tests {
         assert_eq!(
             answer,
             "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h1;branch=z9hG4bK1\r\nVia: SIP/2.0/UDP h2;branch=z9hG4bK2\r\n\
-             From: <sip:c@d>;tag=1\r\nCall-ID: 77@x\r\nCSeq: 5 OPTIONS\r\nTo: <sip:a@b>;tag=t2\r\nContent-Length: 0\r\n\r\n"
+             From: <sip:c@d>;tag=1\r\nTo: <sip:a@b>;tag=t2\r\nCall-ID: 77@x\r\nCSeq: 5 OPTIONS\r\nContent-Length: 0\r\n\r\n"
         );
     }
 
@@ -291,6 +353,6 @@ mod tests {
     fn a_repeated_mandatory_header_is_bad() {
         let text = "BYE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nFrom: <sip:c@d>\r\nFrom: <sip:e@f>\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 BYE\r\n\r\n";
         let Ok(Message::Request(request)) = Message::parse(text.as_bytes()) else { panic!("not a request") };
-        assert_eq!(request.envelope().unwrap_err(), EnvelopeError("From"));
+        assert_eq!(request.envelope().unwrap_err(), EnvelopeError::Repeated("From"));
     }
 }

@@ -5,7 +5,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::params::{Params, find_outside_quotes};
+use super::charset;
+use super::octets::octets;
+use super::params::{Params, closing_quote, find_outside_quotes};
 use super::uri::{Uri, UriError};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,12 +42,16 @@ impl FromStr for NameAddr {
         let text = text.trim();
         if let Some(open) = find_outside_quotes(text, |c| c == '<') {
             let (display, rest) = text.split_at(open);
-            let (uri, params) = rest.trim_start_matches('<').split_once('>').ok_or(UriError::Character)?;
-            return Ok(Self { display: unquote(display), uri: uri.parse()?, params: Params::parse(params) });
+            let (uri, params) = rest.get(1..).unwrap_or_default().split_once('>').ok_or(UriError::Character)?;
+            return Ok(Self { display: unquote(display)?, uri: uri.parse()?, params: Params::of_field(params)? });
         }
-        // RFC 3261 §20.10: without angle brackets all parameters belong to the header field.
-        let (uri, params) = text.split_once(';').unwrap_or((text, ""));
-        Ok(Self { display: None, uri: uri.trim().parse()?, params: Params::parse(params) })
+        // RFC 3261 §20.10: without angle brackets all parameters belong to the header field, and the URI has neither
+        // comma nor question mark.
+        let (uri, params) = text.split_at(text.find(';').unwrap_or(text.len()));
+        if uri.contains([',', '?']) {
+            return Err(UriError::Character);
+        }
+        Ok(Self { display: None, uri: uri.trim().parse()?, params: Params::of_field(params)? })
     }
 }
 
@@ -53,9 +59,11 @@ impl fmt::Display for NameAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(display) = &self.display {
             f.write_str("\"")?;
-            for c in display.chars().filter(|c| !c.is_control()) {
+            for c in display.chars() {
                 match c {
-                    '"' | '\\' => write!(f, "\\{c}")?,
+                    // These alone have no escape.
+                    '\r' | '\n' => {}
+                    c if c.is_ascii_control() || matches!(c, '"' | '\\') => write!(f, "\\{c}")?,
                     c => write!(f, "{c}")?,
                 }
             }
@@ -65,21 +73,28 @@ impl fmt::Display for NameAddr {
     }
 }
 
-fn unquote(display: &str) -> Option<String> {
-    let display = display.trim();
+/// The text of a display name, in whatever character set. Without quotes only tokens are allowed; we take all but what divides header fields, since
+/// telephones write `Иван Петров` so.
+fn unquote(display: &str) -> Result<Option<String>, UriError> {
+    let display = octets(display.trim());
+    let display = charset::text(&display);
     let Some(inner) = display.strip_prefix('"') else {
-        return (!display.is_empty()).then(|| display.to_owned());
+        let bad = display.contains([',', ';', '"', '\\']);
+        return if bad { Err(UriError::DisplayName) } else { Ok((!display.is_empty()).then(|| display.into_owned())) };
     };
+    let (inner, rest) = inner.split_at(closing_quote(inner).ok_or(UriError::DisplayName)?);
+    if rest.len() > 1 {
+        return Err(UriError::DisplayName);
+    }
     let mut text = String::with_capacity(inner.len());
     let mut chars = inner.chars();
     while let Some(c) = chars.next() {
         match c {
-            '"' => break,
             '\\' => text.extend(chars.next()),
             c => text.push(c),
         }
     }
-    (!text.is_empty()).then_some(text)
+    Ok((!text.is_empty()).then_some(text))
 }
 
 #[cfg(test)]
@@ -98,6 +113,7 @@ mod tests {
             ("\"a <b@c>\"<sip:x@y;lr>", Some("a <b@c>"), None),
             ("sip:x@y;tag=1", None, Some("1")),
             ("\"\" <sip:x@y>", None, None),
+            ("\"\\\0\\\u{7}\" <sip:x@y>", Some("\0\u{7}"), None),
             ("Иван Петров <sip:x@y>", Some("Иван Петров"), None),
         ];
         for (text, display, tag) in cases {
@@ -108,8 +124,19 @@ mod tests {
     }
 
     #[test]
-    fn refuses_an_open_bracket() {
-        assert!("<sip:x@y".parse::<NameAddr>().is_err());
-        assert!("\"unclosed <sip:x@y>".parse::<NameAddr>().is_err());
+    fn refuses_what_rfc_4475_calls_malformed() {
+        for bad in [
+            "<sip:x@y",
+            "\"unclosed <sip:x@y>",
+            "\"two\" words <sip:x@y>",
+            "Doe, John <sip:x@y>",
+            "\"Doe, John\" < sip:x@y >",
+            "sip:x@y?Route=%3Csip:z%3E",
+            "<<sip:x@y>",
+            "<sip:x@y>;;;;",
+            "<sip:x@y>tag=1",
+        ] {
+            assert!(bad.parse::<NameAddr>().is_err(), "{bad}");
+        }
     }
 }

@@ -4,6 +4,9 @@
 
 use std::fmt;
 
+use super::is_token;
+use super::uri::UriError;
+
 /// Parameters in the order in which they came. Names are compared without case; values keep their quotes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Params(Vec<(String, Option<String>)>);
@@ -19,6 +22,27 @@ impl Params {
             (!name.is_empty()).then(|| (name.to_owned(), value))
         });
         Params(parameters.collect())
+    }
+
+    /// Reads the parameters of a header field, as strictly as RFC 3261 §25.1 has them: `text` is empty or begins with `;`,
+    /// and none of them is.
+    pub(super) fn of_field(text: &str) -> Result<Self, UriError> {
+        let Some(parameters) = text.trim().strip_prefix(';') else {
+            return if text.trim().is_empty() { Ok(Params::default()) } else { Err(UriError::Parameter) };
+        };
+        let parameters = split_outside_quotes(parameters, ';').map(|part| {
+            let (name, value) = match part.split_once('=') {
+                Some((name, value)) => (name.trim(), Some(value.trim().to_owned())),
+                None => (part.trim(), None),
+            };
+            let is_whole = value.as_deref().is_none_or(|value| {
+                value
+                    .strip_prefix('"')
+                    .is_none_or(|quoted| closing_quote(quoted) == Some(quoted.len().saturating_sub(1)))
+            });
+            if is_token(name) && is_whole { Ok((name.to_owned(), value)) } else { Err(UriError::Parameter) }
+        });
+        parameters.collect::<Result<_, _>>().map(Params)
     }
 
     /// The value of `name`; `Some("")` for a parameter without one.
@@ -85,6 +109,16 @@ pub(super) fn find_outside_quotes(text: &str, wanted: impl Fn(char) -> bool) -> 
     None
 }
 
+/// Where the quote stands that ends a quoted string, whose first quote is not in `text`.
+pub(super) fn closing_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes().position(|byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +130,15 @@ mod tests {
         assert_eq!(params.get("q"), Some("0.5"));
         assert_eq!(params.get("X"), Some("\"a;b\""));
         assert_eq!(params.to_string(), ";lr;Q=0.5;x=\"a;b\"");
+    }
+
+    #[test]
+    fn those_of_a_field_are_read_strictly() {
+        assert_eq!(Params::of_field(" ; a = 1;b;c=\"x\\\";y\" ").unwrap().to_string(), ";a=1;b;c=\"x\\\";y\"");
+        assert_eq!(Params::of_field(" "), Ok(Params::default()));
+        for bad in ["x", ";", ";;a", ";a;", ";=1", ";a b=1", ";a=\"x", ";a=\"x\"y"] {
+            assert_eq!(Params::of_field(bad), Err(UriError::Parameter), "{bad}");
+        }
     }
 
     #[test]

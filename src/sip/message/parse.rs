@@ -1,20 +1,46 @@
 //! Bytes to [`Message`]: start line, unfolding, names, body by Content-Length.
 
-use super::{Headers, MAX_HEADERS, MAX_MESSAGE, Message, Method, Request, Response, charset};
+use super::octets::decode;
+use super::{
+    Headers, MAX_BODY, MAX_FIELD, MAX_HEADERS, MAX_MESSAGE, MAX_VIAS, Message, Method, Request, Response, is_token,
+};
 
 /// Why a message cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    #[error("the message is larger than {MAX_MESSAGE} bytes or has more than {MAX_HEADERS} header fields")]
+    #[error("the message is larger than {MAX_MESSAGE} bytes")]
     TooLarge,
+    #[error("more than {MAX_HEADERS} header fields or {MAX_VIAS} Vias, or one beyond {MAX_FIELD} bytes")]
+    HeadTooLarge,
+    #[error("the body is larger than {MAX_BODY} bytes")]
+    BodyTooLarge,
     #[error("the first line is neither a request line nor a status line")]
     StartLine,
+    #[error("the request line is not method, URI and version with one space between them")]
+    RequestLine,
     #[error("the Request-URI cannot be read")]
     RequestUri,
     #[error("a header field has no name and colon")]
     Header,
     #[error("Content-Length is not a number, contradicts itself or is more than what came")]
     ContentLength,
+}
+
+impl ParseError {
+    /// What a request is answered with for it.
+    pub fn status(self) -> u16 {
+        match self {
+            // RFC 3261 §21.5.7
+            ParseError::TooLarge | ParseError::HeadTooLarge => 513,
+            // RFC 3261 §21.4.11
+            ParseError::BodyTooLarge => 413,
+            ParseError::StartLine
+            | ParseError::RequestLine
+            | ParseError::RequestUri
+            | ParseError::Header
+            | ParseError::ContentLength => 400,
+        }
+    }
 }
 
 /// A message that cannot be taken. `request` is what could be read of it, if it is a request that can be answered.
@@ -41,10 +67,16 @@ pub(super) fn message(bytes: &[u8]) -> Result<Message, Malformed> {
     let head_len = head_end(bytes, 0).unwrap_or(bytes.len());
     let (head, rest) = bytes.split_at(head_len);
     let mut lines = head.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let start_line = String::from_utf8_lossy(lines.next().unwrap_or_default());
+    let start_line = decode(lines.next().unwrap_or_default());
 
-    let (headers, headers_error) = read_headers(lines);
+    let (mut headers, mut headers_error) = read_headers(lines);
+    if headers.values("Via").take(MAX_VIAS + 1).count() > MAX_VIAS {
+        headers_error = Some(ParseError::HeadTooLarge);
+        headers.keep_top_via();
+    }
     let (body, body_error) = match content_length(&headers) {
+        Ok(Some(length)) if length > MAX_BODY => (&rest[..0], Some(ParseError::BodyTooLarge)),
+        Ok(None) if rest.len() > MAX_BODY => (&rest[..0], Some(ParseError::BodyTooLarge)),
         Ok(None) => (rest, None),
         Ok(Some(length)) => match rest.get(..length) {
             Some(body) => (body, None),
@@ -63,9 +95,13 @@ pub(super) fn message(bytes: &[u8]) -> Result<Message, Malformed> {
         };
     }
     let line = request_line(&start_line)?;
-    let (uri, error) = match line.uri.parse() {
-        Ok(uri) => (uri, error),
-        Err(_) => (super::Uri::of_host(None, "invalid"), Some(ParseError::RequestUri)),
+    let uri = line.uri.parse().ok().filter(|uri: &super::Uri| !uri.is_sip() || uri.headers.is_none());
+    let (uri, error) = match uri {
+        Some(uri) if line.is_well_spaced => (uri, error),
+        // A space too many makes the rest unsure (RFC 4475 §3.1.2.8 to 3.1.2.10).
+        Some(uri) => (uri, Some(ParseError::RequestLine)),
+        // RFC 3261 §19.1.1: no header fields in a Request-URI.
+        None => (super::Uri::of_host(None, "invalid"), Some(ParseError::RequestUri)),
     };
     let request = Request { method: Method::from(line.method), uri, version: line.version.to_owned(), headers, body };
     match error {
@@ -92,15 +128,17 @@ pub(super) fn read_headers<'a>(lines: impl Iterator<Item = &'a [u8]>) -> (Header
     let mut headers = Headers::default();
     let mut error = None;
     for line in lines.filter(|line| !line.is_empty()) {
-        let line = charset::text(line);
+        let line = decode(line);
         if line.starts_with([' ', '\t']) {
             if !headers.continue_last(line.trim()) {
                 error = Some(ParseError::Header);
+            } else if headers.last_len() > MAX_FIELD {
+                return (headers, Some(ParseError::HeadTooLarge));
             }
             continue;
         }
-        if headers.len() == MAX_HEADERS {
-            return (headers, Some(ParseError::TooLarge));
+        if headers.len() == MAX_HEADERS || line.len() > MAX_FIELD {
+            return (headers, Some(ParseError::HeadTooLarge));
         }
         match line.split_once(':') {
             Some((name, value)) if is_token(name.trim_end()) => headers.push(name.trim_end(), value.trim()),
@@ -132,6 +170,7 @@ struct RequestLine<'a> {
     method: &'a str,
     uri: &'a str,
     version: &'a str,
+    is_well_spaced: bool,
 }
 
 fn request_line(line: &str) -> Result<RequestLine<'_>, ParseError> {
@@ -141,7 +180,8 @@ fn request_line(line: &str) -> Result<RequestLine<'_>, ParseError> {
     if !is_token(method) || !is_sip {
         return Err(ParseError::StartLine);
     }
-    Ok(RequestLine { method, uri, version })
+    let is_well_spaced = line.len() == method.len() + uri.len() + version.len() + 2 && uri.trim().len() == uri.len();
+    Ok(RequestLine { method, uri: uri.trim(), version, is_well_spaced })
 }
 
 fn status_line(line: &str) -> Result<(u16, String), ParseError> {
@@ -153,10 +193,6 @@ fn status_line(line: &str) -> Result<(u16, String), ParseError> {
         return Err(ParseError::StartLine);
     }
     Ok((status, reason.trim().to_owned()))
-}
-
-fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b))
 }
 
 #[cfg(test)]
@@ -212,15 +248,32 @@ mod tests {
             assert_eq!(parse(text).unwrap_err().error, ParseError::StartLine, "{text:?}");
         }
         assert_eq!(parse("INVITE <sip:a@b> SIP/2.0\r\n\r\n").unwrap_err().error, ParseError::RequestUri);
-        assert_eq!(parse("INVITE sip:a@b  SIP/2.0\r\n x\r\n\r\n").unwrap_err().error, ParseError::Header);
+        assert_eq!(parse("INVITE sip:a@b SIP/2.0\r\n x\r\n\r\n").unwrap_err().error, ParseError::Header);
+        for line in ["INVITE  sip:a@b SIP/2.0", "INVITE sip:a@b  SIP/2.0", "INVITE sip:a@b SIP/2.0 "] {
+            assert_eq!(parse(&format!("{line}\r\n\r\n")).unwrap_err().error, ParseError::RequestLine, "{line:?}");
+        }
     }
 
     #[test]
-    fn bounds_the_number_of_headers_and_the_size() {
-        let many = format!("{REQUEST}{}\r\n", "X: y\r\n".repeat(MAX_HEADERS));
-        assert_eq!(parse(&many).unwrap_err().error, ParseError::TooLarge);
-        let large = format!("{REQUEST}\r\n{}", "x".repeat(MAX_MESSAGE));
-        assert_eq!(parse(&large).unwrap_err().error, ParseError::TooLarge);
+    fn bounds_everything() {
+        let error = |head: &str, body: &str| parse(&format!("{REQUEST}{head}\r\n{body}")).unwrap_err();
+        for head in [
+            "X: y\r\n".repeat(MAX_HEADERS),
+            format!("X: {}\r\n", "y".repeat(MAX_FIELD)),
+            format!("X: y\r\n{}", format!(" {}\r\n", "y".repeat(100)).repeat(MAX_FIELD / 100 + 1)),
+            "v: SIP/2.0/UDP b, SIP/2.0/UDP c\r\n".repeat(MAX_VIAS / 2 + 1),
+        ] {
+            let malformed = error(&head, "");
+            assert_eq!((malformed.error, malformed.error.status()), (ParseError::HeadTooLarge, 513));
+            assert!(malformed.request.is_some(), "it can be answered");
+        }
+        for (head, body) in
+            [(format!("l: {}\r\n", MAX_BODY + 1), String::new()), (String::new(), "x".repeat(MAX_BODY + 1))]
+        {
+            let malformed = error(&head, &body);
+            assert_eq!((malformed.error, malformed.error.status()), (ParseError::BodyTooLarge, 413));
+        }
+        assert_eq!(error("", &"x".repeat(MAX_MESSAGE)).error, ParseError::TooLarge);
     }
 
     #[test]

@@ -41,6 +41,10 @@ pub enum UriError {
     Host,
     #[error("a URI has no white space and no angle brackets")]
     Character,
+    #[error("the display name is not closed by its quote, or has commas, semicolons or quotes without being quoted")]
+    DisplayName,
+    #[error("a parameter of the header field is empty or cannot be read")]
+    Parameter,
 }
 
 impl Uri {
@@ -88,7 +92,6 @@ impl FromStr for Uri {
     type Err = UriError;
 
     fn from_str(text: &str) -> Result<Self, UriError> {
-        let text = text.trim();
         if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '<' || c == '>') {
             return Err(UriError::Character);
         }

@@ -53,7 +53,7 @@ impl FromStr for Via {
     type Err = UriError;
 
     fn from_str(text: &str) -> Result<Self, UriError> {
-        let (head, params) = text.split_once(';').unwrap_or((text, ""));
+        let (head, params) = text.split_at(text.find(';').unwrap_or(text.len()));
         let mut parts = head.splitn(3, '/').map(str::trim);
         let (Some(protocol), Some(_version), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(UriError::Scheme);
@@ -63,7 +63,7 @@ impl FromStr for Via {
             return Err(UriError::Scheme);
         }
         let (host, port) = parse_host_port(sent_by.trim())?;
-        Ok(Via { transport: transport.to_owned(), host, port, params: Params::parse(params) })
+        Ok(Via { transport: transport.to_owned(), host, port, params: Params::of_field(params)? })
     }
 }
 

@@ -102,7 +102,7 @@ impl ServerKey {
         let via = &envelope.via;
         let sent_by = format!("{}:{:?}", via.host.to_ascii_lowercase(), via.port);
         let id = match via.branch() {
-            Some(branch) if branch.starts_with(MAGIC_COOKIE) => format!("{branch} {sent_by}"),
+            Some(branch) if branch.len() > MAGIC_COOKIE.len() && branch.starts_with(MAGIC_COOKIE) => format!("{branch} {sent_by}"),
             branch => {
                 let (tag, number) = (envelope.from.tag(), envelope.cseq.number);
                 format!("{} {number} {tag:?} {branch:?} {sent_by}", envelope.call_id)
@@ -233,7 +233,8 @@ impl<O: Copy> Transactions<O> {
         out: &mut VecDeque<Output>,
     ) -> Option<O> {
         let key = ClientKey { branch: envelope.via.branch()?.into(), method: envelope.cseq.method.clone() };
-        let entry = self.clients.get_mut(&key)?;
+        // One with another number would stop our retransmissions, and its owner could make nothing of it.
+        let entry = self.clients.get_mut(&key).filter(|entry| entry.cseq.number == envelope.cseq.number)?;
         let owner = entry.owner;
         let (verdict, over) = match &mut entry.machine {
             ClientMachine::Invite { machine, ack } => {

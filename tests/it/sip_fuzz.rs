@@ -1,0 +1,46 @@
+//! Every input that fuzzing found worth keeping, through what it was found with.
+
+#[path = "../../fuzz/src/lib.rs"]
+mod fuzz;
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::pair::epoch;
+
+fn replay(target: &str, run: impl Fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(paths.len() >= 4, "the corpus of {target} is gone");
+    for path in paths {
+        // Shown when the input makes it fail.
+        println!("{}", path.display());
+        run(&fs::read(path).unwrap());
+    }
+}
+
+#[test]
+fn messages_are_written_as_they_were_read() {
+    replay("message", fuzz::message);
+}
+
+#[test]
+fn a_stream_gives_the_same_frames_in_any_pieces() {
+    replay("stream", fuzz::stream);
+}
+
+#[test]
+fn challenges_are_answered_in_one_line() {
+    replay("digest", fuzz::digest);
+}
+
+#[test]
+fn our_descriptions_can_be_read_by_ourselves() {
+    replay("sdp", fuzz::sdp);
+}
+
+#[test]
+fn an_endpoint_that_is_told_anything_comes_to_rest() {
+    replay("endpoint", |data| fuzz::endpoint(epoch(), data));
+}
