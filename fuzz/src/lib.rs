@@ -7,13 +7,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use secretary::rtp::codec::Codec;
-use secretary::sip::auth::{Authorization, Authorizer, Challenge, Credentials, Subject, next_nonce};
+use secretary::sip::auth::{self, AuthError, Authorization, Authorizer, Challenge, Counted, Credentials, Subject};
 use secretary::sip::message::{
     Frame, FramingError, Headers, MAX_MESSAGE, Malformed, Message, NameAddr, ParseError, StreamFramer, Uri, Via,
 };
 use secretary::sip::sdp::{self, LocalMedia};
 use secretary::sip::{
-    CallKey, CallOut, Command, Endpoint, EndpointConfig, Event, Flow, Input, Output, SessionEvent, Transport,
+    CallKey, CallOut, Command, Endpoint, EndpointConfig, Event, Flow, Input, Limits, Output, SessionEvent, Transport,
 };
 
 /// A message that can be read is written so that it is read as the same, and so are its typed header fields.
@@ -106,22 +106,30 @@ fn frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Frame>, Option
 /// and clients send besides is read without harm.
 pub fn digest(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    for line in text.split('\n') {
-        let _ = (Authorization::parse(line), next_nonce(line));
+    for value in text.split('\n') {
+        let _ = auth::next_nonce(value);
+        if let Ok(authorization) = Authorization::parse(value) {
+            let _ = authorization.counted.as_ref().and_then(Counted::count);
+        }
     }
     let challenges: Vec<Challenge> = text.split('\n').filter_map(|value| Challenge::parse(value).ok()).collect();
     let Some(mut authorizer) = Authorizer::new(&challenges) else { return };
     let account = Credentials { realm: None, username: "100\"1".into(), password: "secret".into() };
     for _ in 0..2 {
-        let subject = Subject { method: "REGISTER", uri: "sip:example.com", body: b"" };
+        let subject = Subject { method: "REGISTER", uri: "sip:example.com", body: data };
         let value = authorizer.authorize(&account, subject, "0a4f113b");
         assert!(
             value.starts_with("Digest username=\"100\\\"1\", realm=\"") && !value.contains(['\r', '\n']),
             "{value}"
         );
-        // Read as a challenge, the answer has the same realm, nonce and algorithm.
-        let again = Challenge::parse(&value);
-        assert!(value.len() > 4_096 || again.is_ok_and(|again| again.realm == authorizer.realm()), "{value}");
+        match Authorization::parse(&value) {
+            Ok(read) => assert_eq!(
+                (read.username.as_str(), read.realm.as_str(), read.uri.as_str()),
+                ("100\"1", authorizer.realm(), "sip:example.com")
+            ),
+            // What it has of the challenge makes it longer.
+            Err(error) => assert_eq!(error, AuthError::TooLong, "{value}"),
+        }
     }
 }
 
@@ -150,7 +158,11 @@ const MAX_CALLS: usize = 4;
 /// time does (see [`Peer::step`]); every other is a datagram, in which `{tag}`, `{branch}` and `{call}` stand for those
 /// of what the endpoint sent last, so that a fuzzer finds into dialogs and transactions.
 pub fn endpoint(now: Instant, data: &[u8]) {
-    let config = EndpointConfig { call_out: CallOut::Anybody, ..EndpointConfig::new("fuzz", "secretary", MAX_CALLS) };
+    let config = EndpointConfig {
+        call_out: CallOut::Anybody,
+        limits: Limits::NONE,
+        ..EndpointConfig::new("fuzz", "secretary", MAX_CALLS)
+    };
     let mut peer = Peer {
         now,
         end: Endpoint::new(config, [7; 32]),

@@ -166,7 +166,10 @@ impl Dialog {
 }
 
 fn contact_uri(headers: &Headers) -> Result<Uri, NoDialog> {
-    let contact: NameAddr = headers.values("Contact").next().and_then(|c| c.parse().ok()).ok_or(NoDialog("Contact"))?;
+    let mut contact: NameAddr =
+        headers.values("Contact").next().and_then(|c| c.parse().ok()).ok_or(NoDialog("Contact"))?;
+    // RFC 3261 §19.1.1: they have no place in a Request-URI.
+    contact.uri.headers = None;
     if contact.uri.is_sip() { Ok(contact.uri) } else { Err(NoDialog("Contact")) }
 }
 

@@ -379,6 +379,12 @@ impl Endpoint {
     }
 
     fn on_invite(&mut self, now: Instant, arrived: Arrived) {
+        // RFC 3261 §8.1.1.8
+        if arrived.request.headers.values("Contact").next().is_none() {
+            let mut refusal = Response::answer(&arrived.request, 400);
+            refusal.reason.push_str(": no Contact");
+            return self.core.respond(now, &arrived.key, refusal);
+        }
         // RFC 3261 §21.4.7: there is nothing else that an answer could have.
         if !arrived.request.accepts_sdp() {
             return self.refuse(now, &arrived, 406);

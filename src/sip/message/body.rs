@@ -160,9 +160,8 @@ mod tests {
     fn mixed(kind: &str, parts: &[&str]) -> Result<Option<String>, Unreadable> {
         let headers = headers(&[("c", &format!("multipart/{kind}; boundary=\"b 1\""))]);
         let body: String = parts.iter().map(|part| format!("--b 1 \r\n{part}\r\n")).collect();
-        let found = session_description(&headers, format!("preamble\r\n{body}--b 1--\r\nepilogue").as_bytes())
-            .map(|sdp| sdp.map(|sdp| String::from_utf8(sdp.to_vec()).unwrap()));
-        found
+        session_description(&headers, format!("preamble\r\n{body}--b 1--\r\nepilogue").as_bytes())
+            .map(|sdp| sdp.map(|sdp| String::from_utf8(sdp.to_vec()).unwrap()))
     }
 
     const SDP: &str = "Content-Type: application/SDP\r\n\r\nv=0\r\ns=-\r\n";

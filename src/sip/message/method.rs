@@ -20,7 +20,7 @@ impl Method {
     /// Whether the method is one that a SIP user agent of today knows (IANA registry), served here or not: the others get
     /// 501, these 405 (RFC 3261 §21.5.2).
     pub fn is_known(&self) -> bool {
-        let others = ["INFO", "MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "SUBSCRIBE"];
+        let others = ["INFO", "MESSAGE", "NOTIFY", "PUBLISH", "REFER", "SUBSCRIBE"];
         !matches!(self, Method::Other(name) if !others.contains(&name.as_str()))
     }
 

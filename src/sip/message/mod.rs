@@ -31,7 +31,6 @@ pub use framing::{Frame, FramingError, StreamFramer};
 pub use headers::Headers;
 pub use method::Method;
 pub use name_addr::NameAddr;
-pub use octets::octets;
 pub use params::Params;
 pub use parse::{Malformed, ParseError};
 pub use uri::{Scheme, Uri, UriError};
@@ -110,13 +109,8 @@ impl Request {
             let hops = only(&self.headers, "Max-Forwards")?;
             hops.parse::<u8>().map_err(|_| EnvelopeError::Unreadable("Max-Forwards"))?;
         }
-        let mut contacts = self.headers.values("Contact").peekable();
-        // RFC 3261 §8.1.1.8
-        if self.method == Method::Invite && contacts.peek().is_none() {
-            return Err(EnvelopeError::Missing("Contact"));
-        }
         let is_readable = |contact: &str| contact == "*" || contact.parse::<NameAddr>().is_ok();
-        if contacts.all(is_readable) { Ok(()) } else { Err(EnvelopeError::Unreadable("Contact")) }
+        if self.headers.values("Contact").all(is_readable) { Ok(()) } else { Err(EnvelopeError::Unreadable("Contact")) }
     }
 
     /// The session description in the body, be it one of several parts; `None` when there is none.
@@ -325,7 +319,7 @@ fn write(start: fmt::Arguments<'_>, headers: &Headers, body: &[u8]) -> Vec<u8> {
         head.push_str("\r\n");
     }
     head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
-    let mut bytes = octets(&head).into_owned();
+    let mut bytes = octets::octets(&head).into_owned();
     bytes.extend_from_slice(body);
     bytes
 }

@@ -1,8 +1,8 @@
 //! Header text as `str` without loss of a byte: what is no UTF-8 passes through to an answer as it came.
 //!
-//! RFC 3261 §7 has UTF-8, but telephones put names in the encoding of their country, and a peer knows its From and
-//! Call-ID again by their bytes. A byte that is no UTF-8 stands as one of 128 characters of the private use area, and
-//! so do the bytes of these characters themselves.
+//! RFC 3261 §7 has UTF-8, but telephones put names in the encoding of their country ([`super::charset`] reads them), and
+//! a peer knows its From and Call-ID again by their bytes. A byte that is no UTF-8 stands as one of 128 characters of the
+//! private use area, and so do the bytes of these characters themselves.
 
 use std::borrow::Cow;
 
@@ -30,8 +30,8 @@ pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The bytes that a text of a header field had on the wire: for guessing the encoding of a name that is not UTF-8.
-pub fn octets(text: &str) -> Cow<'_, [u8]> {
+/// The bytes that a text had on the wire.
+pub(super) fn octets(text: &str) -> Cow<'_, [u8]> {
     if !has_stand_ins(text) {
         return Cow::Borrowed(text.as_bytes());
     }
