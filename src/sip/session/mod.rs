@@ -93,9 +93,9 @@ pub(super) struct Session {
 
 enum State {
     /// We call; there is no final answer yet.
-    Outgoing(Outgoing),
+    Outgoing(Box<Outgoing>),
     /// We are called and have not answered.
-    Ringing(Ringing),
+    Ringing(Box<Ringing>),
     /// There is an answer.
     Established(Established),
     /// The user has hung up before the ACK of our answer; BYE follows it (RFC 3261 §15).
