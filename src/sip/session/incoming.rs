@@ -75,10 +75,10 @@ impl Ringing {
         })));
         let direct = headers.values("Via").count() == 1;
         let leg = Leg::new(dialog, invite.flow, direct, user);
-        State::Ringing(Ringing { invite, leg, refresh, rseq: 0, unacknowledged: None })
+        State::Ringing(Box::new(Ringing { invite, leg, refresh, rseq: 0, unacknowledged: None }))
     }
 
-    pub fn on_wish(self, cx: &mut Context<'_>, wish: Wish) -> State {
+    pub fn on_wish(self: Box<Self>, cx: &mut Context<'_>, wish: Wish) -> State {
         match wish {
             Wish::Ring => State::Ringing(self.ring(cx)),
             Wish::Answer(sdp) => self.accept(cx, sdp),
@@ -93,7 +93,7 @@ impl Ringing {
     }
 
     /// Says 180, reliably if the caller can take that.
-    fn ring(mut self, cx: &mut Context<'_>) -> Self {
+    fn ring(mut self: Box<Self>, cx: &mut Context<'_>) -> Box<Self> {
         // RFC 3262 §3: one reliable answer at a time.
         if self.unacknowledged.is_some() {
             return self;
@@ -138,7 +138,7 @@ impl Ringing {
     }
 
     /// A request inside the early dialog.
-    pub fn on_request(mut self, cx: &mut Context<'_>, arrived: &Arrived) -> State {
+    pub fn on_request(mut self: Box<Self>, cx: &mut Context<'_>, arrived: &Arrived) -> State {
         // RFC 3261 §12.2.2
         if self.leg.dialog.accept(&arrived.envelope.cseq).is_err() {
             cx.refuse(arrived, 500);
@@ -177,7 +177,7 @@ impl Ringing {
         cx.refuse(prack, if prack.request.sdp().is_some() { 488 } else { 200 });
     }
 
-    pub fn on_timeout(mut self, cx: &mut Context<'_>, timer: SessionTimer) -> State {
+    pub fn on_timeout(mut self: Box<Self>, cx: &mut Context<'_>, timer: SessionTimer) -> State {
         match timer {
             SessionTimer::RepeatRinging => match self.unacknowledged.as_mut().and_then(|s| s.on_timeout(cx.now)) {
                 Some(Due::Repeat) => self.send_ringing(cx),
@@ -192,23 +192,23 @@ impl Ringing {
         State::Ringing(self)
     }
 
-    pub fn on_cancel(self, cx: &mut Context<'_>, invite: &ServerKey, reason: Option<Reason>) -> State {
+    pub fn on_cancel(self: Box<Self>, cx: &mut Context<'_>, invite: &ServerKey, reason: Option<Reason>) -> State {
         if self.invite.key != *invite {
             return State::Ringing(self);
         }
         self.end(cx, 487, EndCause::Cancelled(reason))
     }
 
-    pub fn on_flow_failed(self, cx: &mut Context<'_>, flow: &Flow, error: &str) -> State {
+    pub fn on_flow_failed(self: Box<Self>, cx: &mut Context<'_>, flow: &Flow, error: &str) -> State {
         if self.invite.flow != *flow || !flow.transport.is_reliable() {
             return State::Ringing(self);
         }
         self.end(cx, 500, EndCause::TransportFailed(error.to_owned()))
     }
 
-    fn accept(self, cx: &mut Context<'_>, sdp: Vec<u8>) -> State {
+    fn accept(self: Box<Self>, cx: &mut Context<'_>, sdp: Vec<u8>) -> State {
         let mut ok = self.answer(cx, 200);
-        let Ringing { invite: Arrived { key, request, envelope, .. }, leg, refresh, unacknowledged, .. } = self;
+        let Ringing { invite: Arrived { key, request, envelope, .. }, leg, refresh, unacknowledged, .. } = *self;
         cx.timers.clear();
         let refresh = refresh.restart(cx.now);
         refresh.write_answer(&mut ok.headers);
@@ -220,12 +220,12 @@ impl Ringing {
         State::Established(call)
     }
 
-    fn reject(self, cx: &mut Context<'_>, status: u16) -> State {
+    fn reject(self: Box<Self>, cx: &mut Context<'_>, status: u16) -> State {
         let reason = Response::answer(&self.invite.request, status).reason;
         self.end(cx, status, EndCause::Rejected { status, reason })
     }
 
-    fn end(self, cx: &mut Context<'_>, status: u16, cause: EndCause) -> State {
+    fn end(self: Box<Self>, cx: &mut Context<'_>, status: u16, cause: EndCause) -> State {
         let refusal = Response::answer(&self.invite.request, status).with_to_tag(&self.leg.dialog.id.local_tag);
         cx.respond(&self.invite.key, refusal);
         cx.end(cause);

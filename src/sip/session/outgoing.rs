@@ -79,7 +79,7 @@ impl Outgoing {
         // RFC 3261 §19.1.1: headers of a URI do not go into a Request-URI.
         target.headers = None;
         cx.timers.set(SessionTimer::NotAnswered, cx.now + ring_for);
-        let outgoing = Outgoing {
+        let outgoing = Box::new(Outgoing {
             user,
             domain,
             to: NameAddr::new(None, target.clone()),
@@ -93,7 +93,7 @@ impl Outgoing {
             forks: Forks::default(),
             asked: None,
             phase: Phase::Resolving,
-        };
+        });
         outgoing.try_next(cx, EndCause::TransportFailed("the target has no address".into()))
     }
 
@@ -106,7 +106,7 @@ impl Outgoing {
         self.forks.leg_of(answer)
     }
 
-    pub fn on_resolved(mut self, cx: &mut Context<'_>, id: ResolveId, flows: Vec<Flow>) -> State {
+    pub fn on_resolved(mut self: Box<Self>, cx: &mut Context<'_>, id: ResolveId, flows: Vec<Flow>) -> State {
         if !matches!(self.phase, Phase::Resolving) {
             self.forks.on_resolved(cx, id, &flows);
             return State::Outgoing(self);
@@ -115,7 +115,7 @@ impl Outgoing {
         self.try_next(cx, EndCause::TransportFailed("the target has no address".into()))
     }
 
-    pub fn on_wish(mut self, cx: &mut Context<'_>, wish: Wish) -> State {
+    pub fn on_wish(mut self: Box<Self>, cx: &mut Context<'_>, wish: Wish) -> State {
         match (wish, self.asked.take()) {
             (Wish::Hangup(reason), _) => return self.give_up(cx, EndCause::Cancelled(None), reason),
             (Wish::AnswerOffer(sdp), Some(asked)) => {
@@ -133,7 +133,7 @@ impl Outgoing {
     }
 
     /// Ends the call for the user, and takes the INVITE back.
-    fn give_up(mut self, cx: &mut Context<'_>, cause: EndCause, reason: Option<&'static str>) -> State {
+    fn give_up(mut self: Box<Self>, cx: &mut Context<'_>, cause: EndCause, reason: Option<&'static str>) -> State {
         self.phase = match self.phase {
             Phase::Resolving => {
                 cx.end(cause);
@@ -141,6 +141,7 @@ impl Outgoing {
             }
             Phase::Trying(sent) => {
                 cx.end(cause);
+                cx.timers.set(SessionTimer::CancelOverdue, cx.now + GIVE_UP);
                 Phase::CancelPending(sent, reason)
             }
             Phase::Proceeding(sent) => {
@@ -153,7 +154,7 @@ impl Outgoing {
         State::Outgoing(self)
     }
 
-    pub fn on_response(mut self, cx: &mut Context<'_>, response: &Response, envelope: &Envelope) -> State {
+    pub fn on_response(mut self: Box<Self>, cx: &mut Context<'_>, response: &Response, envelope: &Envelope) -> State {
         // The answer to a CANCEL or a PRACK says nothing: the INVITE gets its own. An answer to an earlier INVITE is
         // late.
         if envelope.cseq.method != Method::Invite || envelope.cseq.number != self.cseq {
@@ -169,7 +170,7 @@ impl Outgoing {
         }
     }
 
-    pub fn on_failed(mut self, cx: &mut Context<'_>, failed: Failed<Owner>) -> State {
+    pub fn on_failed(mut self: Box<Self>, cx: &mut Context<'_>, failed: Failed<Owner>) -> State {
         if failed.cseq.method != Method::Invite || failed.cseq.number != self.cseq {
             return State::Outgoing(self);
         }
@@ -190,27 +191,17 @@ impl Outgoing {
         }
     }
 
-    pub fn on_timeout(self, cx: &mut Context<'_>, timer: SessionTimer) -> State {
+    pub fn on_timeout(self: Box<Self>, cx: &mut Context<'_>, timer: SessionTimer) -> State {
         match timer {
             SessionTimer::NotAnswered => self.give_up(cx, EndCause::NoAnswer, Some(NOT_ANSWERED)),
-            SessionTimer::CancelOverdue => self.on_cancel_overdue(cx),
+            // RFC 3261 §9.1: a cancelled INVITE without a final answer is given up.
+            SessionTimer::CancelOverdue => State::Over,
             _ => State::Outgoing(self),
         }
     }
 
-    /// RFC 3261 §9.1: a cancelled INVITE without a final answer is given up.
-    fn on_cancel_overdue(self, cx: &mut Context<'_>) -> State {
-        if let Phase::Cancelling(Sent { invite, .. }) = &self.phase
-            && let Ok(envelope) = invite.envelope()
-            && let Some(branch) = envelope.via.branch()
-        {
-            cx.core.transactions.abandon(branch, &Method::Invite);
-        }
-        State::Over
-    }
-
     /// A request of the callee in an early dialog (RFC 3311 §5.2).
-    pub fn on_request(mut self, cx: &mut Context<'_>, arrived: Arrived) -> State {
+    pub fn on_request(mut self: Box<Self>, cx: &mut Context<'_>, arrived: Arrived) -> State {
         let is_asked = self.asked.is_some();
         let Some((leg, answered)) = self.forks.of_request(&arrived) else {
             cx.refuse(&arrived, 481);
@@ -257,18 +248,18 @@ impl Outgoing {
         };
     }
 
-    fn on_answer(mut self, cx: &mut Context<'_>, response: &Response, envelope: &Envelope) -> State {
-        let (sent, cancelled) = match self.phase {
+    fn on_answer(self: Box<Self>, cx: &mut Context<'_>, response: &Response, envelope: &Envelope) -> State {
+        let Outgoing { user, offer, cseq, interval, mut forks, asked, phase, .. } = *self;
+        let (sent, cancelled) = match phase {
             Phase::Trying(sent) | Phase::Proceeding(sent) => (sent, false),
             Phase::CancelPending(sent, _) | Phase::Cancelling(sent) => (sent, true),
             Phase::Resolving => return State::Over,
         };
         cx.timers.clear();
-        let (leg, sdp) = self.forks.take(response, envelope);
+        let (leg, sdp) = forks.take(response, envelope);
         let leg = match leg {
             Some(mut leg) => leg.confirm(response).map(|()| leg),
-            None => Dialog::uac(response, envelope)
-                .map(|dialog| Leg::new(dialog, sent.flow, false, self.user)),
+            None => Dialog::uac(response, envelope).map(|dialog| Leg::new(dialog, sent.flow, false, user)),
         };
         let Ok(mut leg) = leg else {
             if !cancelled {
@@ -277,7 +268,7 @@ impl Outgoing {
             return State::Over;
         };
         leg.copy_credentials(&sent.invite);
-        leg.acknowledge(cx, self.cseq);
+        leg.acknowledge(cx, cseq);
         if cancelled {
             return Closing::start(cx, leg, None);
         }
@@ -285,7 +276,7 @@ impl Outgoing {
             cx.end(EndCause::Failed("the answer has no SDP"));
             return Closing::start(cx, leg, None);
         };
-        let exchange = match self.asked.take() {
+        let exchange = match asked {
             Some(asked) if asked.envelope.from.tag() == envelope.to.tag() => Exchange::Asked(asked),
             Some(asked) => {
                 cx.refuse(&asked, 481);
@@ -294,12 +285,11 @@ impl Outgoing {
             None => Exchange::Stable,
         };
         cx.emit(SessionEvent::Answered { flow: sent.flow, sdp });
-        let refresh = Refresh::answered(cx.now, Terms::read(&response.headers), self.interval);
-        let offer = std::mem::take(&mut self.offer);
+        let refresh = Refresh::answered(cx.now, Terms::read(&response.headers), interval);
         State::Established(Established::new(cx, leg, exchange, refresh, &response.headers, offer))
     }
 
-    fn on_refusal(mut self, cx: &mut Context<'_>, response: &Response) -> State {
+    fn on_refusal(mut self: Box<Self>, cx: &mut Context<'_>, response: &Response) -> State {
         let sent = match std::mem::replace(&mut self.phase, Phase::Resolving) {
             Phase::Trying(sent) | Phase::Proceeding(sent) => sent,
             // The user knows already that the call is over.
@@ -322,10 +312,8 @@ impl Outgoing {
                 }
             }
             // RFC 3261 §8.1.3.4
-            300..=302 => {
-                if !self.targets.redirect(&response.headers, &cx.core.config.call_out) {
-                    return self.try_target(cx, EndCause::NotAllowed);
-                }
+            300..=302 if !self.targets.redirect(&response.headers, &cx.core.config.call_out) => {
+                return self.try_target(cx, EndCause::NotAllowed);
             }
             // RFC 3263 §4.3: as good as no answer.
             503 => return self.try_next(cx, cause),
@@ -340,7 +328,7 @@ impl Outgoing {
     }
 
     /// Sends the INVITE over the next flow, or to the next target; ends the call with `otherwise` when there is none.
-    fn try_next(mut self, cx: &mut Context<'_>, otherwise: EndCause) -> State {
+    fn try_next(mut self: Box<Self>, cx: &mut Context<'_>, otherwise: EndCause) -> State {
         self.forks.clear();
         match self.targets.next_flow() {
             Next::Flow(flow) => {
@@ -358,7 +346,7 @@ impl Outgoing {
         }
     }
 
-    fn try_target(mut self, cx: &mut Context<'_>, otherwise: EndCause) -> State {
+    fn try_target(mut self: Box<Self>, cx: &mut Context<'_>, otherwise: EndCause) -> State {
         if self.targets.next_target() {
             return self.try_next(cx, otherwise);
         }
@@ -366,12 +354,10 @@ impl Outgoing {
         State::Over
     }
 
-    fn send(mut self, cx: &mut Context<'_>, flow: Flow) -> State {
+    fn send(mut self: Box<Self>, cx: &mut Context<'_>, flow: Flow) -> State {
         self.cseq += 1;
-        let mut draft = self.invite(cx.core, flow);
-        cx.authorize(&mut draft);
-        let owner = cx.owner();
-        let Some(invite) = cx.core.request(cx.now, flow, &draft, owner) else {
+        let draft = self.invite(cx.core, flow);
+        let Some(invite) = cx.request(flow, draft) else {
             cx.end(EndCause::Failed("too many transactions: try again later"));
             return State::Over;
         };

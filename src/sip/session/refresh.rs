@@ -168,6 +168,9 @@ mod tests {
     use super::*;
     use Refresher::{Peer, We};
 
+    /// Header fields, and what they come to: an interval in seconds and who refreshes.
+    type Case = (&'static [(&'static str, &'static str)], u64, Refresher);
+
     const WANTED: Duration = Duration::from_secs(1800);
 
     #[expect(clippy::disallowed_methods, reason = "an Instant can be had in no other way")]
@@ -187,20 +190,20 @@ mod tests {
 
     #[test]
     fn a_callee_agrees_as_the_table_of_the_rfc_says() {
-        let timer = ("Supported", "100rel, timer");
-        let cases: &[(&[(&str, &str)], u64, Refresher)] = &[
+        const TIMER: (&str, &str) = ("Supported", "100rel, timer");
+        let cases: &[Case] = &[
             (&[], 1800, We),
             (&[("x", "600")], 600, We),
             (&[("Session-Expires", "600;refresher=uac")], 600, We),
-            (&[timer], 1800, We),
-            (&[timer, ("Session-Expires", "600")], 600, We),
-            (&[timer, ("Session-Expires", "600 ; refresher = UAC")], 600, Peer),
-            (&[timer, ("Session-Expires", "600;refresher=uas")], 600, We),
-            (&[timer, ("Session-Expires", "90;refresher=uac")], 90, Peer),
-            (&[timer, ("Session-Expires", "7200;refresher=uac"), ("Min-SE", "3600")], 3600, Peer),
-            (&[timer, ("Min-SE", "3600")], 3600, We),
+            (&[TIMER], 1800, We),
+            (&[TIMER, ("Session-Expires", "600")], 600, We),
+            (&[TIMER, ("Session-Expires", "600 ; refresher = UAC")], 600, Peer),
+            (&[TIMER, ("Session-Expires", "600;refresher=uas")], 600, We),
+            (&[TIMER, ("Session-Expires", "90;refresher=uac")], 90, Peer),
+            (&[TIMER, ("Session-Expires", "7200;refresher=uac"), ("Min-SE", "3600")], 3600, Peer),
+            (&[TIMER, ("Min-SE", "3600")], 3600, We),
             (&[("Session-Expires", "60")], 60, We),
-            (&[timer, ("Session-Expires", "soon")], 1800, We),
+            (&[TIMER, ("Session-Expires", "soon")], 1800, We),
         ];
         for (fields, interval, refresher) in cases {
             let mut headers = Headers::default();
@@ -208,7 +211,7 @@ mod tests {
             let agreed = Refresh::answer(clock(), Terms::read(&headers), None, WANTED).unwrap();
             assert_eq!((agreed.interval, agreed.refresher), (seconds(*interval), *refresher), "{fields:?}");
         }
-        let short = terms(&[timer, ("Session-Expires", "89")]);
+        let short = terms(&[TIMER, ("Session-Expires", "89")]);
         assert_eq!(Refresh::answer(clock(), short, None, WANTED), Err(TooShort));
     }
 
@@ -224,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_caller_takes_the_role_that_the_answer_gives() {
-        let cases: &[(&[(&str, &str)], u64, Refresher)] = &[
+        let cases: &[Case] = &[
             (&[], 1800, We),
             (&[("Session-Expires", "900;refresher=uas")], 900, Peer),
             (&[("Session-Expires", "900;refresher=uac"), ("Require", "timer")], 900, We),
@@ -263,7 +266,9 @@ mod tests {
 
     #[test]
     fn requests_and_answers_name_the_same_refresher() {
-        for (refresher, in_answer, in_request) in [(We, "90;refresher=uas", "90;refresher=uac"), (Peer, "90;refresher=uac", "90;refresher=uas")] {
+        for (refresher, in_answer, in_request) in
+            [(We, "90;refresher=uas", "90;refresher=uac"), (Peer, "90;refresher=uac", "90;refresher=uas")]
+        {
             let refresh = Refresh::begin(clock(), MIN_SE, refresher, true);
             let (mut answer, mut request) = (Headers::default(), Headers::default());
             refresh.write_answer(&mut answer);
