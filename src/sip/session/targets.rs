@@ -22,14 +22,14 @@ pub(in crate::sip) struct Trunk {
 
 /// Where to send the INVITE next.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(in crate::sip) enum Next {
     Flow(Flow),
     /// The host has to be resolved; [`Targets::resolved`] takes the answer.
     Resolve { host: String, port: Option<u16>, transport: Option<Transport> },
     Nothing,
 }
 
-pub(super) struct Targets {
+pub(in crate::sip) struct Targets {
     current: Uri,
     /// Found by redirection, best first.
     waiting: VecDeque<Uri>,
