@@ -312,6 +312,21 @@ fn an_undecided_transfer_ends_with_the_call() {
 }
 
 #[test]
+fn nothing_is_told_of_a_transfer_once_the_call_has_ended() {
+    let mut exchange = us_and_a_scripted_peer();
+    let (ours, _) = exchange.connect_scripted(US, PEER);
+    transfer(&mut exchange, ours, THIRD);
+    let refer = exchange.request(PEER, Method::Refer);
+    exchange.command(US, Command::Hangup { call: ours });
+    let bye = exchange.request(PEER, Method::Bye);
+    exchange.answer(PEER, US, &refer, 603);
+    exchange.answer(PEER, US, &bye, 200);
+    assert_eq!(exchange.session_event(US), (ours, SessionEvent::Ended { cause: EndCause::LocalBye }));
+    exchange.nothing_is_left();
+    assert_eq!(exchange.event_now(US), None);
+}
+
+#[test]
 fn notifies_are_answered_even_when_nobody_waits_for_them() {
     let mut exchange = us_and_a_scripted_peer();
     let (ours, invite) = exchange.connect_scripted(US, PEER);

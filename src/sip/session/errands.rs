@@ -58,9 +58,10 @@ impl Errands {
         decision.into_iter().chain(self.referral.poll_timeout()).min()
     }
 
-    /// The call is over or about to be: a REFER without an answer gets one (RFC 3261 §15.1.2).
-    pub fn drop_undecided(&mut self, core: &mut Core, now: Instant) {
+    /// The call is over for its user, who hears no more of it; a REFER without an answer gets one (RFC 3261 §15.1.2).
+    pub fn end(&mut self, core: &mut Core, now: Instant) {
         self.refuse_undecided(core, now, 487);
+        self.referral = Referral::Idle;
     }
 
     fn refuse_undecided(&mut self, core: &mut Core, now: Instant, status: u16) {

@@ -391,7 +391,7 @@ impl Session {
         let mut context = Context { core, timers: &mut self.timers, auth: &mut self.auth, now, key: self.key };
         self.state = next(state, &mut context);
         if !matches!(self.state, State::Established(_)) {
-            self.errands.drop_undecided(core, now);
+            self.errands.end(core, now);
         }
         if self.is_over() {
             self.timers.clear();

@@ -164,7 +164,7 @@ impl Exchange {
     pub fn answer(&mut self, from: Party, to: Party, request: &Request, status: u16) {
         let contact = format!("<{}>", uri(from));
         let mut answer = Response::answer(request, status).with_to_tag("scripted").with("Contact", contact);
-        if request.method == Method::Invite && status < 300 {
+        if request.method == Method::Invite && (200..300).contains(&status) {
             answer.set_sdp(b"answer".to_vec());
         }
         self.send(from, to, answer.to_bytes());
