@@ -6,7 +6,8 @@ use std::time::Duration;
 use secretary::sip::auth::Credentials;
 use secretary::sip::message::{Message, Request};
 use secretary::sip::{
-    Account, AccountId, CallKey, CallOut, Command, EndCause, EndpointConfig, Input, Numbering, Reason, SessionEvent, Usage,
+    Account, AccountId, CallKey, CallOut, Command, EndCause, EndpointConfig, Input, Numbering, Reason, SessionEvent,
+    Usage,
 };
 
 use crate::support::peer::{Peer, answer, flow};
@@ -157,7 +158,8 @@ fn account(expires: Option<Duration>) -> Account {
 fn registered(port: u16) -> Peer {
     let mut peer = Peer::new();
     peer.script = Box::new(|_, request| {
-        (request.method.as_str() == "REGISTER").then(|| answer(request, 200, "r", "Contact: <sip:100@192.0.2.1>;expires=3600", ""))
+        (request.method.as_str() == "REGISTER")
+            .then(|| answer(request, 200, "r", "Contact: <sip:100@192.0.2.1>;expires=3600", ""))
     });
     peer.flows = vec![flow(port)];
     peer.command(Command::Register(account(Some(Duration::from_secs(3600)))));
@@ -427,10 +429,16 @@ fn requests_follow_the_route_and_the_target() {
         assert_eq!(peer.last_status(), 200);
         peer.command(Command::Offer { call, sdp: b"hold".to_vec() });
         let offer = peer.request("INVITE");
-        assert_eq!(format!("{} {}", offer.uri, header(&offer, "Route")), format!("{uri} {route}").replace("sip:a@", "sip:moved@"));
+        assert_eq!(
+            format!("{} {}", offer.uri, header(&offer, "Route")),
+            format!("{uri} {route}").replace("sip:a@", "sip:moved@")
+        );
         peer.answer(&offer, 200, "a", "Contact: <sip:again@192.0.2.2>", "held");
         let ack = peer.request("ACK");
-        assert_eq!(format!("{} {}", ack.uri, header(&ack, "Route")), format!("{uri} {route}").replace("sip:a@", "sip:again@"));
+        assert_eq!(
+            format!("{} {}", ack.uri, header(&ack, "Route")),
+            format!("{uri} {route}").replace("sip:a@", "sip:again@")
+        );
     }
 }
 

@@ -51,7 +51,16 @@ impl Leg {
     pub fn new(dialog: Dialog, flow: Flow, direct: bool, user: String) -> Self {
         let direct = direct && !dialog.has_routes();
         let path = Path::choose(dialog.first_hop(), flow, direct);
-        Leg { dialog, path, direct, user, open: Vec::new(), credentials: Vec::new(), acknowledged: 0, surplus: Vec::new() }
+        Leg {
+            dialog,
+            path,
+            direct,
+            user,
+            open: Vec::new(),
+            credentials: Vec::new(),
+            acknowledged: 0,
+            surplus: Vec::new(),
+        }
     }
 
     pub fn flow(&self) -> Flow {
@@ -121,9 +130,11 @@ impl Leg {
         if response.is_provisional() {
             return true;
         }
-        let Some(at) = self.open.iter().position(|open| {
-            open.number == envelope.cseq.number && open.draft.method == envelope.cseq.method
-        }) else {
+        let Some(at) = self
+            .open
+            .iter()
+            .position(|open| open.number == envelope.cseq.number && open.draft.method == envelope.cseq.method)
+        else {
             return true;
         };
         let mut open = self.open.remove(at);
@@ -148,10 +159,8 @@ impl Leg {
 
     /// The credentials of our first INVITE, which was sent before there was a dialog.
     pub fn copy_credentials(&mut self, invite: &Request) {
-        self.credentials = CREDENTIALS
-            .iter()
-            .filter_map(|name| Some((*name, invite.headers.get(name)?.to_owned())))
-            .collect();
+        self.credentials =
+            CREDENTIALS.iter().filter_map(|name| Some((*name, invite.headers.get(name)?.to_owned()))).collect();
     }
 
     /// Whether the 2xx to the INVITE with that number was acknowledged before.

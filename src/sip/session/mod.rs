@@ -221,9 +221,10 @@ impl Session {
 
     /// Whether this is the call that an INVITE outside any dialog has begun, by another way (RFC 3261 §8.2.2.2).
     pub fn was_begun_by(&self, invite: &Envelope) -> bool {
-        self.state.leg().map(|leg| &leg.dialog.id).is_some_and(|id| {
-            id.call_id == invite.call_id && Some(id.remote_tag.as_str()) == invite.from.tag()
-        })
+        self.state
+            .leg()
+            .map(|leg| &leg.dialog.id)
+            .is_some_and(|id| id.call_id == invite.call_id && Some(id.remote_tag.as_str()) == invite.from.tag())
     }
 
     pub fn on_wish(&mut self, core: &mut Core, now: Instant, wish: Wish) {

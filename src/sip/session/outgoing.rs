@@ -267,8 +267,7 @@ impl Outgoing {
         let (leg, sdp) = self.forks.take(response, envelope);
         let leg = match leg {
             Some(mut leg) => leg.confirm(response).map(|()| leg),
-            None => Dialog::uac(response, envelope)
-                .map(|dialog| Leg::new(dialog, sent.flow, false, self.user)),
+            None => Dialog::uac(response, envelope).map(|dialog| Leg::new(dialog, sent.flow, false, self.user)),
         };
         let Ok(mut leg) = leg else {
             if !cancelled {
