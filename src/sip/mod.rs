@@ -1,12 +1,11 @@
-//! A SIP user agent without I/O: RFC 3261 with RFC 6026 (Accepted states), 3581 (rport), 3311 (UPDATE), 7616 (digest).
+//! A SIP user agent without I/O: RFC 3261 with RFC 6026 (Accepted states), 3262 (100rel), 3311 (UPDATE), 3326 (Reason),
+//! 3581 (rport), 4028 (session timers), 7616 (digest).
 //!
 //! [`Endpoint`] takes messages, commands and the time, and gives messages to send, names to resolve and events:
 //! message ▶ transaction ▶ dialog and session, or registration. SDP passes through as bytes.
 //!
-//! Left out: PRACK, session timers of our own, REFER, SUBSCRIBE, forking beyond ending surplus answers, moving a
-//! large request from UDP to TCP (RFC 3261 §18.1.1), GRUU, Path and Service-Route, re-INVITE from our side, calls
-//! through an account, 180 Ringing for a call to us, the lifetime of an INVITE (Expires, §13.3.1), Retry-After on a 503
-//! to a REGISTER (§21.5.4: we try again at our own pace), `maddr` in a `Via`.
+//! Left out: REFER, SUBSCRIBE, GRUU, Path and Service-Route, offers of ours in UPDATE or PRACK, early media of ours,
+//! Retry-After on a 503 to a REGISTER (§21.5.4: we try again at our own pace), `maddr` in a `Via`.
 
 pub mod auth;
 mod call_out;

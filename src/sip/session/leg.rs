@@ -5,8 +5,8 @@
 //! the caller of `request`.
 
 use super::Context;
-use crate::sip::core::contact;
-use crate::sip::dialog::Dialog;
+use crate::sip::core::{Owner, contact};
+use crate::sip::dialog::{Dialog, NoDialog};
 use crate::sip::message::{Envelope, Method, Request, Response};
 use crate::sip::path::Path;
 use crate::sip::transaction::Failed;
@@ -89,7 +89,7 @@ impl Leg {
     }
 
     /// The 2xx to our INVITE has come: its route set is the dialog's from now on.
-    pub fn confirm(&mut self, answer: &Response) -> Result<(), crate::sip::dialog::NoDialog> {
+    pub fn confirm(&mut self, answer: &Response) -> Result<(), NoDialog> {
         let flow = self.flow();
         self.dialog.confirm(answer)?;
         if !matches!(self.path, Path::Resolving { .. }) {
@@ -153,7 +153,7 @@ impl Leg {
     }
 
     /// A request of this dialog got no answer.
-    pub fn on_failed(&mut self, failed: &Failed<crate::sip::core::Owner>) {
+    pub fn on_failed(&mut self, failed: &Failed<Owner>) {
         self.open.retain(|open| open.number != failed.cseq.number);
     }
 
