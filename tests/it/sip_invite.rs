@@ -462,3 +462,14 @@ fn a_connection_that_breaks_while_we_call_is_the_end_of_that_way() {
     let _: CallKey = peer.call(TARGET, None);
     nothing_left(&mut peer);
 }
+
+#[test]
+fn a_call_that_is_given_up_ends_though_its_answer_cannot_be_matched() {
+    let mut peer = Peer::new();
+    let call = peer.call(TARGET, None);
+    let mut invite = peer.request("INVITE");
+    invite.headers.set("CSeq", "77 INVITE");
+    peer.answer(&invite, 504, "x", "", "");
+    peer.command(Command::Hangup { call });
+    nothing_left(&mut peer);
+}

@@ -274,3 +274,16 @@ fn hanging_up_while_an_offer_is_out_acknowledges_its_answer() {
     peer.answer(&bye, 200, "a", "", "");
     assert_eq!(peer.endpoint.usage().sessions, 0);
 }
+
+#[test]
+fn an_offer_without_a_final_answer_is_forgotten_with_its_call() {
+    let mut peer = Peer::new();
+    let call = called(&mut peer);
+    let invite = offer(&mut peer, call, "hold");
+    peer.answer(&invite, 100, "", "", "");
+    peer.command(Command::Hangup { call });
+    let bye = peer.request("BYE");
+    peer.answer(&bye, 200, "a", "", "");
+    peer.run_for(Duration::from_secs(100));
+    assert_eq!(peer.endpoint.usage(), Usage::default());
+}

@@ -226,15 +226,15 @@ impl Leg {
         waiting.into_iter().try_for_each(|draft| self.send_over(cx, flow, draft))
     }
 
-    fn send_over(&mut self, cx: &mut Context<'_>, flow: Flow, mut draft: Request) -> Result<(), NoRoom> {
+    fn send_over(&mut self, cx: &mut Context<'_>, flow: Flow, draft: Request) -> Result<(), NoRoom> {
         if draft.method == Method::Ack {
             cx.core.ack(flow, &draft);
             return Ok(());
         }
-        cx.authorize(&mut draft);
-        if draft.method == Method::Invite {
-            self.copy_credentials(&draft);
+        let sent = cx.request(flow, draft).ok_or(NoRoom)?;
+        if sent.method == Method::Invite {
+            self.copy_credentials(&sent);
         }
-        cx.core.request(cx.now, flow, &draft, cx.owner()).map(|_| ()).ok_or(NoRoom)
+        Ok(())
     }
 }

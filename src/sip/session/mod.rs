@@ -32,7 +32,7 @@ pub(super) use targets::Trunk;
 use super::client_auth::ClientAuth;
 use super::core::{Core, Owner};
 use super::dialog::DialogId;
-use super::message::{Envelope, Method, Request, Response};
+use super::message::{Envelope, Method, Request, Response, Via};
 use super::transaction::{Failed, ServerKey, Timers};
 use super::{AccountId, CallKey, EndCause, Flow, Reason, ResolveId, SessionEvent};
 
@@ -86,6 +86,8 @@ pub(super) struct Session {
     timers: Timers<SessionTimer>,
     /// What we answer to challenges with, in a call of an account.
     auth: Option<Box<ClientAuth>>,
+    /// The branch of our INVITE that has no final answer.
+    invite: Option<String>,
 }
 
 enum State {
@@ -137,6 +139,7 @@ struct Context<'a> {
     core: &'a mut Core,
     timers: &'a mut Timers<SessionTimer>,
     auth: &'a mut Option<Box<ClientAuth>>,
+    invite: &'a mut Option<String>,
     now: Instant,
     key: CallKey,
 }
@@ -159,6 +162,17 @@ impl Context<'_> {
         if let Some(auth) = self.auth {
             auth.authorize(request, &self.core.token());
         }
+    }
+
+    /// Sends a request in a transaction; the request as sent, or `None` when there is no room.
+    fn request(&mut self, flow: Flow, mut draft: Request) -> Option<Request> {
+        self.authorize(&mut draft);
+        let sent = self.core.request(self.now, flow, &draft, self.owner())?;
+        if sent.method == Method::Invite {
+            let via: Option<Via> = sent.headers.values("Via").next().and_then(|via| via.parse().ok());
+            *self.invite = via.and_then(|via| via.branch().map(str::to_owned));
+        }
+        Some(sent)
     }
 
     fn respond(&mut self, key: &ServerKey, response: Response) {
@@ -196,7 +210,7 @@ impl Session {
     }
 
     fn new(key: CallKey, call_id: String, auth: Option<ClientAuth>) -> Self {
-        Session { key, call_id, state: State::Over, timers: Timers::default(), auth: auth.map(Box::new) }
+        Session { key, call_id, state: State::Over, timers: Timers::default(), auth: auth.map(Box::new), invite: None }
     }
 
     pub fn call_id(&self) -> &str {
@@ -256,6 +270,9 @@ impl Session {
 
     /// An answer to a request of ours. A challenge that we can answer reaches no state: the request is sent again.
     pub fn on_response(&mut self, core: &mut Core, now: Instant, response: &Response, envelope: &Envelope) {
+        if envelope.cseq.method == Method::Invite && !response.is_provisional() {
+            self.invite = None;
+        }
         self.step(core, now, |mut state, cx| {
             if state.leg_of(envelope).is_some_and(|leg| !leg.takes(cx, response, envelope)) {
                 return state;
@@ -271,6 +288,9 @@ impl Session {
 
     /// A request of ours got no answer.
     pub fn on_failed(&mut self, core: &mut Core, now: Instant, failed: Failed<Owner>) {
+        if failed.cseq.method == Method::Invite {
+            self.invite = None;
+        }
         self.step(core, now, |mut state, cx| {
             if let Some(leg) = state.leg_mut() {
                 leg.on_failed(&failed);
@@ -348,10 +368,14 @@ impl Session {
 
     fn step(&mut self, core: &mut Core, now: Instant, next: impl FnOnce(State, &mut Context<'_>) -> State) {
         let state = std::mem::replace(&mut self.state, State::Over);
-        let mut context = Context { core, timers: &mut self.timers, auth: &mut self.auth, now, key: self.key };
-        self.state = next(state, &mut context);
+        let Session { timers, auth, invite, key, .. } = self;
+        self.state = next(state, &mut Context { core, timers, auth, invite, now, key: *key });
         if self.is_over() {
             self.timers.clear();
+            // An INVITE with a provisional answer would wait for ever (RFC 3261 §9.1, §17.1.1.2).
+            if let Some(branch) = self.invite.take() {
+                core.transactions.abandon(&branch, &Method::Invite);
+            }
         }
     }
 }
