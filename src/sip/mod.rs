@@ -1,12 +1,11 @@
-//! A SIP user agent without I/O: RFC 3261 with RFC 6026 (Accepted states), 3581 (rport), 3311 (UPDATE), 7616 (digest).
+//! A SIP user agent without I/O: RFC 3261 with RFC 6026 (Accepted states), 3262 (100rel), 3311 (UPDATE), 3326 (Reason),
+//! 3428 (MESSAGE from us), 3515 and 3892 (REFER), 3581 (rport), 3891 (Replaces), 4028 (session timers), 7616 (digest).
 //!
 //! [`Endpoint`] takes messages, commands and the time, and gives messages to send, names to resolve and events:
 //! message ▶ transaction ▶ dialog and session, or registration. SDP passes through as bytes.
 //!
-//! Left out: PRACK, session timers of our own, REFER, SUBSCRIBE, forking beyond ending surplus answers, moving a
-//! large request from UDP to TCP (RFC 3261 §18.1.1), GRUU (RFC 5627), Path (RFC 3327), Service-Route
-//! (RFC 3608), outbound (RFC 5626 beyond keep-alive), re-INVITE from our side, calls through an account, 180 Ringing for
-//! a call to us, the lifetime of an INVITE (Expires, §13.3.1), `maddr` in a `Via`.
+//! Left out: SUBSCRIBE beyond what a REFER implies, GRUU (RFC 5627), Path (RFC 3327), Service-Route (RFC 3608), outbound
+//! (RFC 5626 beyond keep-alive), offers of ours in UPDATE or PRACK, early media of ours, `maddr` in a `Via`.
 
 pub mod auth;
 mod call_out;

@@ -188,7 +188,7 @@ pub enum Command {
     /// Refuses [`SessionEvent::Offer`] by 488: the session goes on as it was.
     RejectOffer { call: CallKey },
     /// Changes the session by a re-INVITE, such as for hold; [`SessionEvent::OfferAnswered`] or
-    /// [`SessionEvent::OfferRefused`] follows.
+    /// [`SessionEvent::OfferRefused`] follows. While another exchange is under way it waits; a later one takes its place.
     Offer { call: CallKey, sdp: Vec<u8> },
     /// Sends the peer to somebody else (REFER, RFC 3515); [`SessionEvent::Transfer`] follows.
     Transfer { call: CallKey, target: String },
@@ -313,7 +313,8 @@ pub enum EndCause {
     NoAnswer,
     /// Another call took its place (RFC 3891).
     Replaced,
-    /// The peer is gone: the session was not refreshed (RFC 4028 §10).
+    /// The peer is gone: the session was not refreshed (RFC 4028 §10), or he answers a change of it with 408 or 481, or
+    /// not at all.
     Expired,
     /// The configuration does not allow to call there.
     NotAllowed,
@@ -322,7 +323,7 @@ pub enum EndCause {
         status: u16,
         reason: String,
     },
-    /// Our answer was never acknowledged.
+    /// Our answer, or our ringing that he wanted reliably, was never acknowledged.
     NoAck,
     /// No answer at all.
     Timeout,

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use secretary::sip::message::{Message, Response};
 use secretary::sip::{
-    CallKey, CallOut, Command, DirectCalls, EndCause, Endpoint, EndpointConfig, Event, Flow, Incoming, Input, Output, SessionEvent,
-    Transport, Usage,
+    CallKey, CallOut, Command, DirectCalls, EndCause, Endpoint, EndpointConfig, Event, Flow, Incoming, Input, Output, Reason,
+    SessionEvent, Transport, Usage,
 };
 
 use crate::support::pair::{Network, Pair, Side, epoch};
@@ -232,6 +232,11 @@ fn hanging_up_before_the_ack_waits_for_it() {
     nothing_left(&mut pair);
 }
 
+/// What we say when the program ends (RFC 3326).
+fn going_out_of_service() -> Option<Reason> {
+    Some(Reason { protocol: "SIP".into(), cause: Some(503), text: Some("Going out of service".into()) })
+}
+
 #[test]
 fn stopping_ends_calls_in_every_state_and_waits_for_no_ack() {
     let mut pair = Pair::new(24, Network::PERFECT);
@@ -259,7 +264,8 @@ fn stopping_ends_calls_in_every_state_and_waits_for_no_ack() {
     assert_eq!(pair.end(Callee).usage().sessions, 3, "until their BYEs are answered");
     pair.run_for(Duration::from_millis(20));
     assert_eq!(pair.end(Callee).usage().sessions, 0);
-    assert_eq!((0..4).filter(|_| pair.ended(Caller) == EndCause::RemoteBye(None)).count(), 3, "{}", pair.trace);
+    let stopped = EndCause::RemoteBye(going_out_of_service());
+    assert_eq!((0..4).filter(|_| pair.ended(Caller) == stopped).count(), 3, "{}", pair.trace);
 }
 
 #[test]
@@ -269,7 +275,8 @@ fn stopping_takes_back_our_own_call() {
     incoming(&mut pair);
     pair.run_for(Duration::from_millis(50));
     pair.command(Caller, Command::Stop);
-    assert_eq!((pair.ended(Caller), pair.ended(Callee)), (EndCause::Cancelled(None), EndCause::Cancelled(None)));
+    let told = EndCause::Cancelled(going_out_of_service());
+    assert_eq!((pair.ended(Caller), pair.ended(Callee)), (EndCause::Cancelled(None), told));
     nothing_left(&mut pair);
 }
 
@@ -439,8 +446,11 @@ fn without_rport_a_caller_is_answered_at_the_port_of_his_via() {
 
 #[test]
 fn without_direct_calls_a_stranger_gets_403() {
-    let config =
-        EndpointConfig { direct_calls: DirectCalls::Refused, ..EndpointConfig::new("test", "secretary", 4) };
+    let config = EndpointConfig {
+        direct_calls: DirectCalls::Refused,
+        call_out: CallOut::Anybody,
+        ..EndpointConfig::new("test", "secretary", 4)
+    };
     let mut pair = Pair::with_config(20, Network::PERFECT, config);
     pair.call();
     assert_eq!(pair.ended(Caller), EndCause::Rejected { status: 403, reason: "Forbidden".into() });

@@ -6,7 +6,8 @@ use std::time::Duration;
 use secretary::sip::auth::Credentials;
 use secretary::sip::message::{Message, Request};
 use secretary::sip::{
-    Account, AccountId, CallKey, CallOut, Command, EndCause, EndpointConfig, Input, Numbering, Reason, SessionEvent, Usage,
+    Account, AccountId, CallKey, CallOut, Command, EndCause, EndpointConfig, Input, Numbering, Reason, SessionEvent,
+    Usage,
 };
 
 use crate::support::peer::{Peer, answer, flow};
@@ -157,7 +158,8 @@ fn account(expires: Option<Duration>) -> Account {
 fn registered(port: u16) -> Peer {
     let mut peer = Peer::new();
     peer.script = Box::new(|_, request| {
-        (request.method.as_str() == "REGISTER").then(|| answer(request, 200, "r", "Contact: <sip:100@192.0.2.1>;expires=3600", ""))
+        (request.method.as_str() == "REGISTER")
+            .then(|| answer(request, 200, "r", "Contact: <sip:100@192.0.2.1>;expires=3600", ""))
     });
     peer.flows = vec![flow(port)];
     peer.command(Command::Register(account(Some(Duration::from_secs(3600)))));
@@ -373,10 +375,6 @@ fn a_caller_who_waits_only_so_long_is_refused_when_that_is_over() {
 #[test]
 fn an_invite_without_a_contact_is_bad() {
     let mut peer = Peer::new();
-    peer.invite("", "offer");
-    let bytes = peer.sent.first().unwrap().clone();
-    assert!(matches!(bytes.message, Message::Response(ref r) if r.status == 100));
-    let mut peer = Peer::new();
     let text = "INVITE sip:secretary@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKx\r\n\
                 From: <sip:peer@192.0.2.2>;tag=p\r\nTo: <sip:secretary@192.0.2.1>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n\r\n";
     peer.say(text.into());
@@ -427,10 +425,16 @@ fn requests_follow_the_route_and_the_target() {
         assert_eq!(peer.last_status(), 200);
         peer.command(Command::Offer { call, sdp: b"hold".to_vec() });
         let offer = peer.request("INVITE");
-        assert_eq!(format!("{} {}", offer.uri, header(&offer, "Route")), format!("{uri} {route}").replace("sip:a@", "sip:moved@"));
+        assert_eq!(
+            format!("{} {}", offer.uri, header(&offer, "Route")),
+            format!("{uri} {route}").replace("sip:a@", "sip:moved@")
+        );
         peer.answer(&offer, 200, "a", "Contact: <sip:again@192.0.2.2>", "held");
         let ack = peer.request("ACK");
-        assert_eq!(format!("{} {}", ack.uri, header(&ack, "Route")), format!("{uri} {route}").replace("sip:a@", "sip:again@"));
+        assert_eq!(
+            format!("{} {}", ack.uri, header(&ack, "Route")),
+            format!("{uri} {route}").replace("sip:a@", "sip:again@")
+        );
     }
 }
 
@@ -456,5 +460,16 @@ fn a_connection_that_breaks_while_we_call_is_the_end_of_that_way() {
     peer.input(Input::FlowFailed { flow: flow(5060), error: "reset".into() });
     assert_eq!(ended(&mut peer), EndCause::TransportFailed("reset".into()));
     let _: CallKey = peer.call(TARGET, None);
+    nothing_left(&mut peer);
+}
+
+#[test]
+fn a_call_that_is_given_up_ends_though_its_answer_cannot_be_matched() {
+    let mut peer = Peer::new();
+    let call = peer.call(TARGET, None);
+    let mut invite = peer.request("INVITE");
+    invite.headers.set("CSeq", "77 INVITE");
+    peer.answer(&invite, 504, "x", "", "");
+    peer.command(Command::Hangup { call });
     nothing_left(&mut peer);
 }

@@ -42,7 +42,8 @@ fn establish(pair: &mut Pair) -> [CallKey; 2] {
 fn attend(pair: &mut Pair, time: Duration) -> Vec<(Side, SessionEvent)> {
     let until = pair.elapsed() + time;
     let mut seen = Vec::new();
-    while pair.elapsed() < until && pair.step() {
+    while pair.elapsed() < until {
+        pair.run_for(Duration::from_millis(50));
         for side in [Caller, Callee] {
             while let Some(Event::Session { call, event }) = pair.event(side) {
                 if let SessionEvent::Offer { sdp: Some(offer) } = &event {
@@ -66,7 +67,8 @@ fn offered(side: Side, sdp: &str) -> (Side, SessionEvent) {
 
 fn end(pair: &mut Pair, calls: [CallKey; 2]) {
     pair.command(Caller, Command::Hangup { call: calls[0] });
-    assert_eq!((pair.ended(Caller), pair.ended(Callee)), (EndCause::LocalBye, EndCause::RemoteBye(None)));
+    let causes = (pair.ended(Caller), pair.ended(Callee));
+    assert_eq!(causes, (EndCause::LocalBye, EndCause::RemoteBye(None)), "{}", pair.trace);
     pair.run_until_idle();
     assert_eq!((pair.end(Caller).usage(), pair.end(Callee).usage()), (Usage::default(), Usage::default()));
 }
@@ -100,12 +102,10 @@ fn a_call_on_hold_survives_an_hour() {
 
 #[test]
 fn offers_that_meet_are_both_made_in_the_end() {
-    let networks = [Network::PERFECT, Network {
-        loss: 0.2,
-        duplication: 0.1,
-        latency: Duration::from_millis(40),
-        jitter: Duration::from_millis(200),
-    }];
+    let networks = [
+        Network::PERFECT,
+        Network { loss: 0.2, duplication: 0.1, latency: Duration::from_millis(40), jitter: Duration::from_millis(200) },
+    ];
     let mut met = 0;
     for seed in 0..100 {
         let mut pair = Pair::new(seed, networks[usize::from(seed % 2 == 1)]);
@@ -117,7 +117,12 @@ fn offers_that_meet_are_both_made_in_the_end() {
         met += usize::from(pair.trace.contains("SIP/2.0 491"));
         for side in [Caller, Callee] {
             let answer = answered(side, &format!("yes to {side:?}"));
-            assert_eq!(seen.iter().filter(|event| **event == answer).count(), 1, "seed {seed}: {seen:?}\n{}", pair.trace);
+            assert_eq!(
+                seen.iter().filter(|event| **event == answer).count(),
+                1,
+                "seed {seed}: {seen:?}\n{}",
+                pair.trace
+            );
         }
         assert_eq!(seen.len(), 4, "seed {seed}: {seen:?}\n{}", pair.trace);
         end(&mut pair, calls);
@@ -268,4 +273,17 @@ fn hanging_up_while_an_offer_is_out_acknowledges_its_answer() {
     let bye = peer.request("BYE");
     peer.answer(&bye, 200, "a", "", "");
     assert_eq!(peer.endpoint.usage().sessions, 0);
+}
+
+#[test]
+fn an_offer_without_a_final_answer_is_forgotten_with_its_call() {
+    let mut peer = Peer::new();
+    let call = called(&mut peer);
+    let invite = offer(&mut peer, call, "hold");
+    peer.answer(&invite, 100, "", "", "");
+    peer.command(Command::Hangup { call });
+    let bye = peer.request("BYE");
+    peer.answer(&bye, 200, "a", "", "");
+    peer.run_for(Duration::from_secs(100));
+    assert_eq!(peer.endpoint.usage(), Usage::default());
 }

@@ -84,6 +84,7 @@ fn a_lost_prack_is_repeated() {
     assert_eq!(pair.count_sent(Caller, "PRACK"), 3);
     assert!(pair.count_sent(Callee, "SIP/2.0 180") > 1);
     assert_eq!(pair.trace.matches("! Session { call: CallKey(1), event: Ringing").count(), 1, "{}", pair.trace);
+    assert_eq!(pair.session_event(Caller).1, SessionEvent::Ringing);
     answer(&mut pair, theirs);
 }
 
@@ -174,12 +175,8 @@ fn a_caller_gives_up_while_it_rings() {
 
 #[test]
 fn calls_that_ring_over_a_bad_network_end_cleanly() {
-    let bad = Network {
-        loss: 0.2,
-        duplication: 0.1,
-        latency: Duration::from_millis(40),
-        jitter: Duration::from_millis(200),
-    };
+    let bad =
+        Network { loss: 0.2, duplication: 0.1, latency: Duration::from_millis(40), jitter: Duration::from_millis(200) };
     for seed in 0..100 {
         let mut pair = Pair::new(seed, bad);
         let ours = pair.call();

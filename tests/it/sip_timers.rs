@@ -189,7 +189,9 @@ fn a_refresh_that_fails_otherwise_is_tried_again() {
     called(&mut peer, "Allow: UPDATE\nSession-Expires: 800;refresher=uac\nRequire: timer");
     let mut statuses = [500, 422, 200].into_iter();
     peer.script = Box::new(move |_, request| match request.method.as_str() {
-        "UPDATE" => Some(crate::support::peer::answer(request, statuses.next().unwrap_or(200), "a", "Min-SE: 1600", "")),
+        "UPDATE" => {
+            Some(crate::support::peer::answer(request, statuses.next().unwrap_or(200), "a", "Min-SE: 1600", ""))
+        }
         _ => None,
     });
     peer.run_for(seconds(500));
@@ -218,12 +220,8 @@ fn the_answer_may_give_the_refresh_to_the_peer() {
 
 #[test]
 fn refreshes_survive_a_bad_network() {
-    let bad = Network {
-        loss: 0.2,
-        duplication: 0.1,
-        latency: Duration::from_millis(40),
-        jitter: Duration::from_millis(200),
-    };
+    let bad =
+        Network { loss: 0.2, duplication: 0.1, latency: Duration::from_millis(40), jitter: Duration::from_millis(200) };
     for seed in 0..20 {
         let config = EndpointConfig {
             call_out: CallOut::Anybody,

@@ -155,8 +155,8 @@ impl Errands {
 impl Session {
     /// The parts of a session that an errand needs at once.
     fn parts<'a>(&'a mut self, core: &'a mut Core, now: Instant) -> (&'a mut State, &'a mut Errands, Context<'a>) {
-        let cx = Context { core, timers: &mut self.timers, auth: &mut self.auth, now, key: self.key };
-        (&mut self.state, &mut self.errands, cx)
+        let Session { state, errands, timers, auth, invite, key, .. } = self;
+        (state, errands, Context { core, timers, auth, invite, now, key: *key })
     }
 
     /// A REFER, NOTIFY or INFO of the peer, inside the dialog.

@@ -29,7 +29,14 @@ pub(super) struct Established {
 
 impl Established {
     /// A call that has just been answered. `sdp` is our description.
-    pub fn new(cx: &mut Context<'_>, leg: Leg, exchange: Exchange, refresh: Refresh, peer: &Headers, sdp: Vec<u8>) -> Self {
+    pub fn new(
+        cx: &mut Context<'_>,
+        leg: Leg,
+        exchange: Exchange,
+        refresh: Refresh,
+        peer: &Headers,
+        sdp: Vec<u8>,
+    ) -> Self {
         let takes_update = lists(peer, "Allow", "UPDATE");
         let mut call = Established { leg, exchange, queued: None, refresh, takes_update, sdp, unacknowledged: None };
         call.arm(cx);
@@ -105,7 +112,9 @@ impl Established {
             }
             // Ours is under way; or the exchange before ends with the ACK, and the peer tries again in a moment
             // (RFC 3261 §14.1).
-            (Method::Invite | Method::Update, Exchange::Answered(_) | Exchange::Offering(_)) => cx.refuse(&arrived, 491),
+            (Method::Invite | Method::Update, Exchange::Answered(_) | Exchange::Offering(_)) => {
+                cx.refuse(&arrived, 491)
+            }
             _ => cx.respond(&arrived.key, Response::answer(&arrived.request, 405).with("Allow", ALLOW)),
         }
         State::Established(self)

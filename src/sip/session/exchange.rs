@@ -93,7 +93,13 @@ impl Exchange {
 
 impl Queued {
     /// Puts off an offer that the peer had no time for; `None` when that has happened too often.
-    pub fn after(cx: &mut Context<'_>, refusal: &Response, sdp: Vec<u8>, retries: u8, owns_call_id: bool) -> Option<Self> {
+    pub fn after(
+        cx: &mut Context<'_>,
+        refusal: &Response,
+        sdp: Vec<u8>,
+        retries: u8,
+        owns_call_id: bool,
+    ) -> Option<Self> {
         if retries >= MAX_RETRIES {
             return None;
         }

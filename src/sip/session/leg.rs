@@ -5,8 +5,8 @@
 //! the caller of `request`.
 
 use super::Context;
-use crate::sip::core::Core;
-use crate::sip::dialog::Dialog;
+use crate::sip::core::{Core, Owner};
+use crate::sip::dialog::{Dialog, NoDialog};
 use crate::sip::message::{Envelope, Method, Request, Response};
 use crate::sip::path::Path;
 use crate::sip::transaction::Failed;
@@ -51,7 +51,16 @@ impl Leg {
     pub fn new(dialog: Dialog, flow: Flow, direct: bool, user: String) -> Self {
         let direct = direct && !dialog.has_routes();
         let path = Path::choose(dialog.first_hop(), flow, direct);
-        Leg { dialog, path, direct, user, open: Vec::new(), credentials: Vec::new(), acknowledged: 0, surplus: Vec::new() }
+        Leg {
+            dialog,
+            path,
+            direct,
+            user,
+            open: Vec::new(),
+            credentials: Vec::new(),
+            acknowledged: 0,
+            surplus: Vec::new(),
+        }
     }
 
     pub fn flow(&self) -> Flow {
@@ -80,7 +89,7 @@ impl Leg {
     }
 
     /// The 2xx to our INVITE has come: its route set is the dialog's from now on.
-    pub fn confirm(&mut self, answer: &Response) -> Result<(), crate::sip::dialog::NoDialog> {
+    pub fn confirm(&mut self, answer: &Response) -> Result<(), NoDialog> {
         let flow = self.flow();
         self.dialog.confirm(answer)?;
         if !matches!(self.path, Path::Resolving { .. }) {
@@ -121,9 +130,11 @@ impl Leg {
         if response.is_provisional() {
             return true;
         }
-        let Some(at) = self.open.iter().position(|open| {
-            open.number == envelope.cseq.number && open.draft.method == envelope.cseq.method
-        }) else {
+        let Some(at) = self
+            .open
+            .iter()
+            .position(|open| open.number == envelope.cseq.number && open.draft.method == envelope.cseq.method)
+        else {
             return true;
         };
         let mut open = self.open.remove(at);
@@ -142,16 +153,14 @@ impl Leg {
     }
 
     /// A request of this dialog got no answer.
-    pub fn on_failed(&mut self, failed: &Failed<crate::sip::core::Owner>) {
+    pub fn on_failed(&mut self, failed: &Failed<Owner>) {
         self.open.retain(|open| open.number != failed.cseq.number);
     }
 
     /// The credentials of our first INVITE, which was sent before there was a dialog.
     pub fn copy_credentials(&mut self, invite: &Request) {
-        self.credentials = CREDENTIALS
-            .iter()
-            .filter_map(|name| Some((*name, invite.headers.get(name)?.to_owned())))
-            .collect();
+        self.credentials =
+            CREDENTIALS.iter().filter_map(|name| Some((*name, invite.headers.get(name)?.to_owned()))).collect();
     }
 
     /// Whether the 2xx to the INVITE with that number was acknowledged before.
@@ -217,15 +226,15 @@ impl Leg {
         waiting.into_iter().try_for_each(|draft| self.send_over(cx, flow, draft))
     }
 
-    fn send_over(&mut self, cx: &mut Context<'_>, flow: Flow, mut draft: Request) -> Result<(), NoRoom> {
+    fn send_over(&mut self, cx: &mut Context<'_>, flow: Flow, draft: Request) -> Result<(), NoRoom> {
         if draft.method == Method::Ack {
             cx.core.ack(flow, &draft);
             return Ok(());
         }
-        cx.authorize(&mut draft);
-        if draft.method == Method::Invite {
-            self.copy_credentials(&draft);
+        let sent = cx.request(flow, draft).ok_or(NoRoom)?;
+        if sent.method == Method::Invite {
+            self.copy_credentials(&sent);
         }
-        cx.core.request(cx.now, flow, &draft, cx.owner()).map(|_| ()).ok_or(NoRoom)
+        Ok(())
     }
 }

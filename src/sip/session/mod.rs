@@ -40,9 +40,9 @@ pub(super) use targets::{Next, Targets, Trunk};
 use super::client_auth::ClientAuth;
 use super::core::{Core, Owner};
 use super::dialog::DialogId;
-use super::message::{Envelope, Method, Request, Response};
+use super::message::{Envelope, Method, Request, Response, Via};
 use super::transaction::{Failed, ServerKey, Timers};
-use super::{CallKey, EndCause, Flow, Reason, ResolveId, SessionEvent};
+use super::{AccountId, CallKey, EndCause, Flow, Reason, ResolveId, SessionEvent};
 
 /// What the user of a call wants.
 #[derive(Debug)]
@@ -99,6 +99,8 @@ pub(super) struct Session {
     pub account: Option<AccountId>,
     /// The call that ends when this one is answered.
     replaces: Option<CallKey>,
+    /// The branch of our INVITE that has no final answer.
+    invite: Option<String>,
 }
 
 enum State {
@@ -150,6 +152,7 @@ struct Context<'a> {
     core: &'a mut Core,
     timers: &'a mut Timers<SessionTimer>,
     auth: &'a mut Option<Box<ClientAuth>>,
+    invite: &'a mut Option<String>,
     now: Instant,
     key: CallKey,
 }
@@ -172,6 +175,17 @@ impl Context<'_> {
         if let Some(auth) = self.auth {
             auth.authorize(request, &self.core.token());
         }
+    }
+
+    /// Sends a request in a transaction; the request as sent, or `None` when there is no room.
+    fn request(&mut self, flow: Flow, mut draft: Request) -> Option<Request> {
+        self.authorize(&mut draft);
+        let sent = self.core.request(self.now, flow, &draft, self.owner())?;
+        if sent.method == Method::Invite {
+            let via: Option<Via> = sent.headers.values("Via").next().and_then(|via| via.parse().ok());
+            *self.invite = via.and_then(|via| via.branch().map(str::to_owned));
+        }
+        Some(sent)
     }
 
     fn respond(&mut self, key: &ServerKey, response: Response) {
@@ -218,6 +232,7 @@ impl Session {
             errands: Errands::default(),
             account,
             replaces: None,
+            invite: None,
         }
     }
 
@@ -243,9 +258,10 @@ impl Session {
 
     /// Whether this is the call that an INVITE outside any dialog has begun, by another way (RFC 3261 §8.2.2.2).
     pub fn was_begun_by(&self, invite: &Envelope) -> bool {
-        self.state.leg().map(|leg| &leg.dialog.id).is_some_and(|id| {
-            id.call_id == invite.call_id && Some(id.remote_tag.as_str()) == invite.from.tag()
-        })
+        self.state
+            .leg()
+            .map(|leg| &leg.dialog.id)
+            .is_some_and(|id| id.call_id == invite.call_id && Some(id.remote_tag.as_str()) == invite.from.tag())
     }
 
     pub fn on_wish(&mut self, core: &mut Core, now: Instant, wish: Wish) {
@@ -289,6 +305,9 @@ impl Session {
         if is_errand(&envelope.cseq.method) {
             return self.on_errand_answer(core, now, response, envelope);
         }
+        if envelope.cseq.method == Method::Invite && !response.is_provisional() {
+            self.invite = None;
+        }
         self.step(core, now, |mut state, cx| {
             if state.leg_of(envelope).is_some_and(|leg| !leg.takes(cx, response, envelope)) {
                 return state;
@@ -306,6 +325,9 @@ impl Session {
     pub fn on_failed(&mut self, core: &mut Core, now: Instant, failed: Failed<Owner>) {
         if is_errand(&failed.cseq.method) {
             return self.on_errand_failed(core, now, &failed);
+        }
+        if failed.cseq.method == Method::Invite {
+            self.invite = None;
         }
         self.step(core, now, |mut state, cx| {
             if let Some(leg) = state.leg_mut() {
@@ -388,13 +410,17 @@ impl Session {
 
     fn step(&mut self, core: &mut Core, now: Instant, next: impl FnOnce(State, &mut Context<'_>) -> State) {
         let state = std::mem::replace(&mut self.state, State::Over);
-        let mut context = Context { core, timers: &mut self.timers, auth: &mut self.auth, now, key: self.key };
-        self.state = next(state, &mut context);
+        let Session { timers, auth, invite, key, .. } = self;
+        self.state = next(state, &mut Context { core, timers, auth, invite, now, key: *key });
         if !matches!(self.state, State::Established(_)) {
             self.errands.end(core, now);
         }
         if self.is_over() {
             self.timers.clear();
+            // An INVITE with a provisional answer would wait for ever (RFC 3261 §9.1, §17.1.1.2).
+            if let Some(branch) = self.invite.take() {
+                core.transactions.abandon(&branch, &Method::Invite);
+            }
         }
     }
 }

@@ -147,6 +147,7 @@ impl Outgoing {
             }
             Phase::Trying(sent) => {
                 cx.end(cause);
+                cx.timers.set(SessionTimer::CancelOverdue, cx.now + GIVE_UP);
                 Phase::CancelPending(sent, reason)
             }
             Phase::Proceeding(sent) => {
@@ -199,20 +200,10 @@ impl Outgoing {
     pub fn on_timeout(self, cx: &mut Context<'_>, timer: SessionTimer) -> State {
         match timer {
             SessionTimer::NotAnswered => self.give_up(cx, EndCause::NoAnswer, Some(NOT_ANSWERED)),
-            SessionTimer::CancelOverdue => self.on_cancel_overdue(cx),
+            // RFC 3261 §9.1: a cancelled INVITE without a final answer is given up.
+            SessionTimer::CancelOverdue => State::Over,
             _ => State::Outgoing(self),
         }
-    }
-
-    /// RFC 3261 §9.1: a cancelled INVITE without a final answer is given up.
-    fn on_cancel_overdue(self, cx: &mut Context<'_>) -> State {
-        if let Phase::Cancelling(Sent { invite, .. }) = &self.phase
-            && let Ok(envelope) = invite.envelope()
-            && let Some(branch) = envelope.via.branch()
-        {
-            cx.core.transactions.abandon(branch, &Method::Invite);
-        }
-        State::Over
     }
 
     /// A request of the callee in an early dialog (RFC 3311 §5.2).
@@ -273,8 +264,7 @@ impl Outgoing {
         let (leg, sdp) = self.forks.take(response, envelope);
         let leg = match leg {
             Some(mut leg) => leg.confirm(response).map(|()| leg),
-            None => Dialog::uac(response, envelope)
-                .map(|dialog| Leg::new(dialog, sent.flow, false, self.user)),
+            None => Dialog::uac(response, envelope).map(|dialog| Leg::new(dialog, sent.flow, false, self.user)),
         };
         let Ok(mut leg) = leg else {
             if !cancelled {
@@ -374,10 +364,8 @@ impl Outgoing {
 
     fn send(mut self, cx: &mut Context<'_>, flow: Flow) -> State {
         self.cseq += 1;
-        let mut draft = self.invite(cx.core, flow);
-        cx.authorize(&mut draft);
-        let owner = cx.owner();
-        let Some(invite) = cx.core.request(cx.now, flow, &draft, owner) else {
+        let draft = self.invite(cx.core, flow);
+        let Some(invite) = cx.request(flow, draft) else {
             cx.end(EndCause::Failed("too many transactions: try again later"));
             return State::Over;
         };

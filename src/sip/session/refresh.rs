@@ -263,7 +263,9 @@ mod tests {
 
     #[test]
     fn requests_and_answers_name_the_same_refresher() {
-        for (refresher, in_answer, in_request) in [(We, "90;refresher=uas", "90;refresher=uac"), (Peer, "90;refresher=uac", "90;refresher=uas")] {
+        for (refresher, in_answer, in_request) in
+            [(We, "90;refresher=uas", "90;refresher=uac"), (Peer, "90;refresher=uac", "90;refresher=uas")]
+        {
             let refresh = Refresh::begin(clock(), MIN_SE, refresher, true);
             let (mut answer, mut request) = (Headers::default(), Headers::default());
             refresh.write_answer(&mut answer);

@@ -25,7 +25,11 @@ pub(in crate::sip) struct Trunk {
 pub(in crate::sip) enum Next {
     Flow(Flow),
     /// The host has to be resolved; [`Targets::resolved`] takes the answer.
-    Resolve { host: String, port: Option<u16>, transport: Option<Transport> },
+    Resolve {
+        host: String,
+        port: Option<u16>,
+        transport: Option<Transport>,
+    },
     Nothing,
 }
 

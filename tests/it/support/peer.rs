@@ -42,10 +42,7 @@ pub fn flow(port: u16) -> Flow {
 
 impl Peer {
     pub fn new() -> Self {
-        Self::with_config(EndpointConfig {
-            call_out: CallOut::Anybody,
-            ..EndpointConfig::new("test", "secretary", 4)
-        })
+        Self::with_config(EndpointConfig { call_out: CallOut::Anybody, ..EndpointConfig::new("test", "secretary", 4) })
     }
 
     pub fn with_config(config: EndpointConfig) -> Self {
