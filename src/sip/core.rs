@@ -10,10 +10,12 @@ use rand::{Rng, SeedableRng};
 use super::guard::Guard;
 use super::message::{MAGIC_COOKIE, NameAddr, Request, Response, Uri, Via};
 use super::transaction::{ServerKey, Transactions};
-use super::{AccountId, CallKey, EndpointConfig, Event, Flow, Output, ResolveId, SessionEvent, Transport};
+use super::{
+    AccountId, CallKey, EndCause, EndpointConfig, Event, Flow, MessageId, Output, ResolveId, SessionEvent, Transport,
+};
 
 /// The methods that we serve.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, REGISTER";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, REGISTER, INFO, REFER, NOTIFY";
 /// The extensions that we have: RFC 3262, RFC 4028, RFC 3891.
 pub(super) const SUPPORTED: &str = "100rel, timer, replaces";
 
@@ -33,6 +35,7 @@ const MAX_SEEN_AS: usize = 1024;
 pub(super) enum Owner {
     Call(CallKey),
     Account(AccountId),
+    Message(MessageId),
     /// The answer matters to nobody.
     Nobody,
 }
@@ -50,6 +53,10 @@ pub(super) struct Core {
     seen_as: BTreeMap<(Transport, SocketAddr, IpAddr), SocketAddr>,
     resolving: BTreeMap<ResolveId, Owner>,
     next_resolve: u64,
+    /// Calls that the peers of others asked for, by those others.
+    referred: BTreeMap<CallKey, CallKey>,
+    /// What has become of them, for those others to tell.
+    progress: VecDeque<(CallKey, u16)>,
 }
 
 impl Core {
@@ -66,6 +73,8 @@ impl Core {
             output: VecDeque::new(),
             resolving: BTreeMap::new(),
             next_resolve: 0,
+            referred: BTreeMap::new(),
+            progress: VecDeque::new(),
         }
     }
 
@@ -75,7 +84,25 @@ impl Core {
     }
 
     pub fn emit(&mut self, call: CallKey, event: SessionEvent) {
+        if let Some(by) = self.referred.get(&call).copied()
+            && let Some(status) = status_of(&event)
+        {
+            self.progress.push_back((by, status));
+            if status >= 200 {
+                self.referred.remove(&call);
+            }
+        }
         self.output.push_back(Output::Event(Event::Session { call, event }));
+    }
+
+    /// What becomes of `call` is for the peer of `by` to know (RFC 3515 §2.4.5).
+    pub fn refer(&mut self, call: CallKey, by: CallKey) {
+        self.referred.insert(call, by);
+    }
+
+    /// News of a call that the peer of another asked for: that other, and the status.
+    pub fn next_progress(&mut self) -> Option<(CallKey, u16)> {
+        self.progress.pop_front()
     }
 
     pub fn resolve(&mut self, owner: Owner, host: &str, port: Option<u16>, transport: Option<Transport>) -> ResolveId {
@@ -180,4 +207,24 @@ impl Core {
 
 fn seen_key(flow: &Flow) -> (Transport, SocketAddr, IpAddr) {
     (flow.transport, flow.local, flow.remote.ip())
+}
+
+/// What an event of a call of ours is as a status of it.
+fn status_of(event: &SessionEvent) -> Option<u16> {
+    let cause = match event {
+        SessionEvent::Ringing => return Some(180),
+        SessionEvent::EarlyMedia { .. } => return Some(183),
+        SessionEvent::Answered { .. } => return Some(200),
+        SessionEvent::Ended { cause } => cause,
+        _ => return None,
+    };
+    Some(match cause {
+        EndCause::Rejected { status, .. } => *status,
+        EndCause::NoAnswer | EndCause::Timeout => 408,
+        EndCause::TransportFailed(_) => 503,
+        EndCause::NotAllowed => 603,
+        EndCause::InvalidTarget => 400,
+        EndCause::Cancelled(_) => 487,
+        _ => 500,
+    })
 }

@@ -115,6 +115,16 @@ impl Dialog {
         self.route_set.first().map_or(&self.remote_target, |route| &route.uri)
     }
 
+    /// Where requests to the peer are addressed: his Contact.
+    pub fn remote_target(&self) -> &Uri {
+        &self.remote_target
+    }
+
+    /// Our address in this dialog.
+    pub fn local_uri(&self) -> &Uri {
+        &self.local.uri
+    }
+
     pub fn has_routes(&self) -> bool {
         !self.route_set.is_empty()
     }

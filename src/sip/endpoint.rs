@@ -1,5 +1,7 @@
 //! The one entry: messages, commands and time in; messages, questions and events out.
 
+mod transfers;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -12,13 +14,14 @@ use super::core::{ACCEPT, ALLOW, Core, Owner, SUPPORTED};
 use super::deadlines::Deadlines;
 use super::dialog::DialogId;
 use super::guard::{self, Admission};
-use super::message::{Envelope, Malformed, Message, Method, NameAddr, Request, Response, Uri, Via};
+use super::message::{Envelope, Malformed, Message, Method, NameAddr, Request, Response, Via};
+use super::outside::Messages;
 use super::parties::Parties;
 use super::register::Registration;
-use super::session::{Arrived, Callee, Caller, Session, Trunk, Wish};
+use super::session::{Arrived, Callee, Session, Wish};
 use super::transaction::{Arrival, Failed, ServerKey};
 use super::{
-    Account, AccountId, CallKey, Command, DirectCalls, EndCause, EndpointConfig, Flow, Input, Output, SessionEvent, Usage,
+    AccountId, CallKey, Command, DirectCalls, EndpointConfig, Flow, Input, Output, Usage,
 };
 
 /// RFC 3261 §18.2.2: the port of a `Via` without one. Over UDP there is no other.
@@ -34,6 +37,7 @@ pub struct Endpoint {
     by_call_id: BTreeMap<String, Vec<CallKey>>,
     deadlines: Deadlines<CallKey>,
     registrations: BTreeMap<AccountId, Registration>,
+    messages: Messages,
     /// Asks direct callers for a password, if so configured.
     challenger: Option<Challenger>,
     next_call: u64,
@@ -53,6 +57,7 @@ impl Endpoint {
             by_call_id: BTreeMap::new(),
             deadlines: Deadlines::default(),
             registrations: BTreeMap::new(),
+            messages: Messages::default(),
             challenger,
             next_call: 1,
         }
@@ -77,11 +82,13 @@ impl Endpoint {
                         registration.on_resolved(&mut self.core, now, id, flows);
                     }
                 }
+                Some(Owner::Message(message)) => self.messages.on_resolved(&mut self.core, now, message, flows),
                 Some(Owner::Nobody) | None => {}
             },
             Input::FlowFailed { flow, error } => self.on_flow_failed(now, &flow, &error),
             Input::Command(command) => self.on_command(now, command),
         }
+        self.report_progress(now);
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
@@ -94,6 +101,7 @@ impl Endpoint {
         for registration in self.registrations.values_mut() {
             registration.handle_timeout(&mut self.core, now);
         }
+        self.report_progress(now);
     }
 
     pub fn poll_output(&mut self) -> Option<Output> {
@@ -130,24 +138,32 @@ impl Endpoint {
             Command::Unregister => self.unregister(now),
             Command::Stop => self.stop(now),
             Command::Invite { call, target, account, offer, ring_for } => {
-                match self.caller(&target, account, ring_for) {
-                    Ok(caller) => self.invite(now, call, caller, offer),
-                    Err(cause) => self.core.emit(call, SessionEvent::Ended { cause }),
-                }
+                let caller = self.read_target(&target, account).and_then(|to| self.caller(to, account, ring_for));
+                self.invite(now, call, caller, offer);
             }
             Command::Ring { call } => self.wish(now, call, Wish::Ring),
             Command::Offer { call, sdp } => self.wish(now, call, Wish::Offer(sdp)),
-            Command::Answer { call, sdp } => self.wish(now, call, Wish::Answer(sdp)),
+            Command::Answer { call, sdp } => {
+                self.wish(now, call, Wish::Answer(sdp));
+                self.end_replaced(now, call);
+            }
             Command::Reject { call, status } => self.wish(now, call, Wish::Reject(status)),
             Command::AnswerOffer { call, sdp } => self.wish(now, call, Wish::AnswerOffer(sdp)),
             Command::RejectOffer { call } => self.wish(now, call, Wish::RejectOffer),
             Command::Hangup { call } => self.wish(now, call, Wish::Hangup(None)),
-            Command::Transfer { .. }
-            | Command::TransferTo { .. }
-            | Command::AcceptTransfer { .. }
-            | Command::RejectTransfer { .. }
-            | Command::SendDigit { .. }
-            | Command::Message { .. } => tracing::debug!("not there yet"),
+            Command::Transfer { call, target } => self.transfer(now, call, &target),
+            Command::TransferTo { call, other } => self.transfer_to(now, call, other),
+            Command::AcceptTransfer { call, new_call, offer } => self.accept_transfer(now, call, new_call, offer),
+            Command::RejectTransfer { call, status } => {
+                self.with_session(call, |session, core| session.reject_transfer(core, now, status));
+            }
+            Command::SendDigit { call, digit } => {
+                self.with_session(call, |session, core| session.send_digit(core, now, digit));
+            }
+            Command::Message { id, account, target, text } => {
+                let sender = self.read_target(&target, account).and_then(|to| self.caller(to, account, Duration::ZERO));
+                self.messages.send(&mut self.core, now, id, sender, text);
+            }
         }
     }
 
@@ -166,40 +182,6 @@ impl Endpoint {
 
     fn wish(&mut self, now: Instant, call: CallKey, wish: Wish) {
         self.with_session(call, |session, core| session.on_wish(core, now, wish));
-    }
-
-    /// Whom to call, as whom and by which way.
-    fn caller(&self, target: &str, account: Option<AccountId>, ring_for: Duration) -> Result<Caller, EndCause> {
-        let registration = match account {
-            Some(id) => Some(self.registrations.get(&id).ok_or(EndCause::Failed("there is no such account"))?),
-            None => None,
-        };
-        let target = parse_target(target, registration.map(|r| r.account().domain.as_str()));
-        let target = target.ok_or(EndCause::InvalidTarget)?;
-        if !self.core.config.call_out.allows(&target) {
-            return Err(EndCause::NotAllowed);
-        }
-        Ok(match registration {
-            Some(registration) => {
-                let Account { registrar, port, transport, domain, username, .. } = registration.account().clone();
-                let trunk = Some(Trunk { flow: registration.flow(), host: registrar, port, transport });
-                let auth = client_auth(registration);
-                Caller { target, user: username, domain: Some(domain), trunk, auth, ring_for }
-            }
-            None => {
-                let user = self.core.config.user.clone();
-                Caller { target, user, domain: None, trunk: None, auth: None, ring_for }
-            }
-        })
-    }
-
-    fn invite(&mut self, now: Instant, call: CallKey, caller: Caller, offer: Vec<u8>) {
-        if self.sessions.len() >= self.core.config.max_calls || self.sessions.contains_key(&call) {
-            let cause = EndCause::Failed("no room for another call");
-            return self.core.emit(call, SessionEvent::Ended { cause });
-        }
-        let session = Session::call(&mut self.core, now, call, caller, offer);
-        self.insert(call, session);
     }
 
     fn on_message(&mut self, now: Instant, flow: Flow, bytes: &[u8]) {
@@ -240,6 +222,7 @@ impl Endpoint {
                     registration.on_response(&mut self.core, now, response, &envelope);
                 }
             }
+            Some(Owner::Message(message)) => self.messages.on_response(&mut self.core, now, message, response),
             Some(Owner::Nobody) | None => {}
         }
     }
@@ -370,7 +353,7 @@ impl Endpoint {
     /// RFC 3261 §8.2.3
     fn has_readable_body(&mut self, now: Instant, arrived: &Arrived) -> bool {
         let request = &arrived.request;
-        if request.method == Method::Bye || request.session_description().is_ok() {
+        if has_no_sdp(&request.method) || request.session_description().is_ok() {
             return true;
         }
         let refusal = Response::answer(request, 415).with("Accept", ACCEPT).with("Accept-Encoding", "identity");
@@ -401,6 +384,10 @@ impl Endpoint {
         if account.is_none() && !self.is_admitted(now, &arrived) {
             return;
         }
+        let replaces = match self.find_replaced(&arrived, account) {
+            Ok(replaces) => replaces,
+            Err(status) => return self.refuse(now, &arrived, status),
+        };
         let is_welcome = account.is_none_or(|account| self.core.guard.admit_of_account(now, account));
         if !is_welcome || self.sessions.len() >= self.core.config.max_calls {
             self.core.overloaded += 1;
@@ -416,7 +403,7 @@ impl Endpoint {
         let user = rules.map_or_else(|| self.core.config.user.clone(), |account| account.username.clone());
         let parties = Parties::of(&arrived.request, &arrived.envelope.from, rules, &user);
         let auth = registration.and_then(client_auth);
-        let callee = Callee { account, user, parties, replaces: None, auth };
+        let callee = Callee { account, user, parties, replaces, auth };
         let call = self.next_call_key();
         let session = Session::called(&mut self.core, now, call, arrived, callee);
         self.insert(call, session);
@@ -532,6 +519,7 @@ impl Endpoint {
                     registration.on_failed(&mut self.core, now, failed);
                 }
             }
+            Owner::Message(message) => self.messages.on_failed(&mut self.core, now, message, failed),
             Owner::Nobody => {}
         }
     }
@@ -593,8 +581,13 @@ impl Endpoint {
 }
 
 fn is_served(method: &Method) -> bool {
-    use Method::{Bye, Invite, Options, Prack, Register, Update};
-    matches!(method, Invite | Bye | Options | Prack | Update | Register)
+    use Method::{Bye, Info, Invite, Notify, Options, Prack, Refer, Register, Update};
+    matches!(method, Invite | Bye | Options | Prack | Update | Register | Info | Refer | Notify)
+}
+
+/// Whether a body of a request is no session description.
+fn has_no_sdp(method: &Method) -> bool {
+    matches!(method, Method::Bye | Method::Info | Method::Notify | Method::Refer)
 }
 
 fn is_supported(extension: &str) -> bool {
@@ -633,56 +626,9 @@ pub(crate) fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// A SIP URI, or what a person would type for one; with a domain also a number or a name there.
-fn parse_target(target: &str, domain: Option<&str>) -> Option<Uri> {
-    let target = target.trim();
-    let uri: Option<Uri> = target.parse().ok().filter(Uri::is_sip);
-    if let (None, Some(domain), false) = (&uri, domain, target.contains('@')) {
-        // What stands between the digits is for the eye; `#` has to be escaped (RFC 3261 §25.1).
-        let is_number = target.chars().all(|c| c.is_ascii_digit() || "+*# -().".contains(c));
-        let user = if is_number { target.replace([' ', '-', '(', ')', '.'], "") } else { target.to_owned() };
-        let is_user = |c: char| c.is_ascii_alphanumeric() || "+*#-_.!~'()&=$".contains(c);
-        let user = Some(user).filter(|user| !user.is_empty() && user.chars().all(is_user))?;
-        return format!("sip:{}@{domain}", user.replace('#', "%23")).parse().ok();
-    }
-    uri.or_else(|| format!("sip:{target}").parse().ok()).filter(Uri::is_sip)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_target_may_be_what_a_person_types() {
-        let cases = [
-            ("sip:a@b;transport=tcp", Some("sip:a@b;transport=tcp")),
-            (" a@b:5070", Some("sip:a@b:5070")),
-            ("192.0.2.1:5070", Some("sip:192.0.2.1:5070")),
-            ("+7 495", None),
-            ("tel:+7", None),
-            ("", None),
-        ];
-        for (target, expected) in cases {
-            assert_eq!(parse_target(target, None).map(|uri| uri.to_string()).as_deref(), expected, "{target:?}");
-        }
-    }
-
-    #[test]
-    fn a_number_or_a_name_is_one_of_the_accounts_domain() {
-        let cases = [
-            ("+7 (495) 123-45-67", Some("sip:+74951234567@pbx")),
-            ("*21#", Some("sip:*21%23@pbx")),
-            ("anna", Some("sip:anna@pbx")),
-            ("anna@other", Some("sip:anna@other")),
-            ("sip:other", Some("sip:other")),
-            ("анна", None),
-            ("a b", None),
-            ("", None),
-        ];
-        for (target, expected) in cases {
-            assert_eq!(parse_target(target, Some("pbx")).map(|u| u.to_string()).as_deref(), expected, "{target:?}");
-        }
-    }
 
     #[test]
     fn private_addresses_are_told_from_public_ones() {

@@ -1,11 +1,11 @@
 //! A SIP user agent without I/O: RFC 3261 with RFC 6026 (Accepted states), 3262 (100rel), 3311 (UPDATE), 3326 (Reason),
-//! 3581 (rport), 4028 (session timers), 7616 (digest).
+//! 3428 (MESSAGE from us), 3515 and 3892 (REFER), 3581 (rport), 3891 (Replaces), 4028 (session timers), 7616 (digest).
 //!
 //! [`Endpoint`] takes messages, commands and the time, and gives messages to send, names to resolve and events:
 //! message ▶ transaction ▶ dialog and session, or registration. SDP passes through as bytes.
 //!
-//! Left out: REFER, SUBSCRIBE, GRUU (RFC 5627), Path (RFC 3327), Service-Route (RFC 3608), outbound (RFC 5626 beyond
-//! keep-alive), offers of ours in UPDATE or PRACK, early media of ours, `maddr` in a `Via`.
+//! Left out: SUBSCRIBE beyond what a REFER implies, GRUU (RFC 5627), Path (RFC 3327), Service-Route (RFC 3608), outbound
+//! (RFC 5626 beyond keep-alive), offers of ours in UPDATE or PRACK, early media of ours, `maddr` in a `Via`.
 
 pub mod auth;
 mod call_out;
@@ -14,9 +14,11 @@ mod core;
 mod deadlines;
 mod dialog;
 mod endpoint;
+mod escape;
 mod guard;
 pub mod message;
 mod network;
+mod outside;
 mod parties;
 mod path;
 mod register;

@@ -352,7 +352,7 @@ fn requests_outside_a_dialog_get_the_answer_that_the_rfc_says() {
     let mut pair = Pair::new(19, Network::PERFECT);
     let options = answer_to(&mut pair, &request("OPTIONS", "1", "", ""));
     assert!(options.starts_with("SIP/2.0 200 OK|"), "{options}");
-    assert!(options.contains("|Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, REGISTER|"));
+    assert!(options.contains("|Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, REGISTER, INFO, REFER, NOTIFY|"));
     assert!(options.contains("|Accept: application/sdp, multipart/mixed, multipart/alternative|"), "{options}");
     assert!(options.contains("|Supported: 100rel, timer, replaces|"), "{options}");
     let cases = [

@@ -296,6 +296,12 @@ fn set_sdp(headers: &mut Headers, body: &mut Vec<u8>, sdp: Vec<u8>) {
 
 /// The usual reason phrase, from rsip's names of the status codes: `BusyHere` is "Busy Here".
 fn reason(status: u16) -> String {
+    // What rsip does not know.
+    match status {
+        202 => return "Accepted".to_owned(),
+        469 => return "Bad Info Package".to_owned(),
+        _ => {}
+    }
     let name = rsip::StatusCode::from(status).to_string();
     let name = name.split_once(' ').map_or("", |(_, name)| name);
     let mut phrase = String::with_capacity(name.len() + 4);

@@ -45,7 +45,7 @@ impl Established {
 
     pub fn on_wish(mut self, cx: &mut Context<'_>, wish: Wish) -> State {
         match (wish, self.exchange) {
-            (Wish::Hangup(reason), exchange) => return Established { exchange, ..self }.hang_up(cx, reason),
+            (Wish::Hangup(reason), exchange) => return Established { exchange, ..self }.hang_up(cx, EndCause::LocalBye, reason),
             (Wish::AnswerOffer(sdp), Exchange::Asked(asked)) => {
                 self.exchange = Exchange::Stable;
                 self.answer_offer(cx, *asked, sdp);
@@ -406,8 +406,8 @@ impl Established {
         Closing::start(cx, self.leg, reason)
     }
 
-    fn hang_up(self, cx: &mut Context<'_>, reason: Option<&str>) -> State {
-        cx.end(EndCause::LocalBye);
+    pub fn hang_up(self, cx: &mut Context<'_>, cause: EndCause, reason: Option<&str>) -> State {
+        cx.end(cause);
         // RFC 3261 §15: the callee sends no BYE before the ACK, or the end of waiting for it.
         match &self.exchange {
             Exchange::Answered(answered) if answered.is_first => {

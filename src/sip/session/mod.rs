@@ -7,6 +7,8 @@
 //! Left out: offers of ours in UPDATE or PRACK, descriptions in our provisional answers.
 
 mod closing;
+mod digit;
+mod errands;
 mod established;
 mod exchange;
 mod fork;
@@ -16,11 +18,15 @@ mod outgoing;
 mod reason;
 mod refresh;
 mod reliable;
+mod replaces;
 mod targets;
+mod transfer;
 
 use std::time::Instant;
 
 use closing::Closing;
+use errands::{Errands, is_errand};
+pub(super) use errands::{Replaceable, Wanted};
 use established::Established;
 pub(super) use incoming::Callee;
 use incoming::Ringing;
@@ -28,14 +34,15 @@ use leg::Leg;
 pub(super) use outgoing::Caller;
 use outgoing::Outgoing;
 use reason::STOPPING;
-pub(super) use targets::Trunk;
+pub(super) use replaces::Replaces;
+pub(super) use targets::{Next, Targets, Trunk};
 
 use super::client_auth::ClientAuth;
 use super::core::{Core, Owner};
 use super::dialog::DialogId;
 use super::message::{Envelope, Method, Request, Response, Via};
 use super::transaction::{Failed, ServerKey, Timers};
-use super::{CallKey, EndCause, Flow, Reason, ResolveId, SessionEvent};
+use super::{AccountId, CallKey, EndCause, Flow, Reason, ResolveId, SessionEvent};
 
 /// What the user of a call wants.
 #[derive(Debug)]
@@ -87,6 +94,11 @@ pub(super) struct Session {
     timers: Timers<SessionTimer>,
     /// What we answer to challenges with, in a call of an account.
     auth: Option<Box<ClientAuth>>,
+    errands: Errands,
+    /// Whose call it is.
+    pub account: Option<AccountId>,
+    /// The call that ends when this one is answered.
+    replaces: Option<CallKey>,
     /// The branch of our INVITE that has no final answer.
     invite: Option<String>,
 }
@@ -189,21 +201,39 @@ impl Context<'_> {
 impl Session {
     /// A call of ours.
     pub fn call(core: &mut Core, now: Instant, key: CallKey, mut caller: Caller, offer: Vec<u8>) -> Self {
-        let mut session = Session::new(key, core.token(), caller.auth.take());
+        let mut session = Session::new(key, core.token(), caller.account, caller.auth.take());
         let call_id = session.call_id.clone();
         session.step(core, now, |_, cx| Outgoing::start(cx, caller, call_id, offer));
         session
     }
 
     /// A call of a peer, whose INVITE has begun a server transaction. It is over at once if it cannot become a call.
-    pub fn called(core: &mut Core, now: Instant, key: CallKey, arrived: Arrived, mut callee: Callee) -> Self {
-        let mut session = Session::new(key, arrived.envelope.call_id.clone(), callee.auth.take());
+    pub fn called(
+        core: &mut Core,
+        now: Instant,
+        key: CallKey,
+        arrived: Arrived,
+        mut callee: Callee,
+    ) -> Self {
+        let call_id = arrived.envelope.call_id.clone();
+        let mut session = Session::new(key, call_id, callee.account, callee.auth.take());
+        session.replaces = callee.replaces;
         session.step(core, now, |_, cx| Ringing::start(cx, arrived, callee));
         session
     }
 
-    fn new(key: CallKey, call_id: String, auth: Option<ClientAuth>) -> Self {
-        Session { key, call_id, state: State::Over, timers: Timers::default(), auth: auth.map(Box::new), invite: None }
+    fn new(key: CallKey, call_id: String, account: Option<AccountId>, auth: Option<ClientAuth>) -> Self {
+        Session {
+            key,
+            call_id,
+            state: State::Over,
+            timers: Timers::default(),
+            auth: auth.map(Box::new),
+            errands: Errands::default(),
+            account,
+            replaces: None,
+            invite: None,
+        }
     }
 
     pub fn call_id(&self) -> &str {
@@ -215,7 +245,7 @@ impl Session {
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        self.timers.next().into_iter().chain(self.errands.poll_timeout()).min()
     }
 
     /// Whether a request inside a dialog is for this session.
@@ -247,6 +277,15 @@ impl Session {
         });
     }
 
+    /// Another call has taken the place of this one (RFC 3891 §3).
+    pub fn on_replaced(&mut self, core: &mut Core, now: Instant) {
+        self.step(core, now, |state, cx| match state {
+            State::Outgoing(call) => call.give_up(cx, EndCause::Replaced, None),
+            State::Established(call) => call.hang_up(cx, EndCause::Replaced, None),
+            other => other,
+        });
+    }
+
     /// The program ends: hangs up, and waits for no ACK (RFC 3261 §15 would have us wait for up to 32 s).
     pub fn stop(&mut self, core: &mut Core, now: Instant) {
         self.on_wish(core, now, Wish::Hangup(Some(STOPPING)));
@@ -267,6 +306,9 @@ impl Session {
 
     /// An answer to a request of ours. A challenge that we can answer reaches no state: the request is sent again.
     pub fn on_response(&mut self, core: &mut Core, now: Instant, response: &Response, envelope: &Envelope) {
+        if is_errand(&envelope.cseq.method) {
+            return self.on_errand_answer(core, now, response, envelope);
+        }
         if envelope.cseq.method == Method::Invite && !response.is_provisional() {
             self.invite = None;
         }
@@ -285,6 +327,9 @@ impl Session {
 
     /// A request of ours got no answer.
     pub fn on_failed(&mut self, core: &mut Core, now: Instant, failed: Failed<Owner>) {
+        if is_errand(&failed.cseq.method) {
+            return self.on_errand_failed(core, now, &failed);
+        }
         if failed.cseq.method == Method::Invite {
             self.invite = None;
         }
@@ -303,6 +348,9 @@ impl Session {
 
     /// A request of the peer inside the dialog, except ACK and CANCEL.
     pub fn on_request(&mut self, core: &mut Core, now: Instant, arrived: Arrived) {
+        if is_errand(&arrived.request.method) {
+            return self.on_errand(core, now, arrived);
+        }
         self.step(core, now, |state, cx| match state {
             State::Outgoing(call) => call.on_request(cx, arrived),
             State::Ringing(call) => call.on_request(cx, &arrived),
@@ -345,6 +393,7 @@ impl Session {
     }
 
     pub fn on_timeout(&mut self, core: &mut Core, now: Instant) {
+        self.on_errand_timeout(core, now);
         while let Some(timer) = self.timers.pop_due(now) {
             self.step(core, now, |state, cx| match state {
                 State::Outgoing(call) => call.on_timeout(cx, timer),
@@ -367,6 +416,9 @@ impl Session {
         let state = std::mem::replace(&mut self.state, State::Over);
         let Session { timers, auth, invite, key, .. } = self;
         self.state = next(state, &mut Context { core, timers, auth, invite, now, key: *key });
+        if !matches!(self.state, State::Established(_)) {
+            self.errands.end(core, now);
+        }
         if self.is_over() {
             self.timers.clear();
             // An INVITE with a provisional answer would wait for ever (RFC 3261 §9.1, §17.1.1.2).

@@ -18,11 +18,12 @@ use crate::sip::core::{ALLOW, Core, Owner, SUPPORTED};
 use crate::sip::dialog::{Dialog, DialogId};
 use crate::sip::message::{CSeq, Envelope, Method, NameAddr, Request, Response, Uri};
 use crate::sip::transaction::{Failed, Failure, GIVE_UP};
-use crate::sip::{EndCause, Flow, ResolveId, SessionEvent};
+use crate::sip::{AccountId, EndCause, Flow, ResolveId, SessionEvent};
 
 /// Who calls whom, and how.
 pub(in crate::sip) struct Caller {
     pub target: Uri,
+    pub account: Option<AccountId>,
     /// The user part of our Contact, and of our address of record.
     pub user: String,
     /// The domain of our address of record; without one it is our own address.
@@ -32,6 +33,8 @@ pub(in crate::sip) struct Caller {
     pub auth: Option<ClientAuth>,
     /// The call is cancelled when it is not answered by then.
     pub ring_for: Duration,
+    /// What the INVITE carries besides.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 pub(super) struct Outgoing {
@@ -40,6 +43,8 @@ pub(super) struct Outgoing {
     /// Whom the user called: `To` stays through redirections (RFC 3261 §8.1.3.4).
     to: NameAddr,
     targets: Box<Targets>,
+    /// What the INVITE carries besides.
+    headers: Vec<(&'static str, String)>,
     offer: Vec<u8>,
     call_id: String,
     local_tag: String,
@@ -75,7 +80,7 @@ enum Phase {
 
 impl Outgoing {
     pub fn start(cx: &mut Context<'_>, caller: Caller, call_id: String, offer: Vec<u8>) -> State {
-        let Caller { mut target, user, domain, trunk, auth: _, ring_for } = caller;
+        let Caller { mut target, account: _, user, domain, trunk, auth: _, ring_for, headers } = caller;
         // RFC 3261 §19.1.1: headers of a URI do not go into a Request-URI.
         target.headers = None;
         cx.timers.set(SessionTimer::NotAnswered, cx.now + ring_for);
@@ -84,6 +89,7 @@ impl Outgoing {
             domain,
             to: NameAddr::new(None, target.clone()),
             targets: Box::new(Targets::new(target, trunk)),
+            headers,
             offer,
             call_id,
             local_tag: cx.core.token(),
@@ -133,7 +139,7 @@ impl Outgoing {
     }
 
     /// Ends the call for the user, and takes the INVITE back.
-    fn give_up(mut self: Box<Self>, cx: &mut Context<'_>, cause: EndCause, reason: Option<&'static str>) -> State {
+    pub fn give_up(mut self: Box<Self>, cx: &mut Context<'_>, cause: EndCause, reason: Option<&'static str>) -> State {
         self.phase = match self.phase {
             Phase::Resolving => {
                 cx.end(cause);
@@ -383,6 +389,9 @@ impl Outgoing {
         invite.headers.push("Supported", SUPPORTED);
         invite.headers.push("Session-Expires", self.interval.as_secs().to_string());
         invite.headers.push("Min-SE", self.min_se.as_secs().to_string());
+        for (name, value) in &self.headers {
+            invite.headers.push(name, value.clone());
+        }
         invite.set_sdp(self.offer.clone());
         invite
     }

@@ -22,7 +22,7 @@ pub(in crate::sip) struct Trunk {
 
 /// Where to send the INVITE next.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(in crate::sip) enum Next {
     Flow(Flow),
     /// The host has to be resolved; [`Targets::resolved`] takes the answer.
     Resolve {
@@ -33,7 +33,7 @@ pub(super) enum Next {
     Nothing,
 }
 
-pub(super) struct Targets {
+pub(in crate::sip) struct Targets {
     current: Uri,
     /// Found by redirection, best first.
     waiting: VecDeque<Uri>,

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod asterisk;
 pub mod baresip;
 pub mod digest;
+pub mod exchange;
 pub mod gemini;
 pub mod line;
 pub mod linphone;
