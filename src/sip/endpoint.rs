@@ -106,6 +106,11 @@ impl Endpoint {
         registrations.chain(others.into_iter().flatten()).min()
     }
 
+    /// How many sessions there may be at once.
+    pub fn max_calls(&self) -> usize {
+        self.core.config.max_calls
+    }
+
     pub fn usage(&self) -> Usage {
         Usage {
             sessions: self.sessions.len(),
@@ -595,7 +600,7 @@ fn way_back(flow: Flow, request: &Request) -> Flow {
 
 /// Whether an address cannot come from the public network: this machine's, a private one (RFC 1918, RFC 4193), a
 /// carrier's behind its NAT (RFC 6598) or one of the link (RFC 3927, RFC 4291).
-fn is_private(address: IpAddr) -> bool {
+pub(crate) fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             let [first, second, ..] = v4.octets();

@@ -28,6 +28,7 @@ mod types;
 
 pub use call_out::CallOut;
 pub use endpoint::Endpoint;
+pub(crate) use endpoint::is_private;
 pub use guard::Limits;
 pub use network::{Network, NetworkError};
 pub use parties::{CalledFrom, CallerFrom, Numbering, Parties, Plan, Rewrite};

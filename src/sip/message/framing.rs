@@ -43,6 +43,11 @@ impl StreamFramer {
         Ok(())
     }
 
+    /// Whether no message has begun.
+    pub fn is_between_messages(&self) -> bool {
+        self.buffer.iter().all(|b| matches!(b, b'\r' | b'\n'))
+    }
+
     /// The next whole frame.
     pub fn poll(&mut self) -> Result<Option<Frame>, FramingError> {
         if self.buffer.starts_with(b"\r\n\r\n") {

@@ -1,0 +1,500 @@
+//! The task that owns the SIP endpoint and its sockets: datagrams and framed messages go in, what the endpoint wants sent
+//! goes out, and each session's events go to the task of its call.
+
+use std::collections::{BTreeSet, HashMap};
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use super::connections::{Connections, Opened};
+use super::listen::{MAX_DATAGRAM_BYTES, Sockets};
+use super::resolve::Resolver;
+use super::routes::Routes;
+use super::sip::{CALL_QUEUE, EventSender, NewCall, Request};
+use super::stream::{Heard, PING, jittered};
+use crate::clock::now;
+use crate::sip::{
+    AccountId, CallKey, Command, EndCause, Endpoint, Event, Flow, Incoming, Input, MessageId, Output,
+    RegistrationState, ResolveId, SessionEvent, Transport,
+};
+
+/// Datagrams that are taken before anybody else has a turn.
+const BATCH: usize = 64;
+/// Answers of the resolver that wait for the endpoint.
+const QUEUE: usize = 64;
+/// Names that are looked up at once; others are not found.
+const MAX_RESOLVING: usize = 256;
+/// Peers whose local address is remembered, and names of peers.
+const MAX_REMEMBERED: usize = 1_024;
+/// How long an address is remembered: addresses and routes change while we run.
+const REMEMBERED_FOR: Duration = Duration::from_secs(30);
+/// After a connection that could not be accepted, such as for want of file descriptors: the next try is no better.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The longest wait for the answer to our last requests when the program stops.
+const GOODBYE: Duration = Duration::from_millis(60);
+/// How often a registrar hears of us over UDP, at the most, so that a NAT keeps the way back open (RFC 5626 §4.4.2 says
+/// 24 to 29 s).
+const UDP_KEEP_ALIVE: Duration = Duration::from_secs(29);
+/// A wake-up for nothing, when nothing is due.
+const NEVER: Duration = Duration::from_secs(86_400);
+
+/// The ways between the task and the program.
+pub(super) struct Queues {
+    pub requests: mpsc::Receiver<Request>,
+    pub heard: mpsc::Receiver<Heard>,
+    pub calls: mpsc::Sender<NewCall>,
+    pub states: watch::Sender<HashMap<AccountId, RegistrationState>>,
+}
+
+/// The answer to [`Output::Resolve`].
+struct Found {
+    id: ResolveId,
+    host: String,
+    flows: Vec<Flow>,
+}
+
+pub(super) struct Shell {
+    endpoint: Endpoint,
+    udp: Vec<UdpSocket>,
+    listeners: Vec<(Transport, TcpListener)>,
+    routes: Routes,
+    connections: Connections,
+    resolver: Resolver,
+    requests: mpsc::Receiver<Request>,
+    heard: mpsc::Receiver<Heard>,
+    found: (mpsc::Sender<Found>, mpsc::Receiver<Found>),
+    resolving: JoinSet<()>,
+    sessions: HashMap<CallKey, EventSender>,
+    /// Who waits for the fate of a text.
+    messages: HashMap<MessageId, oneshot::Sender<Result<(), EndCause>>>,
+    next_message: u64,
+    /// `None` once we stop: then no call is taken.
+    calls: Option<mpsc::Sender<NewCall>>,
+    states: watch::Sender<HashMap<AccountId, RegistrationState>>,
+    /// Ours by the peer's, and until when that counts.
+    local_addresses: HashMap<IpAddr, (IpAddr, Instant)>,
+    /// The names of peers, which their certificates have to have.
+    hosts: HashMap<SocketAddr, String>,
+    keep_alive_at: Option<Instant>,
+}
+
+impl Shell {
+    pub fn new(
+        endpoint: Endpoint,
+        sockets: Sockets,
+        routes: Routes,
+        connections: Connections,
+        resolver: Resolver,
+        queues: Queues,
+    ) -> Self {
+        let Queues { requests, heard, calls, states } = queues;
+        Shell {
+            endpoint,
+            udp: sockets.udp,
+            listeners: sockets.listeners,
+            routes,
+            connections,
+            resolver,
+            requests,
+            heard,
+            found: mpsc::channel(QUEUE),
+            resolving: JoinSet::new(),
+            sessions: HashMap::new(),
+            messages: HashMap::new(),
+            next_message: 0,
+            calls: Some(calls),
+            states,
+            local_addresses: HashMap::new(),
+            hosts: HashMap::new(),
+            keep_alive_at: None,
+        }
+    }
+
+    pub async fn run(mut self) {
+        let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
+        let mut stop: Option<(oneshot::Sender<()>, Instant)> = None;
+        let mut accept_at: Option<Instant> = None;
+        let mut last_socket = 0;
+        let mut alarm = pin!(tokio::time::sleep_until(now().into()));
+        loop {
+            self.drain().await;
+            let stop_at = stop.as_ref().map(|(_, at)| *at);
+            if let Some(at) = stop_at
+                && (now() >= at || self.is_quiet())
+            {
+                break;
+            }
+            let due =
+                [self.endpoint.poll_timeout(), stop_at, accept_at, self.keep_alive_at].into_iter().flatten().min();
+            let due = due.unwrap_or_else(|| now() + NEVER).into();
+            if alarm.deadline() != due {
+                alarm.as_mut().reset(due);
+            }
+            tokio::select! {
+                socket = readable(&self.udp, last_socket) => {
+                    last_socket = socket;
+                    self.take_datagrams(socket, &mut buffer).await;
+                }
+                (listener, accepted) = accept(&self.listeners), if accept_at.is_none() => match accepted {
+                    Ok((stream, remote)) => self.accept(listener, stream, remote),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        accept_at = Some(now() + ACCEPT_PAUSE);
+                    }
+                },
+                Some(heard) = self.heard.recv() => self.hear(heard),
+                Some(Found { id, host, flows }) = self.found.1.recv() => {
+                    self.remember_host(&host, &flows);
+                    self.endpoint.handle_input(now(), Input::Resolved { id, flows });
+                }
+                request = self.requests.recv() => match request {
+                    Some(Request::Stop { done }) => {
+                        self.calls = None;
+                        self.endpoint.handle_input(now(), Input::Command(Command::Stop));
+                        stop = Some((done, now() + GOODBYE));
+                    }
+                    Some(request) => self.on_request(request),
+                    // Nobody can tell us anything any more.
+                    None => break,
+                },
+                () = alarm.as_mut() => {
+                    let now = now();
+                    accept_at = accept_at.filter(|at| now < *at);
+                    if self.keep_alive_at.is_some_and(|at| at <= now) {
+                        self.keep_registrars(now).await;
+                    }
+                    if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
+                        self.endpoint.handle_timeout(now);
+                    }
+                }
+            }
+        }
+        let usage = self.endpoint.usage();
+        tracing::info!(
+            sip.sessions = usage.sessions,
+            sip.transactions = usage.transactions,
+            sip.dialogs = usage.dialogs,
+            sip.dropped = usage.dropped,
+            sip.overloaded = usage.overloaded,
+            "the SIP endpoint ends"
+        );
+        // Connections that still have something to say are not waited for.
+        drop(self.heard);
+        self.connections.close().await;
+        self.resolving.shutdown().await;
+        if let Some((done, _)) = stop {
+            // The one who waited may be gone.
+            let _ = done.send(());
+        }
+    }
+
+    /// Whether nothing of ours waits for an answer.
+    fn is_quiet(&self) -> bool {
+        self.endpoint.usage().sessions == 0
+            && self
+                .states
+                .borrow()
+                .values()
+                .all(|state| matches!(state, RegistrationState::Unregistered | RegistrationState::Failed { .. }))
+    }
+
+    fn on_request(&mut self, request: Request) {
+        let command = match request {
+            Request::Command(command) => command,
+            Request::Invite { target, account, offer, ring_for, events, key } => {
+                let call = self.endpoint.next_call_key();
+                self.sessions.insert(call, events);
+                // The one who asked may be gone; then the events find nobody and the call ends.
+                let _ = key.send(call);
+                Command::Invite { call, target, account, offer, ring_for }
+            }
+            Request::AcceptTransfer { call, offer, key } => {
+                // Without the call the key is dropped, which tells it.
+                let Some(events) = self.sessions.get(&call).cloned() else { return };
+                let new_call = self.endpoint.next_call_key();
+                self.sessions.insert(new_call, events);
+                let _ = key.send(new_call);
+                Command::AcceptTransfer { call, new_call, offer }
+            }
+            Request::Message { account, target, text, result } => {
+                let id = MessageId(self.next_message);
+                self.next_message += 1;
+                self.messages.insert(id, result);
+                Command::Message { id, account, target, text }
+            }
+            Request::Stop { .. } => Command::Stop,
+        };
+        self.endpoint.handle_input(now(), Input::Command(command));
+    }
+
+    /// Takes what has come, but no more than a bounded number at once.
+    async fn take_datagrams(&mut self, socket: usize, buffer: &mut [u8]) {
+        let now = now();
+        for _ in 0..BATCH {
+            let received = match self.udp.get(socket) {
+                Some(udp) => udp.try_recv_from(buffer),
+                None => return,
+            };
+            match received {
+                Ok((length, remote)) => {
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    // A keep-alive.
+                    if bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | b' ' | 0)) {
+                        continue;
+                    }
+                    match self.local_address(now, socket, remote.ip()) {
+                        Ok(local) => {
+                            let local = SocketAddr::new(local, self.routes.port(Transport::Udp));
+                            let flow = Flow { transport: Transport::Udp, local, remote };
+                            self.endpoint.handle_input(now, Input::Message { flow, bytes: bytes.to_vec() });
+                            self.drain().await;
+                        }
+                        Err(error) => tracing::debug!(%error, "a packet came from where there is no way back to"),
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // Linux reports an ICMP error of an earlier packet here; which one, it does not say.
+                Err(error) => tracing::debug!(%error, "UDP receive failed"),
+            }
+        }
+    }
+
+    /// Ours as the peer sees it who has reached this socket.
+    fn local_address(&mut self, now: Instant, socket: usize, remote: IpAddr) -> io::Result<IpAddr> {
+        match self.routes.bound.get(socket) {
+            Some(bound) if !bound.ip().is_unspecified() => return Ok(self.routes.seen_from(remote, bound.ip())),
+            _ => {}
+        }
+        if let Some((local, until)) = self.local_addresses.get(&remote)
+            && now < *until
+        {
+            return Ok(*local);
+        }
+        let local = self.routes.address(remote)?;
+        if self.local_addresses.len() >= MAX_REMEMBERED {
+            self.local_addresses.clear();
+        }
+        self.local_addresses.insert(remote, (local, now + REMEMBERED_FOR));
+        Ok(local)
+    }
+
+    fn accept(&mut self, listener: usize, stream: TcpStream, remote: SocketAddr) {
+        let Some((transport, _)) = self.listeners.get(listener) else { return };
+        let local = match stream.local_addr() {
+            Ok(local) => self.routes.seen_from(remote.ip(), local.ip()),
+            Err(error) => return tracing::debug!(%error, "a connection was gone at once"),
+        };
+        let local = SocketAddr::new(local, self.routes.port(*transport));
+        let flow = Flow { transport: *transport, local, remote };
+        match self.connections.accept(now(), stream, flow) {
+            Ok(opened) => self.made_room(opened),
+            Err(error) => tracing::warn!(peer.addr = %remote, %error, "a connection was refused"),
+        }
+    }
+
+    fn made_room(&mut self, opened: Opened) {
+        if let Some(flow) = opened.closed {
+            let error = "it made room for another connection".to_owned();
+            self.endpoint.handle_input(now(), Input::FlowFailed { flow, error });
+        }
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        let now = now();
+        match heard {
+            Heard::Message { flow, bytes } => {
+                self.connections.spoke(now, &flow);
+                self.endpoint.handle_input(now, Input::Message { flow, bytes });
+            }
+            Heard::Closed { flow, id, error } => {
+                if self.connections.closed(&flow, id) {
+                    self.endpoint.handle_input(now, Input::FlowFailed { flow, error });
+                }
+            }
+        }
+    }
+
+    async fn drain(&mut self) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                Output::Transmit { flow, bytes } => self.transmit(flow, bytes).await,
+                Output::Resolve { id, host, port, transport } => self.resolve(id, host, port, transport),
+                Output::Event(Event::Session { call, event }) => self.session_event(call, event),
+                Output::Event(Event::Message { id, result }) => {
+                    if let Some(waiting) = self.messages.remove(&id) {
+                        // The one who waited may be gone.
+                        let _ = waiting.send(result);
+                    }
+                }
+                Output::Event(Event::Registration { account, state }) => {
+                    if matches!(state, RegistrationState::Registered { .. }) && self.keep_alive_at.is_none() {
+                        self.keep_alive_at = Some(now() + jittered(UDP_KEEP_ALIVE));
+                    }
+                    self.states.send_modify(|states| {
+                        states.insert(account, state);
+                    });
+                }
+            }
+        }
+    }
+
+    async fn transmit(&mut self, flow: Flow, bytes: Vec<u8>) {
+        let sent = match flow.transport {
+            Transport::Udp => self.send_datagram(&flow, &bytes).await,
+            Transport::Tcp | Transport::Tls => {
+                let hosts = &self.hosts;
+                let host = || hosts.get(&flow.remote).cloned().unwrap_or_else(|| flow.remote.ip().to_string());
+                let source = self.routes.source_of(&flow);
+                self.connections.send(now(), flow, source, host, bytes).map(|opened| self.made_room(opened))
+            }
+        };
+        if let Err(error) = sent {
+            tracing::debug!(peer.addr = %flow.remote, %error, "a SIP message could not be sent");
+            self.endpoint.handle_input(now(), Input::FlowFailed { flow, error: error.to_string() });
+        }
+    }
+
+    async fn send_datagram(&self, flow: &Flow, bytes: &[u8]) -> io::Result<()> {
+        let socket = self.routes.socket(flow).and_then(|at| self.udp.get(at));
+        let socket = socket.ok_or_else(|| io::Error::other("no socket leads there"))?;
+        match socket.try_send_to(bytes, flow.remote) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                socket.send_to(bytes, flow.remote).await.map(drop)
+            }
+            sent => sent.map(drop),
+        }
+    }
+
+    /// Sends a keep-alive to each registrar in use that is reached over UDP; connections keep themselves alive.
+    async fn keep_registrars(&mut self, now: Instant) {
+        let registrars: BTreeSet<SocketAddr> = self
+            .states
+            .borrow()
+            .values()
+            .filter_map(|state| match state {
+                RegistrationState::Registered { registrar, .. } => Some(*registrar),
+                _ => None,
+            })
+            .collect();
+        for registrar in registrars.iter().filter(|registrar| !self.connections.leads_to(**registrar)) {
+            let sent = match self.routes.flow(Transport::Udp, *registrar) {
+                Ok(flow) => self.send_datagram(&flow, PING).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = sent {
+                tracing::debug!(peer.addr = %registrar, %error, "a keep-alive could not be sent");
+            }
+        }
+        self.keep_alive_at = (!registrars.is_empty()).then(|| now + jittered(UDP_KEEP_ALIVE));
+    }
+
+    fn resolve(&mut self, id: ResolveId, host: String, port: Option<u16>, transport: Option<Transport>) {
+        if let Some(flow) = self.resolver.numeric(&host, port, transport) {
+            let flows = match flow {
+                Ok(flow) => vec![flow],
+                Err(error) => {
+                    tracing::warn!(host, %error, "no way to a SIP host");
+                    Vec::new()
+                }
+            };
+            return self.endpoint.handle_input(now(), Input::Resolved { id, flows });
+        }
+        while self.resolving.try_join_next().is_some() {}
+        if self.resolving.len() >= MAX_RESOLVING {
+            tracing::warn!(host, "too many names are looked up at once");
+            return self.endpoint.handle_input(now(), Input::Resolved { id, flows: Vec::new() });
+        }
+        let (resolver, found) = (self.resolver.clone(), self.found.0.clone());
+        self.resolving.spawn(async move {
+            let flows = resolver.flows(&host, port, transport).await.unwrap_or_else(|error| {
+                tracing::warn!(host, %error, "no address for a SIP host");
+                Vec::new()
+            });
+            // The endpoint may be gone.
+            let _ = found.send(Found { id, host, flows }).await;
+        });
+    }
+
+    fn remember_host(&mut self, host: &str, flows: &[Flow]) {
+        if self.hosts.len() >= MAX_REMEMBERED {
+            self.hosts.clear();
+        }
+        for flow in flows.iter().filter(|flow| flow.transport == Transport::Tls) {
+            self.hosts.insert(flow.remote, host.trim_end_matches('.').to_owned());
+        }
+    }
+
+    fn session_event(&mut self, key: CallKey, event: SessionEvent) {
+        let over = matches!(event, SessionEvent::Ended { .. });
+        if let SessionEvent::Incoming(incoming) = event {
+            return self.incoming(key, incoming);
+        }
+        if let Some(events) = self.sessions.get(&key)
+            && let Err(error) = events.try_send((key, event))
+        {
+            // The call's task is gone, or hangs: either way nobody holds this session any more.
+            tracing::debug!(%error, "a session has no call");
+            self.sessions.remove(&key);
+            if !over {
+                self.endpoint.handle_input(now(), Input::Command(Command::Hangup { call: key }));
+            }
+        }
+        if over {
+            self.sessions.remove(&key);
+        }
+    }
+
+    fn incoming(&mut self, key: CallKey, incoming: Box<Incoming>) {
+        // Who takes the place of a call goes to whoever has that call.
+        if let Some(events) = incoming.replaces.and_then(|old| self.sessions.get(&old)).cloned() {
+            self.sessions.insert(key, events.clone());
+            if events.try_send((key, SessionEvent::Incoming(incoming))).is_err() {
+                self.sessions.remove(&key);
+                self.endpoint.handle_input(now(), Input::Command(Command::Reject { call: key, status: 503 }));
+            }
+            return;
+        }
+        let (events, receiver) = mpsc::channel(CALL_QUEUE);
+        let call = NewCall { key, incoming, events: receiver };
+        if self.calls.as_ref().is_some_and(|calls| calls.try_send(call).is_ok()) {
+            self.sessions.insert(key, events);
+        } else {
+            self.endpoint.handle_input(now(), Input::Command(Command::Reject { call: key, status: 503 }));
+        }
+    }
+}
+
+/// Waits for a socket that has something, and says which; after `last` comes the next one's turn.
+async fn readable(sockets: &[UdpSocket], last: usize) -> usize {
+    poll_fn(|cx| {
+        let order = (last + 1..sockets.len()).chain(0..sockets.len().min(last + 1));
+        for (at, socket) in order.filter_map(|at| Some((at, sockets.get(at)?))) {
+            // An error of the runtime shows in the next receive too.
+            if socket.poll_recv_ready(cx).is_ready() {
+                return Poll::Ready(at);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Waits for a connection to one of the listeners, and says which.
+async fn accept(listeners: &[(Transport, TcpListener)]) -> (usize, io::Result<(TcpStream, SocketAddr)>) {
+    poll_fn(|cx| {
+        for (at, (_, listener)) in listeners.iter().enumerate() {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                return Poll::Ready((at, accepted));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
