@@ -7,7 +7,7 @@ mod connections;
 mod dns;
 pub mod listen;
 pub mod ports;
-mod resolve;
+pub mod resolve;
 mod routes;
 mod shell;
 pub mod sip;

@@ -9,14 +9,38 @@ use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::time::{Instant, timeout_at};
 
 use super::dns::{Dns, Srv, servers, services};
-use super::listen::{SIP_PORT, SIPS_PORT};
+use super::listen::SIPS_PORT;
 use super::routes::Routes;
 use crate::sip::{Flow, Transport};
+
+pub use super::listen::SIP_PORT;
 
 /// For everything that one name needs.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Paths beyond are not tried.
 const MAX_FLOWS: usize = 16;
+
+/// The paths to a host, best first, for somebody who has nothing bound yet and would bind `listen`; within five seconds.
+///
+/// # Errors
+/// When the name has no address, or none that can be reached from here.
+pub async fn flows(
+    host: &str,
+    port: Option<u16>,
+    transport: Option<Transport>,
+    listen: SocketAddr,
+) -> io::Result<Vec<Flow>> {
+    let dns = Dns::of_system().map_err(io::Error::other)?;
+    Resolver::new(dns, Routes::of_one(listen)).flows(host, port, transport).await
+}
+
+/// The address of ours that a packet to `remote` carries: the socket's own, or the one that the routing table chooses.
+///
+/// # Errors
+/// When there is no route.
+pub async fn local_address(listen: SocketAddr, remote: SocketAddr) -> io::Result<IpAddr> {
+    Routes::of_one(listen).address(remote.ip())
+}
 
 /// Finds paths. A copy shares what was learned.
 #[derive(Clone)]

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
+use super::listen::SIPS_PORT;
 use crate::sip::{Flow, Transport, is_private};
 
 /// Where we are bound, and how the public network sees us.
@@ -16,6 +17,11 @@ pub(super) struct Routes {
 }
 
 impl Routes {
+    /// Of one socket, without TLS.
+    pub fn of_one(listen: SocketAddr) -> Self {
+        Routes { bound: vec![listen], tls_port: SIPS_PORT, public: None }
+    }
+
     /// The address of ours that goes to `remote`: that of the socket, or the one that the routing table chooses; toward
     /// the public network the public one.
     ///

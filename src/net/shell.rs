@@ -197,12 +197,10 @@ impl Shell {
 
     /// Whether nothing of ours waits for an answer.
     fn is_quiet(&self) -> bool {
-        self.endpoint.usage().sessions == 0
-            && self
-                .states
-                .borrow()
-                .values()
-                .all(|state| matches!(state, RegistrationState::Unregistered | RegistrationState::Failed { .. }))
+        let knows_us = |state: &RegistrationState| {
+            matches!(state, RegistrationState::Registering | RegistrationState::Registered { .. })
+        };
+        self.endpoint.usage().sessions == 0 && !self.states.borrow().values().any(knows_us)
     }
 
     fn on_request(&mut self, request: Request) {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,9 +17,7 @@ use super::routes::Routes;
 use super::shell::{Queues, Shell};
 use super::stream::StreamLimits;
 use super::tls::Tls;
-use crate::sip::{
-    AccountId, CallKey, Command, EndCause, Endpoint, Flow, Incoming, RegistrationState, SessionEvent, Transport,
-};
+use crate::sip::{AccountId, CallKey, Command, EndCause, Endpoint, Incoming, RegistrationState, SessionEvent};
 
 /// Events of one session that wait for its call.
 pub(super) const CALL_QUEUE: usize = 32;
@@ -41,13 +39,12 @@ pub struct NewCall {
 }
 
 /// The way to the endpoint for the rest of the program.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct SipHandle {
     requests: mpsc::Sender<Request>,
     registrations: watch::Receiver<HashMap<AccountId, RegistrationState>>,
-    resolver: Resolver,
-    routes: Routes,
-    tls: bool,
+    listen: SocketAddr,
+    tls_port: Option<u16>,
 }
 
 #[derive(Debug)]
@@ -129,28 +126,12 @@ impl SipHandle {
 
     /// Where the first of the sockets for UDP and TCP is bound; the others have the same port.
     pub fn listen(&self) -> SocketAddr {
-        self.routes.bound.first().copied().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+        self.listen
     }
 
     /// The port on which we take TLS, if we do.
     pub fn tls_port(&self) -> Option<u16> {
-        self.tls.then_some(self.routes.tls_port)
-    }
-
-    /// The address of ours that a peer there sees, for SDP.
-    ///
-    /// # Errors
-    /// When there is no way to there.
-    pub fn our_address(&self, peer: IpAddr) -> io::Result<IpAddr> {
-        self.routes.address(peer)
-    }
-
-    /// The paths to a host, best first (RFC 3263); within five seconds.
-    ///
-    /// # Errors
-    /// When the name has no address, or none that can be reached from here.
-    pub async fn resolve(&self, host: &str, port: Option<u16>, transport: Option<Transport>) -> io::Result<Vec<Flow>> {
-        self.resolver.flows(host, port, transport).await
+        self.tls_port
     }
 
     /// Ends all calls, unregisters, waits a moment for the answers, and ends the task.
@@ -174,6 +155,8 @@ pub async fn start(
     let tls = Tls::new(&listen.tls.clone().unwrap_or_default())?;
     let accepts_tls = tls.can_accept();
     let sockets = Sockets::bind(&listen, accepts_tls)?;
+    let first = *sockets.bound.first().ok_or_else(|| io::Error::other("no address to listen on"))?;
+    let tls_port = accepts_tls.then_some(sockets.tls_port);
     let routes = Routes { bound: sockets.bound.clone(), tls_port: sockets.tls_port, public: listen.public };
     let resolver = Resolver::new(Dns::of_system().map_err(io::Error::other)?, routes.clone());
     let (requests, requests_rx) = mpsc::channel(QUEUE);
@@ -182,9 +165,9 @@ pub async fn start(
     let (heard, heard_rx) = mpsc::channel(QUEUE);
     let connections = Connections::new(heard, tls, StreamLimits::default());
     let queues = Queues { requests: requests_rx, heard: heard_rx, calls, states };
-    let shell = Shell::new(endpoint, sockets, routes.clone(), connections, resolver.clone(), queues);
+    let shell = Shell::new(endpoint, sockets, routes, connections, resolver, queues);
     let task = tokio::spawn(shell.run());
-    Ok((SipHandle { requests, registrations, resolver, routes, tls: accepts_tls }, calls_rx, task))
+    Ok((SipHandle { requests, registrations, listen: first, tls_port }, calls_rx, task))
 }
 
 #[cfg(test)]

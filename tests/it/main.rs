@@ -20,6 +20,7 @@ mod sip_prack;
 mod sip_registration;
 mod sip_simulation;
 mod sip_timers;
+mod sip_transport;
 mod sip_trunks;
 mod support;
 mod tidy;
