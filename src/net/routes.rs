@@ -103,7 +103,11 @@ fn source(remote: IpAddr) -> io::Result<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::clock::now;
+    use crate::sip::{CallOut, Command, Endpoint, EndpointConfig, Input, Output};
 
     fn routes(bound: &[&str], public: Option<&str>) -> Routes {
         let bound = bound.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 5070)).collect();
@@ -142,6 +146,24 @@ mod tests {
         assert_eq!(all.socket(&flow("192.0.2.1:5070", "192.0.2.9:5060")), Some(0));
         assert_eq!(all.socket(&flow("[2001:db8::1]:5070", "[2001:db8::9]:5060")), Some(1));
         assert_eq!(all.socket(&flow("192.0.2.1:5070", "127.0.0.1:5060")), Some(0));
+    }
+
+    #[test]
+    fn via_and_contact_carry_the_public_address() {
+        let routes = routes(&["127.0.0.1"], Some("203.0.113.7"));
+        let flow = routes.flow(Transport::Udp, ([198, 51, 100, 1], 5060).into()).unwrap();
+        let config = EndpointConfig { call_out: CallOut::Anybody, ..EndpointConfig::new("test", "desk", 1) };
+        let mut endpoint = Endpoint::new(config, [1; 32]);
+        let call = endpoint.next_call_key();
+        let (target, ring_for) = ("sip:a@198.51.100.1".to_owned(), Duration::from_secs(30));
+        let command = Command::Invite { call, target, account: None, offer: b"v=0\r\n".to_vec(), ring_for };
+        endpoint.handle_input(now(), Input::Command(command));
+        let Some(Output::Resolve { id, .. }) = endpoint.poll_output() else { panic!("it asks for the way") };
+        endpoint.handle_input(now(), Input::Resolved { id, flows: vec![flow] });
+        let Some(Output::Transmit { bytes, .. }) = endpoint.poll_output() else { panic!("it calls") };
+        let invite = String::from_utf8(bytes).unwrap();
+        assert!(invite.contains("Via: SIP/2.0/UDP 203.0.113.7:5070;"), "{invite}");
+        assert!(invite.contains("Contact: <sip:desk@203.0.113.7:5070>"), "{invite}");
     }
 
     #[test]

@@ -37,6 +37,8 @@ const MAX_REMEMBERED: usize = 1_024;
 const REMEMBERED_FOR: Duration = Duration::from_secs(30);
 /// After a connection that could not be accepted, such as for want of file descriptors: the next try is no better.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often it is said aloud that connections are refused: a flood must not flood the log.
+const SAY_REFUSED: Duration = Duration::from_secs(60);
 /// The longest wait for the answer to our last requests when the program stops.
 const GOODBYE: Duration = Duration::from_millis(60);
 /// How often a registrar hears of us over UDP, at the most, so that a NAT keeps the way back open (RFC 5626 §4.4.2 says
@@ -83,6 +85,8 @@ pub(super) struct Shell {
     /// The names of peers, which their certificates have to have.
     hosts: HashMap<SocketAddr, String>,
     keep_alive_at: Option<Instant>,
+    /// Until then refused connections are told to the debug log only.
+    quiet_until: Option<Instant>,
 }
 
 impl Shell {
@@ -114,6 +118,7 @@ impl Shell {
             local_addresses: HashMap::new(),
             hosts: HashMap::new(),
             keep_alive_at: None,
+            quiet_until: None,
         }
     }
 
@@ -291,9 +296,16 @@ impl Shell {
         };
         let local = SocketAddr::new(local, self.routes.port(*transport));
         let flow = Flow { transport: *transport, local, remote };
-        match self.connections.accept(now(), stream, flow) {
+        let now = now();
+        match self.connections.accept(now, stream, flow) {
             Ok(opened) => self.made_room(opened),
-            Err(error) => tracing::warn!(peer.addr = %remote, %error, "a connection was refused"),
+            Err(error) if self.quiet_until.is_some_and(|until| now < until) => {
+                tracing::debug!(peer.addr = %remote, %error, "a connection was refused");
+            }
+            Err(error) => {
+                self.quiet_until = Some(now + SAY_REFUSED);
+                tracing::warn!(peer.addr = %remote, %error, "connections are refused");
+            }
         }
     }
 
@@ -495,4 +507,99 @@ async fn accept(listeners: &[(Transport, TcpListener)]) -> (usize, io::Result<(T
         Poll::Pending
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::dns::Dns;
+    use super::super::listen::{Listen, TlsSettings};
+    use super::super::stream::StreamLimits;
+    use super::super::tls::Tls;
+    use super::*;
+    use crate::sip::EndpointConfig;
+
+    /// A shell that does not run, and what its calls come through.
+    fn shell() -> (Shell, mpsc::Receiver<NewCall>) {
+        let sockets = Sockets::bind(&Listen::on([127, 0, 0, 1].into(), 0), false).unwrap();
+        let routes = Routes { bound: sockets.bound.clone(), tls_port: sockets.tls_port, public: None };
+        let (heard, heard_rx) = mpsc::channel(8);
+        let (calls, calls_rx) = mpsc::channel(8);
+        let tls = Tls::new(&TlsSettings::default()).unwrap();
+        let queues =
+            Queues { requests: mpsc::channel(1).1, heard: heard_rx, calls, states: watch::channel(HashMap::new()).0 };
+        let connections = Connections::new(heard, tls, StreamLimits::default());
+        let resolver = Resolver::new(Dns::of_server(([127, 0, 0, 1], 9).into()), routes.clone());
+        let endpoint = Endpoint::new(EndpointConfig::new("test", "desk", 8), [1; 32]);
+        (Shell::new(endpoint, sockets, routes, connections, resolver, queues), calls_rx)
+    }
+
+    /// A call as the endpoint tells of it, in the place of `replaces`.
+    fn incoming(shell: &mut Shell, replaces: Option<CallKey>) -> (CallKey, SessionEvent) {
+        let invite = "INVITE sip:desk@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKa\r\n\
+                      Max-Forwards: 70\r\nFrom: <sip:a@127.0.0.1>;tag=a\r\nTo: <sip:desk@127.0.0.1>\r\nCall-ID: a\r\n\
+                      CSeq: 1 INVITE\r\nContact: <sip:a@127.0.0.1:9>\r\nContent-Length: 0\r\n\r\n";
+        let flow = shell.routes.flow(Transport::Udp, ([127, 0, 0, 1], 9).into()).unwrap();
+        shell.endpoint.handle_input(now(), Input::Message { flow, bytes: invite.into() });
+        while let Some(output) = shell.endpoint.poll_output() {
+            if let Output::Event(Event::Session { call, event: SessionEvent::Incoming(mut incoming) }) = output {
+                incoming.replaces = replaces;
+                return (call, SessionEvent::Incoming(incoming));
+            }
+        }
+        panic!("the call comes in");
+    }
+
+    #[tokio::test]
+    async fn who_takes_the_place_of_a_call_comes_to_whoever_has_it() {
+        let (mut shell, mut calls) = shell();
+        let (events, mut of_old) = mpsc::channel(8);
+        let old = CallKey(99);
+        shell.sessions.insert(old, events);
+        let (new, event) = incoming(&mut shell, Some(old));
+        shell.session_event(new, event);
+        assert!(matches!(of_old.recv().await, Some((key, SessionEvent::Incoming(_))) if key == new));
+        shell.session_event(new, SessionEvent::Established { sdp: None });
+        shell.session_event(old, SessionEvent::Ended { cause: EndCause::Replaced });
+        assert!(matches!(of_old.recv().await, Some((key, SessionEvent::Established { .. })) if key == new));
+        assert!(matches!(of_old.recv().await, Some((key, SessionEvent::Ended { .. })) if key == old));
+        assert!(shell.sessions.contains_key(&new) && !shell.sessions.contains_key(&old));
+        assert!(calls.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn who_takes_the_place_of_nobody_is_a_new_call() {
+        let (mut shell, mut calls) = shell();
+        let (new, event) = incoming(&mut shell, Some(CallKey(99)));
+        shell.session_event(new, event);
+        assert_eq!(calls.recv().await.unwrap().key, new);
+    }
+
+    #[tokio::test]
+    async fn the_call_of_a_transfer_comes_with_the_one_that_asked_for_it() {
+        let (mut shell, _calls) = shell();
+        let (events, mut received) = mpsc::channel(8);
+        shell.sessions.insert(CallKey(99), events);
+        let (key, new) = oneshot::channel();
+        shell.on_request(Request::AcceptTransfer { call: CallKey(99), offer: Vec::new(), key });
+        let new = new.await.unwrap();
+        shell.session_event(new, SessionEvent::Ringing);
+        assert_eq!(received.recv().await, Some((new, SessionEvent::Ringing)));
+    }
+
+    #[tokio::test]
+    async fn registrars_in_use_are_kept_awake_and_others_are_not() {
+        let (mut shell, _calls) = shell();
+        let registrar = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = registrar.local_addr().unwrap();
+        let state = RegistrationState::Registered { until: now(), registrar: address, seen_as: address };
+        shell.states.send_modify(|states| drop(states.insert(AccountId(0), state)));
+        shell.keep_registrars(now()).await;
+        let mut buffer = [0; 8];
+        let (length, from) = registrar.recv_from(&mut buffer).await.unwrap();
+        assert_eq!((&buffer[..length], from), (PING, shell.routes.bound[0]));
+        assert!(shell.keep_alive_at.is_some());
+        shell.states.send_modify(|states| drop(states.insert(AccountId(0), RegistrationState::Unregistered)));
+        shell.keep_registrars(now()).await;
+        assert!(shell.keep_alive_at.is_none());
+    }
 }
