@@ -8,7 +8,7 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use secretary::net::listen::{Listen, TlsSettings};
 use secretary::net::sip::{self, Events, NewCall, SipHandle};
-use secretary::sip::{CallKey, CallOut, Command, EndCause, Endpoint, EndpointConfig, SessionEvent, Transport};
+use secretary::sip::{CallKey, CallOut, Command, EndCause, Endpoint, EndpointConfig, Limits, SessionEvent, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
@@ -238,7 +238,7 @@ async fn keep_alive_datagrams_are_no_messages() {
 
 #[tokio::test]
 async fn a_burst_of_calls_finds_room_for_all() {
-    let config = EndpointConfig::new("test", "desk", 500);
+    let config = EndpointConfig { limits: Limits::NONE, ..EndpointConfig::new("test", "desk", 500) };
     let (sip, mut calls, task) = sip::start(Listen::on(HERE, 0), Endpoint::new(config, [7; 32])).await.unwrap();
     let peer = UdpSocket::bind((HERE, 0)).await.unwrap();
     let port = peer.local_addr().unwrap().port();
