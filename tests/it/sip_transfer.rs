@@ -105,8 +105,8 @@ fn a_blind_transfer_connects_the_peer_with_the_target() {
     exchange.command(THIRD, Command::Answer { call: at_third, sdp: b"answer".to_vec() });
     assert!(matches!(exchange.session_event(PEER), (call, SessionEvent::Answered { .. }) if call == new_call));
     assert_eq!(progress(&mut exchange), TransferProgress::Succeeded);
-    let invites = exchange.trace.lines().filter(|line| line.contains(" 2 > 3 INVITE"));
-    assert!(invites.last().unwrap().contains("|Referred-By: <sip:secretary@192.0.2.1:5060>|"), "{}", exchange.trace);
+    let mut invites = exchange.trace.lines().filter(|line| line.contains(" 2 > 3 INVITE"));
+    assert!(invites.next_back().unwrap().contains("|Referred-By: <sip:secretary@192.0.2.1:5060>|"), "{}", exchange.trace);
 
     exchange.command(US, Command::Hangup { call: ours });
     assert_eq!(ended(&mut exchange, US), (ours, EndCause::LocalBye));
@@ -129,8 +129,8 @@ fn a_transfer_to_somebody_busy_fails_and_the_call_goes_on() {
     // And another one is possible.
     transfer(&mut exchange, ours, THIRD);
     follow(&mut exchange);
-    let notifies = exchange.trace.lines().filter(|line| line.contains(" 2 > 1 NOTIFY"));
-    assert!(notifies.last().unwrap().contains("|Event: refer;id="), "the second REFER is named");
+    let mut notifies = exchange.trace.lines().filter(|line| line.contains(" 2 > 1 NOTIFY"));
+    assert!(notifies.next_back().unwrap().contains("|Event: refer;id="), "the second REFER is named");
     assert_eq!(ended(&mut exchange, THIRD).0, at_third);
     let (at_third, _) = incoming(&mut exchange, THIRD);
     exchange.command(THIRD, Command::Reject { call: at_third, status: 603 });
