@@ -26,6 +26,14 @@ impl Linphone {
         linphone
     }
 
+    /// The same with a name and a password, in case it is asked for them.
+    pub fn call_as(netns: &Netns, (user, password): (&str, &str), uri: &str, microphone: &Path) -> Self {
+        let account = format!("[auth_info_0]\nusername={user}\nuserid={user}\npasswd={password}\n");
+        let mut linphone = Self::start(netns, &account, &[]);
+        linphone.dial(uri, microphone);
+        linphone
+    }
+
     /// Answers whoever calls [`Self::URI`].
     pub fn answering(netns: &Netns, microphone: &Path) -> Self {
         let mut linphone = Self::start(netns, "", &["-a"]);
