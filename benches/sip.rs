@@ -173,7 +173,14 @@ impl Run {
         setup_ms.sort_by(f64::total_cmp);
         // The agent's transactions and sipp's sockets come to rest.
         std::thread::sleep(Duration::from_secs(1));
-        Self { successful, failed, repeated: retransmissions, completed: completed.unwrap_or_default(), setup_ms }
+        Self {
+            successful,
+            failed,
+            repeated: retransmissions,
+            completed: completed.unwrap_or_default(),
+            setup_ms,
+            cpu_seconds: agent.cpu_seconds() - cpu_before,
+        }
     }
 
     fn percentile(&self, percent: usize) -> f64 {

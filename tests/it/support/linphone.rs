@@ -26,10 +26,9 @@ impl Linphone {
         linphone
     }
 
-    /// The same with a name and a password, in case it is asked for them.
-    pub fn call_as(netns: &Netns, (user, password): (&str, &str), uri: &str, microphone: &Path) -> Self {
-        let account = format!("[auth_info_0]\nusername={user}\nuserid={user}\npasswd={password}\n");
-        let mut linphone = Self::start(netns, &account, &[]);
+    /// The same with a password, in case it is asked for the one of `caller`.
+    pub fn call_with_password(netns: &Netns, password: &str, uri: &str, microphone: &Path) -> Self {
+        let mut linphone = Self::start(netns, &format!("[auth_info_0]\nusername=caller\npasswd={password}\n"), &[]);
         linphone.dial(uri, microphone);
         linphone
     }
