@@ -24,6 +24,9 @@ const RATES: [u32; 8] = [50, 100, 200, 400, 800, 1_000, 1_200, 1_600];
 /// For how long each rate is held.
 const SECONDS: u32 = 8;
 const CALL_MS: &str = "500";
+/// The rate that is repeated, and after how long: transactions are remembered for 32 s (RFC 3261 §17, Timers J and L).
+const AGAIN: u32 = 1_000;
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(40);
 /// Calls at once that the agent takes, and in the run beyond its capacity, at the rate given.
 const ROOM: usize = 10_000;
 const LITTLE_ROOM: usize = 100;
@@ -43,22 +46,14 @@ fn main() {
     // one agent for all rates: memory that grows would show
     let agent = Served::start(ROOM);
     for rate in RATES {
-        let cpu = agent.cpu_seconds();
-        let run = Run::new(&dir, "call", rate, agent.port);
-        let calls = run.successful + run.failed;
-        println!(
-            "| {rate} | {:.2} % | {} | {:.1} ms | {:.1} ms | {:.2} | {:.1} MB |",
-            100.0 * run.successful as f64 / calls.max(1) as f64,
-            run.repeated,
-            run.percentile(50),
-            run.percentile(95),
-            (agent.cpu_seconds() - cpu) * 1e3 / calls.max(1) as f64,
-            agent.memory_mb(),
-        );
+        row(&rate.to_string(), &agent, &Run::new(&dir, "call", rate, &agent));
     }
+    // nothing is remembered of the calls any more: the same again needs no more memory
+    std::thread::sleep(FORGOTTEN_AFTER);
+    row(&format!("{AGAIN} again"), &agent, &Run::new(&dir, "call", AGAIN, &agent));
     drop(agent);
     let agent = Served::start(LITTLE_ROOM);
-    let run = Run::new(&dir, "call_or_full", OVERLOAD, agent.port);
+    let run = Run::new(&dir, "call_or_full", OVERLOAD, &agent);
     println!(
         "\nRoom for {LITTLE_ROOM} calls, {OVERLOAD} calls/s: {} completed, {} refused with 503 and Retry-After, {} failed.",
         run.completed,
@@ -67,6 +62,19 @@ fn main() {
     );
     // What was measured is printed; the folder is of no more use.
     let _ = fs::remove_dir_all(&dir);
+}
+
+fn row(title: &str, agent: &Served, run: &Run) {
+    let calls = (run.successful + run.failed).max(1) as f64;
+    println!(
+        "| {title} | {:.2} % | {} | {:.0} ms | {:.0} ms | {:.2} | {:.1} MB |",
+        100.0 * run.successful as f64 / calls,
+        run.repeated,
+        run.percentile(50),
+        run.percentile(95),
+        run.cpu_seconds * 1e3 / calls,
+        agent.memory_mb(),
+    );
 }
 
 /// The agent: says its port and serves until it is killed.
@@ -126,19 +134,23 @@ struct Run {
     repeated: u64,
     /// Of the successful ones those that came to BYE: the others were told that we are full.
     completed: u64,
-    /// From INVITE to 200 in ms, sorted.
+    /// From INVITE to 200 in ms, sorted; sipp's clock has steps of some milliseconds.
     setup_ms: Vec<f64>,
+    /// What the agent used, until a second after the last call.
+    cpu_seconds: f64,
 }
 
 impl Run {
-    fn new(dir: &Path, scenario: &str, rate: u32, port: u16) -> Self {
-        let dir = dir.join(format!("{scenario}-{rate}"));
+    fn new(dir: &Path, scenario: &str, rate: u32, agent: &Served) -> Self {
+        let runs = fs::read_dir(dir).map(Iterator::count).unwrap_or_default();
+        let dir = dir.join(format!("{runs}-{scenario}-{rate}"));
+        let cpu_before = agent.cpu_seconds();
         fs::create_dir_all(&dir).expect("a folder for sipp");
         fs::write(dir.join("call.xml"), scenario::text(scenario)).expect("the scenario");
         let status = Command::new("sipp")
             .current_dir(&dir)
             .args([
-                &format!("127.0.0.1:{port}"),
+                &format!("127.0.0.1:{}", agent.port),
                 "-sf",
                 "call.xml",
                 "-i",
@@ -161,7 +173,14 @@ impl Run {
         setup_ms.sort_by(f64::total_cmp);
         // The agent's transactions and sipp's sockets come to rest.
         std::thread::sleep(Duration::from_secs(1));
-        Self { successful, failed, repeated: retransmissions, completed: completed.unwrap_or_default(), setup_ms }
+        Self {
+            successful,
+            failed,
+            repeated: retransmissions,
+            completed: completed.unwrap_or_default(),
+            setup_ms,
+            cpu_seconds: agent.cpu_seconds() - cpu_before,
+        }
     }
 
     fn percentile(&self, percent: usize) -> f64 {

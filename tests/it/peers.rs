@@ -86,15 +86,16 @@ fn calls_linphone_over_tcp() {
 #[test]
 fn a_direct_caller_proves_who_he_is() {
     let netns = Netns::new();
-    let more = "direct_calls = \"challenge\"\n[[sip.user]]\nname = \"anna\"\npassword_env = \"ANNA\"\n";
-    let secretary = Secretary::start_with(&netns, DIRECT, &[], more, &[("ANNA", "secret")]);
+    let more = "direct_calls = \"challenge\"\n[[sip.user]]\nname = \"caller\"\npassword_env = \"CALLER\"\n";
+    let secretary = Secretary::start_with(&netns, DIRECT, &[], more, &[("CALLER", "secret")]);
     let (uri, silence) = (format!("sip:secretary@127.0.0.1:{DIRECT}"), silence(&netns));
-    let mut stranger = Baresip::call_as(&netns, ("anna", "guess"), &uri, &silence);
+    // baresip 1.0 knows MD5 only, and does not look at what stands below SHA-256
+    let mut stranger = Baresip::call(&netns, &uri, &silence);
     stranger.wait_refused();
     stranger.hang_up();
-    let mut anna = Baresip::call_as(&netns, ("anna", "secret"), &uri, &silence);
-    anna.wait_established();
-    anna.hang_up();
+    let mut caller = Linphone::call_with_password(&netns, "secret", &uri, &silence);
+    caller.wait_established();
+    caller.hang_up();
     secretary.wait_completed(1, SOON);
 }
 

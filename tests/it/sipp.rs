@@ -180,7 +180,7 @@ fn a_thousand_calls_at_a_hundred_a_second_are_all_completed() {
 
 #[test]
 fn the_same_over_tcp() {
-    let served = Served::new(config(4));
+    let served = Served::new(config(200));
     for scenario in ["hold", "spoofed_bye", "late_cancel"] {
         served.is_called(scenario, &["-t", "t1"]);
     }

@@ -25,12 +25,6 @@ impl Baresip {
         Self::start(netns, DIRECT, Some(uri), microphone)
     }
 
-    /// The same with a name and a password, in case it is asked for them.
-    pub fn call_as(netns: &Netns, (user, password): (&str, &str), uri: &str, microphone: &std::path::Path) -> Self {
-        let account = format!("<sip:{user}@127.0.0.1>;auth_user={user};auth_pass={password};regint=0");
-        Self::start(netns, &account, Some(uri), microphone)
-    }
-
     /// Answers whoever calls [`Self::URI`].
     pub fn answering(netns: &Netns, microphone: &std::path::Path) -> Self {
         let mut baresip = Self::start(netns, &format!("{DIRECT};answermode=auto"), None, microphone);

@@ -26,6 +26,13 @@ impl Linphone {
         linphone
     }
 
+    /// The same with a password, in case it is asked for the one of `caller`.
+    pub fn call_with_password(netns: &Netns, password: &str, uri: &str, microphone: &Path) -> Self {
+        let mut linphone = Self::start(netns, &format!("[auth_info_0]\nusername=caller\npasswd={password}\n"), &[]);
+        linphone.dial(uri, microphone);
+        linphone
+    }
+
     /// Answers whoever calls [`Self::URI`].
     pub fn answering(netns: &Netns, microphone: &Path) -> Self {
         let mut linphone = Self::start(netns, "", &["-a"]);
