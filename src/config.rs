@@ -533,10 +533,12 @@ mod tests {
         let endpoint =
             |text: &str| Config::parse(text, Path::new("a.toml")).unwrap().endpoint("t", &Secrets::default());
         let matching = |patterns: &[&str]| CallOut::Matching(patterns.iter().map(ToString::to_string).collect());
-        assert_eq!(endpoint(&text).unwrap().call_out, matching(&["101@h"]));
+        assert_eq!(endpoint(&text).unwrap().message_out, matching(&["101@h"]));
+        assert_eq!(endpoint(&text).unwrap().call_out, matching(&[]), "nobody can have us call the owner");
         let direct = "[sip]\ncall_out = [\"+7495*\"]\n[message]\nsip = \"sip:anna@192.0.2.7:5070\"\n";
-        assert_eq!(endpoint(direct).unwrap().call_out, matching(&["+7495*", "anna@192.0.2.7:5070"]));
-        assert_eq!(endpoint("").unwrap().call_out, matching(&[]));
+        assert_eq!(endpoint(direct).unwrap().call_out, matching(&["+7495*"]));
+        assert_eq!(endpoint(direct).unwrap().message_out, matching(&["anna@192.0.2.7:5070"]));
+        assert_eq!(endpoint("").unwrap().message_out, matching(&[]));
     }
 
     #[test]

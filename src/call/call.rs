@@ -103,6 +103,8 @@ pub struct Call {
     offered: Option<(Ours, Vec<u8>)>,
     /// Whether the peer is to be on hold.
     holding: bool,
+    /// He has agreed to be on hold, which a refused offer does not change.
+    is_held: bool,
     /// What the last offer or answer agreed; `None` while an answer to our own offer is awaited.
     agreed: Option<Media>,
 }
@@ -137,7 +139,7 @@ impl Call {
         let talk = Talk::new(now, config, script, ears);
         let described = sdp.clone();
         let phase = Phase::Answering { since: now };
-        Ok((Self { phase, stream, talk, ours, described, offered: None, holding: false, agreed }, sdp))
+        Ok((Self { phase, stream, talk, ours, described, offered: None, holding: false, is_held: false, agreed }, sdp))
     }
 
     /// The SDP offer of a session that the call may move to, with somebody else; [`Input::Moved`] makes it so. Until then
@@ -172,7 +174,8 @@ impl Call {
 
     /// The session is another one now.
     fn settle_in(&mut self, ours: Ours, described: Vec<u8>, agreed: Option<Media>) {
-        (self.ours, self.described, self.offered, self.holding) = (ours, described, None, false);
+        (self.ours, self.described, self.offered) = (ours, described, None);
+        (self.holding, self.is_held) = (false, false);
         self.agreed = None;
         self.stream.set_send(false);
         if let Some(media) = agreed {
@@ -211,16 +214,23 @@ impl Call {
                         }
                     }
                 }
+                if self.agreed.is_none() {
+                    tracing::warn!("the caller did not answer our offer");
+                    return self.hang_up(now, EndedBy::Failure);
+                }
                 self.greet(now);
             }
             SessionEvent::Offer { sdp } => self.answer_offer(sdp.as_deref()),
             SessionEvent::OfferAnswered { sdp } => match sdp::accept_answer(&sdp, &self.ours.local()) {
-                Ok(media) => self.agree(media),
+                Ok(media) => {
+                    self.is_held = self.holding;
+                    self.agree(media);
+                }
                 Err(error) => tracing::warn!(%error, "the caller's answer to a new offer of ours is of no use"),
             },
             SessionEvent::OfferRefused { status } => {
                 tracing::warn!(status, "hold or its end was refused: the session stays as it was");
-                self.holding = !self.holding;
+                self.holding = self.is_held;
                 self.send_if_agreed();
             }
             SessionEvent::Digit { digit, .. } => {

@@ -145,7 +145,7 @@ pub async fn run(args: Args) -> Result<()> {
     let listen = Listen { tls: Some(tls), ..Listen::on(address, 0) };
     let endpoint = EndpointConfig {
         direct_calls: DirectCalls::Refused,
-        call_out: CallOut::Anybody,
+        call_out: CallOut::Named(config.sip.call_out.clone()),
         ..EndpointConfig::new(USER_AGENT, "caller", 1)
     };
     let (sip, _calls, task) = sip_net::start(listen, Endpoint::new(endpoint, rand::random())).await?;

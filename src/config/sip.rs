@@ -218,7 +218,7 @@ impl SipConfig {
         }
     }
 
-    /// What the endpoint is told. `notify` is where messages are sent to, which is allowed beside `call_out`.
+    /// What the endpoint is told. `notify` is where messages are sent to, which others cannot have us call.
     ///
     /// # Errors
     /// When the password of a direct caller is not there.
@@ -242,7 +242,8 @@ impl SipConfig {
                     users: self.user.iter().map(user).collect::<Result<_, ConfigError>>()?,
                 },
             },
-            call_out: CallOut::Matching(self.call_out.iter().cloned().chain(notify).collect()),
+            call_out: CallOut::Matching(self.call_out.clone()),
+            message_out: CallOut::Matching(notify.into_iter().collect()),
             limits: self.limits.clone(),
             session_expires: Duration::from_secs(self.session_expires_s.into()),
             ..EndpointConfig::new(user_agent, USER, self.max_calls)

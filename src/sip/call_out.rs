@@ -11,19 +11,26 @@ use super::message::{Scheme, Uri};
 /// The targets that the configuration allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallOut {
-    /// The one who calls is the one who configures: `secretary call`.
     Anybody,
+    /// The one who calls is the one who configures, so he may name anybody; redirections and transfers that others ask
+    /// for lead to these patterns only.
+    Named(Vec<String>),
     /// Patterns of `user@host` or of a user alone, with `*` for any run of characters; empty allows nobody. In a
     /// pattern of a number spaces, dots, dashes and brackets do not count. A host may have a port, which then counts.
     Matching(Vec<String>),
 }
 
 impl CallOut {
-    /// Whether a target may be called. Headers of the URI are not looked at: whoever calls leaves them out.
+    /// Whether a target that the application names may be called.
+    pub fn allows_named(&self, target: &Uri) -> bool {
+        matches!(self, CallOut::Named(_)) || self.allows(target)
+    }
+
+    /// Whether a target that somebody else has named may be called. Headers of the URI are not looked at: whoever calls leaves them out.
     pub fn allows(&self, target: &Uri) -> bool {
         let patterns = match self {
             CallOut::Anybody => return true,
-            CallOut::Matching(patterns) => patterns,
+            CallOut::Named(patterns) | CallOut::Matching(patterns) => patterns,
         };
         // `maddr` sends the request to another host than is named (RFC 3261 §19.1.1).
         if !target.is_sip() || target.params.has("maddr") {
@@ -134,6 +141,15 @@ fn matches(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_calls_himself_names_whom_he_likes_but_is_led_nowhere_else() {
+        let target = "sip:+79001@premium.example".parse().unwrap();
+        let call_out = CallOut::Named(vec!["101".into()]);
+        assert!(call_out.allows_named(&target));
+        assert!(!call_out.allows(&target));
+        assert!(!CallOut::Matching(vec!["101".into()]).allows_named(&target));
+    }
 
     fn allows(pattern: &str, target: &str) -> bool {
         CallOut::Matching(vec![pattern.to_owned()]).allows(&target.parse().unwrap())

@@ -138,7 +138,9 @@ impl Endpoint {
             Command::Unregister => self.unregister(now),
             Command::Stop => self.stop(now),
             Command::Invite { call, target, account, offer, ring_for } => {
-                let caller = self.read_target(&target, account).and_then(|to| self.caller(to, account, ring_for));
+                let target = self.read_target(&target, account);
+                let allowed = target.and_then(|to| self.if_allowed(to, |config, to| config.call_out.allows_named(to)));
+                let caller = allowed.and_then(|to| self.caller(to, account, ring_for));
                 self.invite(now, call, caller, offer);
             }
             Command::Ring { call } => self.wish(now, call, Wish::Ring),
@@ -161,7 +163,9 @@ impl Endpoint {
                 self.with_session(call, |session, core| session.send_digit(core, now, digit));
             }
             Command::Message { id, account, target, text } => {
-                let sender = self.read_target(&target, account).and_then(|to| self.caller(to, account, Duration::ZERO));
+                let target = self.read_target(&target, account);
+                let allowed = target.and_then(|to| self.if_allowed(to, |config, to| config.message_out.allows_named(to)));
+                let sender = allowed.and_then(|to| self.caller(to, account, Duration::ZERO));
                 self.messages.send(&mut self.core, now, id, sender, text);
             }
         }

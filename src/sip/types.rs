@@ -112,8 +112,10 @@ pub struct EndpointConfig {
     pub direct_calls: DirectCalls,
     /// How many sessions there may be at once; a call beyond gets 503 with Retry-After.
     pub max_calls: usize,
-    /// Whom we may call, transfer to and write to.
+    /// Whom we may call and transfer to.
     pub call_out: CallOut,
+    /// Whom we may write to.
+    pub message_out: CallOut,
     /// How fast others may come.
     pub limits: Limits,
     /// The session interval that we ask for (RFC 4028 §4), at least 90 s.
@@ -129,6 +131,7 @@ impl EndpointConfig {
             direct_calls: DirectCalls::Taken,
             max_calls,
             call_out: CallOut::Matching(Vec::new()),
+            message_out: CallOut::Matching(Vec::new()),
             limits: Limits::default(),
             session_expires: Duration::from_secs(1800),
         }

@@ -365,6 +365,18 @@ fn a_hold_that_is_refused_is_none() {
     assert_eq!(line.turns[1].heard_text, line.engines.answer);
 }
 
+#[test]
+fn a_resumption_that_overtakes_the_hold_and_is_refused_leaves_her_heard() {
+    let mut line = Line::greeted(Engines { texts: ["Слушаю вас"].into(), ..Engines::default() });
+    line.call.handle_input(line.now, Input::Hold);
+    line.call.handle_input(line.now, Input::Resume);
+    line.drain();
+    line.session(SessionEvent::OfferRefused { status: 488 });
+    line.say(1_500);
+    line.run_until(20, |line| line.turns.len() == 2);
+    assert_eq!(line.turns[1].heard_text, line.engines.answer);
+}
+
 /// The media of somebody else's session, and ours in it.
 const NEW_PARTY: &str = "192.0.2.30";
 const NEW_PORT: u16 = 10_002;

@@ -15,8 +15,8 @@ const US: Party = 1;
 const PEER: Party = 2;
 const OTHER: Party = 3;
 
-fn config(call_out: CallOut) -> EndpointConfig {
-    EndpointConfig { call_out, ..EndpointConfig::new("test", "secretary", 4) }
+fn config(message_out: CallOut) -> EndpointConfig {
+    EndpointConfig { message_out, call_out: CallOut::Anybody, ..EndpointConfig::new("test", "secretary", 4) }
 }
 
 fn us_and_scripted_peers() -> Exchange {

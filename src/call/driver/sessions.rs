@@ -115,7 +115,7 @@ impl Driver {
                 self.call.handle_input(now, Input::Moved { sdp });
             }
             SessionEvent::Ended { cause } => {
-                tracing::info!(?cause, "the one whom we were sent to was not reached");
+                tracing::debug!(?cause, "the one whom we were sent to was not reached");
                 self.sessions.next = None;
                 if self.sessions.is_gone {
                     let ended = SessionEvent::Ended { cause: EndCause::RemoteBye(None) };

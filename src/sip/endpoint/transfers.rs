@@ -8,7 +8,7 @@ use crate::sip::core::Core;
 use crate::sip::message::Uri;
 use crate::sip::register::Registration;
 use crate::sip::session::{Arrived, Caller, Replaceable, Replaces, Session, Trunk, Wanted};
-use crate::sip::{Account, AccountId, CallKey, EndCause, SessionEvent, TransferProgress};
+use crate::sip::{Account, AccountId, CallKey, EndCause, EndpointConfig, SessionEvent, TransferProgress};
 
 /// How long a call rings that a peer asked for.
 const RING_FOR: Duration = Duration::from_secs(180);
@@ -17,7 +17,7 @@ impl Endpoint {
     pub(super) fn transfer(&mut self, now: Instant, call: CallKey, target: &str) {
         let Some(session) = self.sessions.get(&call) else { return };
         match self.read_target(target, session.account) {
-            Ok(target) if self.core.config.call_out.allows(&target) => {
+            Ok(target) if self.core.config.call_out.allows_named(&target) => {
                 // The guard has not looked at headers of the target.
                 let target = Uri { headers: None, ..target };
                 self.with_session(call, |session, core| session.transfer(core, now, target));
@@ -48,7 +48,9 @@ impl Endpoint {
             return self.core.emit(new_call, SessionEvent::Ended { cause });
         };
         self.core.refer(new_call, call);
-        let caller = self.caller(target, account, RING_FOR).map(|caller| Caller { headers, ..caller });
+        let allowed = self.if_allowed(target, |config, to| config.call_out.allows(to));
+        let caller = allowed.and_then(|to| self.caller(to, account, RING_FOR));
+        let caller = caller.map(|caller| Caller { headers, ..caller });
         self.invite(now, new_call, caller, offer);
     }
 
@@ -94,7 +96,15 @@ impl Endpoint {
         read_target(target, registration.map(|r| r.account().domain.as_str())).ok_or(EndCause::InvalidTarget)
     }
 
-    /// Whom to call if the configuration allows it, as whom and by which way.
+    pub(super) fn if_allowed(
+        &self,
+        target: Uri,
+        allows: impl FnOnce(&EndpointConfig, &Uri) -> bool,
+    ) -> Result<Uri, EndCause> {
+        if allows(&self.core.config, &target) { Ok(target) } else { Err(EndCause::NotAllowed) }
+    }
+
+    /// Whom to call, as whom and by which way.
     pub(super) fn caller(
         &self,
         target: Uri,
@@ -102,9 +112,6 @@ impl Endpoint {
         ring_for: Duration,
     ) -> Result<Caller, EndCause> {
         let registration = self.registration(account)?;
-        if !self.core.config.call_out.allows(&target) {
-            return Err(EndCause::NotAllowed);
-        }
         let headers = Vec::new();
         Ok(match registration {
             Some(registration) => {
