@@ -7,9 +7,10 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use super::dialog::DialogId;
 use super::guard::Guard;
 use super::message::{MAGIC_COOKIE, NameAddr, Request, Response, Uri, Via};
-use super::transaction::{ServerKey, Transactions};
+use super::transaction::{GIVE_UP, ServerKey, Transactions};
 use super::{
     AccountId, CallKey, EndCause, EndpointConfig, Event, Flow, MessageId, Output, ResolveId, SessionEvent, Transport,
 };
@@ -26,6 +27,9 @@ pub(super) const ACCEPT: &str = "application/sdp, multipart/mixed, multipart/alt
 /// after another leave many. The rest is what scanners of the public network fill.
 const TRANSACTIONS_PER_CALL: usize = 64;
 const TRANSACTIONS_BESIDES: usize = 2048;
+
+/// So many answers to calls that are over are ended within 32 s.
+const MAX_LATE: usize = 64;
 
 /// How many peers we remember how they see us.
 const MAX_SEEN_AS: usize = 1024;
@@ -52,6 +56,8 @@ pub(super) struct Core {
     /// Our address as a peer sees it where that is not the one that we have: behind NAT (RFC 3581).
     seen_as: BTreeMap<(Transport, SocketAddr, IpAddr), SocketAddr>,
     resolving: BTreeMap<ResolveId, Owner>,
+    /// Answers to calls that are over, oldest first, with the time of their BYE.
+    late: VecDeque<(Instant, DialogId)>,
     next_resolve: u64,
     /// Calls that the peers of others asked for, by those others.
     referred: BTreeMap<CallKey, CallKey>,
@@ -72,6 +78,7 @@ impl Core {
             transactions: Transactions::new(limit),
             output: VecDeque::new(),
             resolving: BTreeMap::new(),
+            late: VecDeque::new(),
             next_resolve: 0,
             referred: BTreeMap::new(),
             progress: VecDeque::new(),
@@ -140,6 +147,20 @@ impl Core {
 
     pub fn transmit(&mut self, flow: Flow, bytes: Vec<u8>) {
         self.output.push_back(Output::Transmit { flow, bytes });
+    }
+
+    /// Whether an answer to a call that is over wants a BYE, which it has from now on; `None` when there are too many.
+    pub fn is_new_late(&mut self, now: Instant, dialog: &DialogId) -> Option<bool> {
+        while self.late.front().is_some_and(|(since, _)| *since + GIVE_UP <= now) {
+            self.late.pop_front();
+        }
+        if self.late.iter().any(|(_, known)| known == dialog) {
+            return Some(false);
+        }
+        (self.late.len() < MAX_LATE).then(|| {
+            self.late.push_back((now, dialog.clone()));
+            true
+        })
     }
 
     pub fn respond(&mut self, now: Instant, key: &ServerKey, response: Response) {

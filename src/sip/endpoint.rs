@@ -18,7 +18,7 @@ use super::message::{Envelope, Malformed, Message, Method, NameAddr, Request, Re
 use super::outside::Messages;
 use super::parties::Parties;
 use super::register::Registration;
-use super::session::{Arrived, Callee, Session, Wish};
+use super::session::{Arrived, Callee, Session, Wish, end_late};
 use super::transaction::{Arrival, Failed, ServerKey};
 use super::{
     AccountId, CallKey, Command, DirectCalls, EndpointConfig, Flow, Input, Output, Usage,
@@ -194,7 +194,7 @@ impl Endpoint {
                 let via = request.set_received(&flow);
                 self.on_request(now, way_back(flow, via.as_ref()), request);
             }
-            Ok(Message::Response(response)) => self.on_response(now, &response),
+            Ok(Message::Response(response)) => self.on_response(now, flow, &response),
             Err(Malformed { error, request: Some(mut request) }) if request.method != Method::Ack => {
                 tracing::debug!(peer.addr = %flow.remote, %error, "a bad request");
                 let via = request.set_received(&flow);
@@ -210,7 +210,7 @@ impl Endpoint {
         }
     }
 
-    fn on_response(&mut self, now: Instant, response: &Response) {
+    fn on_response(&mut self, now: Instant, flow: Flow, response: &Response) {
         let Ok(envelope) = response.envelope() else { return };
         // RFC 3261 §8.1.3.3: with more than one Via it is not for us.
         if response.headers.values("Via").count() != 1 {
@@ -218,9 +218,10 @@ impl Endpoint {
         }
         let owner = self.core.transactions.on_response(now, response, &envelope, &mut self.core.output);
         match owner {
-            Some(Owner::Call(call)) => {
+            Some(Owner::Call(call)) if self.sessions.contains_key(&call) => {
                 self.with_session(call, |session, core| session.on_response(core, now, response, &envelope));
             }
+            Some(Owner::Call(_)) => end_late(&mut self.core, now, flow, response, &envelope),
             Some(Owner::Account(account)) => {
                 if let Some(registration) = self.registrations.get_mut(&account) {
                     registration.on_response(&mut self.core, now, response, &envelope);

@@ -5,8 +5,10 @@
 //! or the remote target, is meant: if it is literally the far end of our flow, the flow is reused; if not, the shell
 //! resolves it, and its answer is kept. When it finds nothing, the old flow is still the best guess.
 
+use std::net::SocketAddr;
+
 use super::message::{Request, Uri};
-use super::{Flow, ResolveId};
+use super::{Flow, ResolveId, Transport};
 
 /// The path of a dialog, and the requests that wait for it.
 #[derive(Debug)]
@@ -27,10 +29,8 @@ impl Path {
     /// The path to `hop` for a dialog whose last message came or went over `flow`.
     pub fn choose(hop: &Uri, flow: Flow, direct: bool) -> Self {
         let transport_fits = hop.transport().is_none_or(|transport| transport == flow.transport);
-        let default_port = if flow.transport == super::Transport::Tls { 5061 } else { 5060 };
-        let is_far_end = hop.ip() == Some(flow.remote.ip())
-            && hop.port.unwrap_or(default_port) == flow.remote.port()
-            && transport_fits;
+        let is_far_end =
+            hop.ip() == Some(flow.remote.ip()) && port_of(hop, flow) == flow.remote.port() && transport_fits;
         if direct || is_far_end { Path::Known(flow) } else { Path::Unknown { last: flow } }
     }
 
@@ -42,10 +42,22 @@ impl Path {
     }
 }
 
+/// The flow to `hop` where nobody can wait for the resolver: to the address that it is, or else `flow`.
+pub(super) fn without_resolver(hop: &Uri, flow: Flow) -> Flow {
+    let transport_fits = hop.transport().is_none_or(|transport| transport == flow.transport);
+    match hop.ip().filter(|ip| transport_fits && ip.is_ipv4() == flow.remote.is_ipv4()) {
+        Some(ip) => Flow { remote: SocketAddr::new(ip, port_of(hop, flow)), ..flow },
+        None => flow,
+    }
+}
+
+fn port_of(hop: &Uri, flow: Flow) -> u16 {
+    hop.port.unwrap_or(if flow.transport == Transport::Tls { 5061 } else { 5060 })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sip::Transport;
 
     fn choose(hop: &str, transport: Transport, direct: bool) -> bool {
         let flow =

@@ -6,11 +6,11 @@ use std::time::Duration;
 use secretary::sip::auth::Credentials;
 use secretary::sip::message::{Message, Request};
 use secretary::sip::{
-    Account, AccountId, CallKey, CallOut, Command, EndCause, EndpointConfig, Input, Numbering, Reason, SessionEvent,
-    Usage,
+    Account, AccountId, CallKey, CallOut, Command, EndCause, EndpointConfig, Flow, Input, Numbering, Reason,
+    SessionEvent, Usage,
 };
 
-use crate::support::peer::{Peer, answer, flow};
+use crate::support::peer::{Peer, Sent, answer, flow};
 
 const TARGET: &str = "sip:desk@192.0.2.2";
 
@@ -89,6 +89,83 @@ fn a_forked_answer_is_acknowledged_and_ended() {
     peer.command(Command::Hangup { call });
     assert!(header(&peer.request("BYE"), "To").ends_with(";tag=b"));
     assert_eq!(ended(&mut peer), EndCause::LocalBye);
+    nothing_left(&mut peer);
+}
+
+/// Where the last request of that method went.
+fn went_to(peer: &Peer, method: &str) -> Flow {
+    let of_method = |sent: &&Sent| matches!(&sent.message, Message::Request(r) if r.method.as_str() == method);
+    peer.sent.iter().filter(of_method).next_back().unwrap().flow
+}
+
+#[test]
+fn a_forked_answer_is_ended_where_its_telephone_is() {
+    let mut peer = Peer::new();
+    obey(&mut peer);
+    let call = peer.call(TARGET, None);
+    let invite = peer.request("INVITE");
+    peer.answer(&invite, 183, "b", "Require: 100rel\nRSeq: 1", "");
+    assert_eq!(header(&peer.request("PRACK"), "CSeq"), "2 PRACK");
+    peer.answer(&invite, 200, "a", "", "a");
+    assert_eq!((answered(&mut peer), went_to(&peer, "ACK")), (b"a".to_vec(), flow(5060)));
+    // One that has rung, and one whose way leads through a proxy.
+    for (tag, port, more, cseq) in [
+        ("b", 5070, "Contact: <sip:b@192.0.2.2:5070>", "3 BYE"),
+        ("c", 5071, "Contact: <sip:c@10.0.0.3>\nRecord-Route: <sip:proxy.example:5071;lr>", "2 BYE"),
+    ] {
+        peer.flows = vec![flow(port)];
+        for _ in 0..2 {
+            peer.answer(&invite, 200, tag, more, tag);
+            assert_eq!((went_to(&peer, "ACK"), went_to(&peer, "BYE")), (flow(port), flow(port)), "{tag}");
+        }
+        let bye = peer.request("BYE");
+        assert_eq!(header(&bye, "CSeq"), cseq);
+        assert!(header(&bye, "To").ends_with(&format!(";tag={tag}")));
+    }
+    assert_eq!(peer.asked, ["192.0.2.2", "192.0.2.2", "proxy.example"]);
+    assert_eq!((peer.requests("ACK").len(), peer.requests("BYE").len()), (5, 2));
+    peer.command(Command::Hangup { call });
+    assert_eq!(went_to(&peer, "BYE"), flow(5060));
+    nothing_left(&mut peer);
+}
+
+#[test]
+fn an_answer_that_comes_after_the_call_is_acknowledged_and_ended() {
+    let mut peer = Peer::new();
+    obey(&mut peer);
+    let call = peer.call(TARGET, None);
+    let invite = peer.request("INVITE");
+    peer.answer(&invite, 200, "a", "", "a");
+    peer.command(Command::Hangup { call });
+    assert_eq!((peer.endpoint.usage().sessions, peer.requests("BYE").len()), (0, 1));
+    for (tag, contact, port) in [("b", "192.0.2.2:5070", 5070), ("c", "telephone.example", 5060)] {
+        let asked = peer.asked.len();
+        for _ in 0..2 {
+            peer.answer(&invite, 200, tag, &format!("Contact: <sip:{tag}@{contact}>"), tag);
+            assert_eq!((went_to(&peer, "ACK"), went_to(&peer, "BYE")), (flow(port), flow(port)), "{tag}");
+            let (ack, bye) = (peer.request("ACK"), peer.request("BYE"));
+            assert_eq!(ack.uri.to_string(), format!("sip:{tag}@{contact}"));
+            assert_eq!((header(&ack, "CSeq"), header(&bye, "CSeq")), ("1 ACK", "2 BYE"));
+            assert_eq!(header(&ack, "To"), header(&bye, "To"));
+        }
+        assert_eq!(peer.asked.len(), asked);
+    }
+    assert_eq!((peer.requests("ACK").len(), peer.requests("BYE").len()), (5, 3), "one BYE each");
+    nothing_left(&mut peer);
+}
+
+#[test]
+fn more_late_answers_than_there_is_room_for_are_let_be() {
+    let mut peer = Peer::new();
+    obey(&mut peer);
+    let call = peer.call(TARGET, None);
+    let invite = peer.request("INVITE");
+    peer.answer(&invite, 200, "a", "", "a");
+    peer.command(Command::Hangup { call });
+    for n in 0..100 {
+        peer.answer(&invite, 200, &format!("t{n}"), "", "t");
+    }
+    assert_eq!(peer.requests("BYE").len(), 1 + 64);
     nothing_left(&mut peer);
 }
 

@@ -218,6 +218,37 @@ fn unregister_takes_us_off_and_ends() {
 }
 
 #[test]
+fn unregister_while_a_refresh_is_to_be_tried_again_takes_us_off() {
+    let busy = Rc::new(RefCell::new(false));
+    let is_busy = busy.clone();
+    let script: Script =
+        Box::new(move |request| Some(if *is_busy.borrow() { Response::answer(request, 503) } else { accept(request) }));
+    let mut phone = Phone::new(Transport::Udp, script);
+    phone.register();
+    *busy.borrow_mut() = true;
+    phone.run_for(Duration::from_secs(21));
+    assert!(matches!(phone.states.back().unwrap().1, RegistrationState::Failed { .. }), "{:?}", phone.states);
+    *busy.borrow_mut() = false;
+    let before = phone.sent.len();
+    phone.input(Input::Command(Command::Unregister));
+    assert_eq!(phone.sent.len(), before + 1, "the registrar knows us for 39 s more");
+    assert_eq!(phone.sent.last().unwrap().1.headers.get("Expires"), Some("0"));
+    assert_eq!(phone.states.back().unwrap().1, RegistrationState::Unregistered);
+}
+
+#[test]
+fn unregister_when_the_registrar_has_forgotten_us_sends_nothing() {
+    let mut phone = Phone::new(Transport::Udp, Box::new(|request| Some(accept(request))));
+    phone.register();
+    phone.script = Box::new(|request| Some(Response::answer(request, 403)));
+    phone.run_for(Duration::from_secs(79));
+    let before = phone.sent.len();
+    phone.input(Input::Command(Command::Unregister));
+    assert_eq!(phone.sent.len(), before);
+    assert_eq!(phone.states.back().unwrap().1, RegistrationState::Unregistered);
+}
+
+#[test]
 fn a_call_from_the_registrar_belongs_to_the_account() {
     let mut phone = Phone::new(Transport::Udp, Box::new(|request| Some(accept(request))));
     phone.register();

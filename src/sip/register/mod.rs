@@ -262,10 +262,11 @@ impl Registration {
 
     /// Takes us off the registrar (RFC 3261 §10.2.2).
     pub fn unregister(&mut self, core: &mut Core, now: Instant) {
-        let known = self.bound.as_ref().map(|bound| bound.flow);
+        // What is tried again may be a refresh: then the registrar knows us still.
+        let known = self.bound.as_ref().filter(|bound| bound.until > now).map(|bound| bound.flow);
         match (std::mem::replace(&mut self.state, State::Gone), known) {
             (State::Registered { flow, .. } | State::Asking { flow, .. }, _)
-            | (State::Resolving { .. }, Some(flow)) => {
+            | (State::Resolving { .. } | State::Waiting { .. }, Some(flow)) => {
                 self.auth.begin();
                 self.leave(core, now, flow);
             }

@@ -1,13 +1,15 @@
 //! A call whose BYE is on its way (RFC 3261 §15.1.1), and the end of answers that nobody needs (§13.2.2.4).
 
+use std::time::Instant;
+
 use super::leg::{Leg, NoRoom};
 use super::reason::ANSWERED_ELSEWHERE;
 use super::{Arrived, Context, State};
-use crate::sip::core::Owner;
+use crate::sip::core::{Core, Owner};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Envelope, Method, Response};
 use crate::sip::transaction::Failed;
-use crate::sip::{Flow, ResolveId};
+use crate::sip::{Flow, ResolveId, path};
 
 pub(super) struct Closing {
     pub leg: Leg,
@@ -57,21 +59,40 @@ impl Leg {
         if envelope.cseq.method != Method::Invite || !response.is_success() {
             return;
         }
-        let tag = envelope.to.tag().unwrap_or("");
-        if tag == self.dialog.id.remote_tag {
-            return self.acknowledge(cx, envelope.cseq.number);
+        let number = envelope.cseq.number;
+        if envelope.to.tag().unwrap_or("") == self.dialog.id.remote_tag {
+            return self.acknowledge(cx, number);
         }
-        let Ok(mut fork) = Dialog::uac(response, envelope) else { return };
-        let flow = self.flow();
-        cx.core.ack(flow, &self.with_credentials(fork.ack(envelope.cseq.number)));
+        let Some(other) = self.other(response, envelope) else { return };
         // Its 2xx comes again until it has our ACK; one BYE is enough.
-        if !self.is_surplus(tag) {
-            let mut bye = fork.request(Method::Bye);
-            bye.headers.push("Reason", ANSWERED_ELSEWHERE);
-            cx.authorize(&mut bye);
-            if cx.core.request(cx.now, flow, &bye, Owner::Nobody).is_none() {
-                tracing::debug!(call.id = %cx.key, "no room to end a forked answer");
-            }
+        if other.has_acknowledged(number) {
+            return other.acknowledge(cx, number);
+        }
+        if other.confirm(response).is_err() {
+            return;
+        }
+        other.acknowledge(cx, number);
+        if let Err(NoRoom) = other.bye(cx, Some(ANSWERED_ELSEWHERE)) {
+            tracing::debug!(call.id = %cx.key, "no room to end a forked answer");
+        }
+    }
+}
+
+/// A 2xx to an INVITE of a call of ours that is over, which has come over `flow`: the call that it begins is
+/// acknowledged and ended by what the answer itself says (RFC 3261 §13.2.2.4).
+pub(in crate::sip) fn end_late(core: &mut Core, now: Instant, flow: Flow, response: &Response, envelope: &Envelope) {
+    if envelope.cseq.method != Method::Invite || !response.is_success() {
+        return;
+    }
+    let Ok(mut dialog) = Dialog::uac(response, envelope) else { return };
+    let Some(is_new) = core.is_new_late(now, &dialog.id) else { return };
+    let flow = path::without_resolver(dialog.first_hop(), flow);
+    core.ack(flow, &dialog.ack(envelope.cseq.number));
+    if is_new {
+        let mut bye = dialog.request(Method::Bye);
+        bye.headers.push("Reason", ANSWERED_ELSEWHERE);
+        if core.request(now, flow, &bye, Owner::Nobody).is_none() {
+            tracing::debug!("no room to end a late answer");
         }
     }
 }

@@ -42,6 +42,11 @@ impl Forks {
         self.legs().any(|leg| leg.dialog.id == *id)
     }
 
+    /// The dialogs of those that have not answered.
+    pub fn into_legs(self) -> Vec<Leg> {
+        self.0.into_iter().filter_map(|fork| fork.leg).collect()
+    }
+
     fn legs(&self) -> impl Iterator<Item = &Leg> {
         self.0.iter().filter_map(|fork| fork.leg.as_ref())
     }

@@ -32,8 +32,10 @@ pub(super) struct Leg {
     credentials: Vec<(&'static str, String)>,
     /// The number of the last INVITE whose 2xx we have acknowledged.
     acknowledged: u32,
-    /// The tags of answers to our INVITE that came after the first and were ended.
-    surplus: Vec<String>,
+    /// The dialogs of other telephones that our INVITE was forked to. They end as soon as they are answered.
+    others: Vec<Leg>,
+    /// It is one of those: the answers to its requests matter to nobody.
+    for_nobody: bool,
 }
 
 /// A request without an answer.
@@ -59,7 +61,8 @@ impl Leg {
             open: Vec::new(),
             credentials: Vec::new(),
             acknowledged: 0,
-            surplus: Vec::new(),
+            others: Vec::new(),
+            for_nobody: false,
         }
     }
 
@@ -108,7 +111,7 @@ impl Leg {
     /// Sends a request made by [`Dialog::request`], with whatever was added to it. Its answer comes to the session,
     /// with another number if it had to be repeated with credentials.
     pub fn request(&mut self, cx: &mut Context<'_>, draft: Request) -> Result<(), NoRoom> {
-        if cx.auth.is_some() && self.open.len() < MAX_WAITING {
+        if cx.auth.is_some() && !self.for_nobody && self.open.len() < MAX_WAITING {
             let number = self.dialog.last_cseq();
             self.open.push(Open { draft: draft.clone(), number, challenges: 0 });
         }
@@ -171,25 +174,32 @@ impl Leg {
     /// Acknowledges a 2xx to our INVITE; again when that comes again (RFC 3261 §13.2.2.4).
     pub fn acknowledge(&mut self, cx: &mut Context<'_>, cseq: u32) {
         self.acknowledged = self.acknowledged.max(cseq);
-        let ack = self.with_credentials(self.dialog.ack(cseq));
+        let mut ack = self.dialog.ack(cseq);
+        for (name, value) in &self.credentials {
+            ack.headers.push(name, value.clone());
+        }
         // An ACK takes no transaction. If too many requests wait for a way, the 2xx comes again.
         let _: Result<(), NoRoom> = self.send(cx, ack);
     }
 
-    pub fn with_credentials(&self, mut ack: Request) -> Request {
-        for (name, value) in &self.credentials {
-            ack.headers.push(name, value.clone());
-        }
-        ack
+    /// This telephone has answered; those have rung beside it, and may have sent their own answer already.
+    pub fn chosen_from(&mut self, others: Vec<Leg>) {
+        self.others = others;
     }
 
-    /// Whether an answer with that tag was ended before; it is from now on.
-    pub fn is_surplus(&mut self, tag: &str) -> bool {
-        let known = self.surplus.iter().any(|other| other == tag);
-        if !known && self.surplus.len() < MAX_WAITING {
-            self.surplus.push(tag.to_owned());
+    /// The dialog of another telephone, whose 2xx this is; `None` if it can have none, or there are too many.
+    pub fn other(&mut self, answer: &Response, envelope: &Envelope) -> Option<&mut Leg> {
+        let tag = envelope.to.tag().unwrap_or("");
+        let known = self.others.iter().position(|other| other.dialog.id.remote_tag == tag);
+        let at = known.unwrap_or(self.others.len());
+        if known.is_none() && at < MAX_WAITING {
+            let dialog = Dialog::uac(answer, envelope).ok()?;
+            self.others.push(Leg::new(dialog, self.flow(), false, self.user.clone()));
         }
-        known
+        let other = self.others.get_mut(at)?;
+        other.for_nobody = true;
+        other.credentials.clone_from(&self.credentials);
+        Some(other)
     }
 
     fn send(&mut self, cx: &mut Context<'_>, draft: Request) -> Result<(), NoRoom> {
@@ -215,6 +225,11 @@ impl Leg {
     }
 
     pub fn on_resolved(&mut self, cx: &mut Context<'_>, id: ResolveId, flows: &[Flow]) -> Result<(), NoRoom> {
+        for other in &mut self.others {
+            if let Err(NoRoom) = other.on_resolved(cx, id, flows) {
+                tracing::debug!(call.id = %cx.key, "no room to end a forked answer");
+            }
+        }
         let Path::Resolving { id: asked, last, waiting } = &mut self.path else { return Ok(()) };
         if *asked != id {
             return Ok(());
@@ -226,10 +241,14 @@ impl Leg {
         waiting.into_iter().try_for_each(|draft| self.send_over(cx, flow, draft))
     }
 
-    fn send_over(&mut self, cx: &mut Context<'_>, flow: Flow, draft: Request) -> Result<(), NoRoom> {
+    fn send_over(&mut self, cx: &mut Context<'_>, flow: Flow, mut draft: Request) -> Result<(), NoRoom> {
         if draft.method == Method::Ack {
             cx.core.ack(flow, &draft);
             return Ok(());
+        }
+        if self.for_nobody {
+            cx.authorize(&mut draft);
+            return cx.core.request(cx.now, flow, &draft, Owner::Nobody).map(|_| ()).ok_or(NoRoom);
         }
         let sent = cx.request(flow, draft).ok_or(NoRoom)?;
         if sent.method == Method::Invite {

@@ -25,6 +25,7 @@ mod transfer;
 use std::time::Instant;
 
 use closing::Closing;
+pub(super) use closing::end_late;
 use errands::{Errands, is_errand};
 pub(super) use errands::{Replaceable, Wanted};
 use established::Established;

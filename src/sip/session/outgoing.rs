@@ -274,6 +274,7 @@ impl Outgoing {
             return State::Over;
         };
         leg.copy_credentials(&sent.invite);
+        leg.chosen_from(forks.into_legs());
         leg.acknowledge(cx, cseq);
         if cancelled {
             return Closing::start(cx, leg, None);
