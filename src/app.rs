@@ -29,7 +29,7 @@ use crate::log::recovery;
 use crate::net::listen::Listen;
 use crate::net::ports::PortPool;
 use crate::net::resolve;
-use crate::net::sip::{self, NewCall, SipHandle};
+use crate::net::sip::{self, AT_LEISURE, AT_ONCE, NewCall, SipHandle};
 use crate::rtp::codec::Codec;
 use crate::sip::{AccountId, Command, Endpoint, RegistrationFailure, RegistrationState, is_private};
 
@@ -131,8 +131,9 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
     let calls = answer_calls(&office, calls, &config).await?;
     // All at once: a tenth of a second after Ctrl-C nothing is left.
     let engines = spawn_blocking(move || engines.shutdown());
+    let patience = calls.patience;
     calls.end().await;
-    sip.stop().await;
+    sip.stop(patience).await;
     sip_task.await.context("the SIP task failed")?;
     // A model in the middle of an utterance needs up to a second; nobody waits for it any more.
     if timeout(ENGINES, engines).await.is_err() {
@@ -260,6 +261,8 @@ enum Stop {
 struct Calls {
     tasks: JoinSet<()>,
     running: watch::Sender<Running>,
+    /// How long the last answers of others are waited for.
+    patience: Duration,
 }
 
 impl Calls {
@@ -295,7 +298,9 @@ async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCal
             _ = terminate.recv() => break Stop::Drain,
         }
     };
+    let mut patience = AT_ONCE;
     if let Stop::Drain = stop {
+        patience = AT_LEISURE;
         tracing::info!(calls = calls.len(), "stopping: calls may finish");
         office.sip.command(Command::Unregister).await;
         let drained = async {
@@ -305,7 +310,10 @@ async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCal
                         office.sip.command(Command::Reject { call: call.key, status: 503 }).await;
                     }
                     ended = calls.join_next() => if ended.is_none() { break },
-                    _ = interrupt.recv() => break,
+                    _ = interrupt.recv() => {
+                        patience = AT_ONCE;
+                        break;
+                    }
                 }
             }
         };
@@ -313,7 +321,7 @@ async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCal
             tracing::warn!(calls = calls.len(), "calls that went on are ended");
         }
     }
-    Ok(Calls { tasks: calls, running })
+    Ok(Calls { tasks: calls, running, patience })
 }
 
 /// What was last said of a registration.

@@ -154,7 +154,7 @@ pub async fn run(args: Args) -> Result<()> {
         sip.command(Command::Register(account)).await;
     }
     let result = converse(&sip, &args, id, acts, address).await;
-    sip.stop().await;
+    sip.stop(sip_net::AT_LEISURE).await;
     task.await?;
     result
 }

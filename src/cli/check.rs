@@ -185,7 +185,7 @@ async fn check_network(report: &mut Report, config: &Config, secrets: &Secrets) 
     };
     let (sip, _calls, task) = started;
     check_accounts(report, config, secrets, &sip).await;
-    sip.stop().await;
+    sip.stop(sip::AT_LEISURE).await;
     if let Err(error) = task.await {
         report.line("SIP", Err::<String, _>(error));
     }

@@ -3,10 +3,11 @@
 //! its address is not used again.
 //!
 //! When there are too many, the one that nobody misses makes room: first those whose peer has not said anything yet, then
-//! the longest quiet, and those that we opened last. Left out: the alias of RFC 5923, since without a client certificate
-//! anybody could claim one; two domains at one address and port share a connection that was verified for one of them.
+//! the longest quiet, and those that we opened last; never one over which a call came or was answered, nor the one to a
+//! registrar that knows us: else a flood that keeps talking would end them. Left out: the alias of RFC 5923, since without
+//! a client certificate anybody could claim one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use tokio::time::timeout;
 
 use super::stream::{Heard, Link, StreamLimits};
 use super::tls::Tls;
-use crate::sip::{Flow, Transport};
+use crate::sip::{CallKey, Flow, Transport};
 
 /// Messages that wait for one connection.
 const QUEUE: usize = 32;
@@ -33,6 +34,10 @@ pub(super) struct Connections {
     tls: Tls,
     limits: StreamLimits,
     open: HashMap<Flow, Connection>,
+    /// Those that calls came or were answered over.
+    calls: HashMap<CallKey, Flow>,
+    /// Where we are registered.
+    registrars: BTreeSet<(Transport, SocketAddr)>,
     tasks: JoinSet<()>,
     next_id: u64,
 }
@@ -56,7 +61,16 @@ pub(super) struct Opened {
 
 impl Connections {
     pub fn new(heard: mpsc::Sender<Heard>, tls: Tls, limits: StreamLimits) -> Self {
-        Self { heard, tls, limits, open: HashMap::new(), tasks: JoinSet::new(), next_id: 0 }
+        Self {
+            heard,
+            tls,
+            limits,
+            open: HashMap::new(),
+            calls: HashMap::new(),
+            registrars: BTreeSet::new(),
+            tasks: JoinSet::new(),
+            next_id: 0,
+        }
     }
 
     /// Takes a connection that a peer has opened.
@@ -158,9 +172,23 @@ impl Connections {
         !self.open.contains_key(flow)
     }
 
-    /// Whether a connection leads to that peer.
-    pub fn leads_to(&self, remote: SocketAddr) -> bool {
-        self.open.keys().any(|flow| flow.remote == remote)
+    /// Whether the flow has a connection.
+    pub fn is_open(&self, flow: &Flow) -> bool {
+        self.open.contains_key(flow)
+    }
+
+    /// A call goes over that flow, until [`Connections::call_ended`].
+    pub fn call_goes_over(&mut self, call: CallKey, flow: Flow) {
+        self.calls.insert(call, flow);
+    }
+
+    pub fn call_ended(&mut self, call: CallKey) {
+        self.calls.remove(&call);
+    }
+
+    /// All registrars that know us.
+    pub fn registered_at(&mut self, registrars: BTreeSet<(Transport, SocketAddr)>) {
+        self.registrars = registrars;
     }
 
     /// Lets the writers finish what they have, and ends all connections.
@@ -178,16 +206,21 @@ impl Connections {
             return Ok(Opened::default());
         }
         let quiet = self.limits.quiet;
+        let in_calls: HashSet<&Flow> = self.calls.values().collect();
+        let is_needed =
+            |flow: &Flow| in_calls.contains(flow) || self.registrars.contains(&(flow.transport, flow.remote));
         let spare = self.open.iter().filter(|(_, c)| !c.spoken && !c.ours || now >= c.used + quiet);
+        let spare = spare.filter(|(flow, _)| !is_needed(flow));
         let victim = spare.min_by_key(|(_, c)| (c.ours, c.spoken, c.used)).map(|(flow, _)| *flow);
         let victim = victim.ok_or_else(|| io::Error::other("there are too many connections"))?;
         self.end(&victim);
         Ok(Opened { closed: Some(victim) })
     }
 
-    fn end(&mut self, flow: &Flow) {
+    /// Ends the connection at once; nothing is told of it.
+    pub fn end(&mut self, flow: &Flow) {
         if let Some(connection) = self.open.remove(flow) {
-            tracing::debug!(peer.addr = %flow.remote, "a connection makes room for another");
+            tracing::debug!(peer.addr = %flow.remote, "a connection has to end");
             connection.task.abort();
         }
     }
@@ -292,7 +325,7 @@ mod tests {
         let mut got = vec![0; OPTIONS.len()];
         peer.read_exact(&mut got).await.unwrap();
         assert_eq!(got, OPTIONS);
-        assert!(near.connections.leads_to(flow.remote));
+        assert!(near.connections.is_open(&flow));
         drop(peer);
         let Some(Heard::Closed { flow, id, .. }) = near.heard.recv().await else { panic!("it has ended") };
         assert!(near.connections.closed(&flow, id));
@@ -312,7 +345,7 @@ mod tests {
         let (mut refused, _, opened) = near.opened().await;
         assert!(opened.unwrap_err().to_string().contains("one source"));
         assert_eq!(refused.read(&mut [0; 1]).await.unwrap_or(0), 0, "it is closed");
-        assert!(near.connections.leads_to(spoken.remote));
+        assert!(near.connections.is_open(&spoken));
     }
 
     #[tokio::test]
@@ -334,6 +367,34 @@ mod tests {
         let mut got = vec![0; OPTIONS.len()];
         stream.read_exact(&mut got).await.unwrap();
         assert_eq!(got, OPTIONS);
+    }
+
+    #[tokio::test]
+    async fn connections_of_calls_and_to_registrars_make_no_room() {
+        let limits = StreamLimits { connections: 3, quiet: Duration::ZERO, ..StreamLimits::default() };
+        let mut near = Near::new(limits).await;
+        let registrar = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let remote = registrar.local_addr().unwrap();
+        let registered = Flow { transport: Transport::Tcp, local: ([127, 0, 0, 1], 5060).into(), remote };
+        near.connections.send(now(), registered, None, String::new, OPTIONS.to_vec()).unwrap();
+        near.connections.registered_at([(Transport::Tcp, remote)].into());
+        let mut peers = Vec::new();
+        for _ in 0..2 {
+            let (mut peer, ..) = near.opened().await;
+            peer.write_all(OPTIONS).await.unwrap();
+            peers.push((near.hear().await, peer));
+        }
+        near.connections.call_goes_over(CallKey(1), peers[0].0);
+        // Flood: each newcomer takes the place of the last, though all others are quiet for longer.
+        let (_second, second, opened) = near.opened().await;
+        assert_eq!(opened.unwrap().closed, Some(peers[1].0));
+        near.connections.call_goes_over(CallKey(2), second);
+        let (_third, _, opened) = near.opened().await;
+        assert!(opened.unwrap_err().to_string().contains("too many connections"));
+        near.connections.call_ended(CallKey(1));
+        let (_fourth, _, opened) = near.opened().await;
+        assert_eq!(opened.unwrap().closed, Some(peers[0].0));
+        assert!(near.connections.is_open(&registered));
     }
 
     #[tokio::test]

@@ -1,11 +1,13 @@
 //! Where we listen and how we are seen: the settings of the transports, and the sockets that they ask for.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::task::Poll;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 use crate::sip::Transport;
 
@@ -126,6 +128,34 @@ impl Sockets {
         }
         Ok(Sockets { udp, bound, listeners, tls_port: tls_bound.unwrap_or(SIPS_PORT) })
     }
+}
+
+/// Waits for a socket that has something, and says which; after `last` comes the next one's turn.
+pub(super) async fn readable(sockets: &[UdpSocket], last: usize) -> usize {
+    poll_fn(|cx| {
+        let order = (last + 1..sockets.len()).chain(0..sockets.len().min(last + 1));
+        for (at, socket) in order.filter_map(|at| Some((at, sockets.get(at)?))) {
+            // An error of the runtime shows in the next receive too.
+            if socket.poll_recv_ready(cx).is_ready() {
+                return Poll::Ready(at);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Waits for a connection to one of the listeners, and says which.
+pub(super) async fn accept(listeners: &[(Transport, TcpListener)]) -> (usize, io::Result<(TcpStream, SocketAddr)>) {
+    poll_fn(|cx| {
+        for (at, (_, listener)) in listeners.iter().enumerate() {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                return Poll::Ready((at, accepted));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {

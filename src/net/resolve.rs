@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hickory_resolver::Hosts;
 use hickory_resolver::proto::rr::{Name, RecordType};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::dns::{Dns, Srv, servers, services};
@@ -113,7 +114,7 @@ impl Resolver {
             vec![Target { transport, host: host.to_owned(), port }]
         };
         // RFC 3263 §4.1, §4.2: a port rules SRV out. So do we let an entry of /etc/hosts.
-        if port.is_some() || is_in_hosts(host) {
+        if port.is_some() || is_in_hosts(host.to_owned()).await {
             return plain(transport.unwrap_or(Transport::Udp), port);
         }
         if let Some(transport) = transport {
@@ -168,10 +169,14 @@ fn bare(host: &str) -> &str {
 }
 
 /// What an operator wrote there is what he means, and holds while the DNS is away.
-fn is_in_hosts(host: &str) -> bool {
-    let (Ok(name), Ok(hosts)) = (Name::from_utf8(host), Hosts::from_system()) else { return false };
-    let query = |kind| hickory_resolver::proto::op::Query::query(name.clone(), kind);
-    [RecordType::A, RecordType::AAAA].into_iter().any(|kind| hosts.lookup_static_host(&query(kind)).is_some())
+async fn is_in_hosts(host: String) -> bool {
+    let look = move || {
+        let (Ok(name), Ok(hosts)) = (Name::from_utf8(&host), Hosts::from_system()) else { return false };
+        let query = |kind| hickory_resolver::proto::op::Query::query(name.clone(), kind);
+        [RecordType::A, RecordType::AAAA].into_iter().any(|kind| hosts.lookup_static_host(&query(kind)).is_some())
+    };
+    // Reads the file, which blocks. An error means that the runtime ends.
+    spawn_blocking(look).await.unwrap_or(false)
 }
 
 fn unknown(host: &str, why: &str) -> io::Error {

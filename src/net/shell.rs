@@ -2,11 +2,9 @@
 //! goes out, and each session's events go to the task of its call.
 
 use std::collections::{BTreeSet, HashMap};
-use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -14,7 +12,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::connections::{Connections, Opened};
-use super::listen::{MAX_DATAGRAM_BYTES, Sockets};
+use super::listen::{MAX_DATAGRAM_BYTES, Sockets, accept, readable};
+use super::names::Names;
 use super::resolve::Resolver;
 use super::routes::Routes;
 use super::sip::{CALL_QUEUE, EventSender, NewCall, Request};
@@ -31,7 +30,7 @@ const BATCH: usize = 64;
 const QUEUE: usize = 64;
 /// Names that are looked up at once; others are not found.
 const MAX_RESOLVING: usize = 256;
-/// Peers whose local address is remembered, and names of peers.
+/// Peers whose local address is remembered.
 const MAX_REMEMBERED: usize = 1_024;
 /// How long an address is remembered: addresses and routes change while we run.
 const REMEMBERED_FOR: Duration = Duration::from_secs(30);
@@ -39,8 +38,6 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often it is said aloud that connections are refused: a flood must not flood the log.
 const SAY_REFUSED: Duration = Duration::from_secs(60);
-/// The longest wait for the answer to our last requests when the program stops.
-const GOODBYE: Duration = Duration::from_millis(60);
 /// How often a registrar hears of us over UDP, at the most, so that a NAT keeps the way back open (RFC 5626 §4.4.2 says
 /// 24 to 29 s).
 const UDP_KEEP_ALIVE: Duration = Duration::from_secs(29);
@@ -59,6 +56,7 @@ pub(super) struct Queues {
 struct Found {
     id: ResolveId,
     host: String,
+    for_account: bool,
     flows: Vec<Flow>,
 }
 
@@ -82,8 +80,7 @@ pub(super) struct Shell {
     states: watch::Sender<HashMap<AccountId, RegistrationState>>,
     /// Ours by the peer's, and until when that counts.
     local_addresses: HashMap<IpAddr, (IpAddr, Instant)>,
-    /// The names of peers, which their certificates have to have.
-    hosts: HashMap<SocketAddr, String>,
+    names: Names,
     keep_alive_at: Option<Instant>,
     /// Until then refused connections are told to the debug log only.
     quiet_until: Option<Instant>,
@@ -116,7 +113,7 @@ impl Shell {
             calls: Some(calls),
             states,
             local_addresses: HashMap::new(),
-            hosts: HashMap::new(),
+            names: Names::default(),
             keep_alive_at: None,
             quiet_until: None,
         }
@@ -155,15 +152,15 @@ impl Shell {
                     }
                 },
                 Some(heard) = self.heard.recv() => self.hear(heard),
-                Some(Found { id, host, flows }) = self.found.1.recv() => {
-                    self.remember_host(&host, &flows);
+                Some(Found { id, host, for_account, flows }) = self.found.1.recv() => {
+                    self.learn_names(&host, for_account, &flows);
                     self.endpoint.handle_input(now(), Input::Resolved { id, flows });
                 }
                 request = self.requests.recv() => match request {
-                    Some(Request::Stop { done }) => {
+                    Some(Request::Stop { patience, done }) => {
                         self.calls = None;
                         self.endpoint.handle_input(now(), Input::Command(Command::Stop));
-                        stop = Some((done, now() + GOODBYE));
+                        stop = Some((done, now() + patience));
                     }
                     Some(request) => self.on_request(request),
                     // Nobody can tell us anything any more.
@@ -335,7 +332,9 @@ impl Shell {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 Output::Transmit { flow, bytes } => self.transmit(flow, bytes).await,
-                Output::Resolve { id, host, port, transport } => self.resolve(id, host, port, transport),
+                Output::Resolve { id, host, port, transport, for_account } => {
+                    self.resolve(id, host, port, transport, for_account);
+                }
                 Output::Event(Event::Session { call, event }) => self.session_event(call, event),
                 Output::Event(Event::Message { id, result }) => {
                     if let Some(waiting) = self.messages.remove(&id) {
@@ -350,6 +349,7 @@ impl Shell {
                     self.states.send_modify(|states| {
                         states.insert(account, state);
                     });
+                    self.connections.registered_at(self.registrars());
                 }
             }
         }
@@ -359,8 +359,7 @@ impl Shell {
         let sent = match flow.transport {
             Transport::Udp => self.send_datagram(&flow, &bytes).await,
             Transport::Tcp | Transport::Tls => {
-                let hosts = &self.hosts;
-                let host = || hosts.get(&flow.remote).cloned().unwrap_or_else(|| flow.remote.ip().to_string());
+                let host = || self.names.of(flow.remote);
                 let source = self.routes.source_of(&flow);
                 self.connections.send(now(), flow, source, host, bytes).map(|opened| self.made_room(opened))
             }
@@ -384,16 +383,8 @@ impl Shell {
 
     /// Sends a keep-alive to each registrar in use that is reached over UDP; connections keep themselves alive.
     async fn keep_registrars(&mut self, now: Instant) {
-        let registrars: BTreeSet<SocketAddr> = self
-            .states
-            .borrow()
-            .values()
-            .filter_map(|state| match state {
-                RegistrationState::Registered { registrar, .. } => Some(*registrar),
-                _ => None,
-            })
-            .collect();
-        for registrar in registrars.iter().filter(|registrar| !self.connections.leads_to(**registrar)) {
+        let registrars = self.registrars();
+        for (_, registrar) in registrars.iter().filter(|(transport, _)| *transport == Transport::Udp) {
             let sent = match self.routes.flow(Transport::Udp, *registrar) {
                 Ok(flow) => self.send_datagram(&flow, PING).await,
                 Err(error) => Err(error),
@@ -405,44 +396,63 @@ impl Shell {
         self.keep_alive_at = (!registrars.is_empty()).then(|| now + jittered(UDP_KEEP_ALIVE));
     }
 
-    fn resolve(&mut self, id: ResolveId, host: String, port: Option<u16>, transport: Option<Transport>) {
+    fn resolve(
+        &mut self,
+        id: ResolveId,
+        host: String,
+        port: Option<u16>,
+        transport: Option<Transport>,
+        for_account: bool,
+    ) {
         if let Some(flow) = self.resolver.numeric(&host, port, transport) {
-            let flows = match flow {
-                Ok(flow) => vec![flow],
-                Err(error) => {
-                    tracing::warn!(host, %error, "no way to a SIP host");
-                    Vec::new()
-                }
-            };
+            let flows = flow.map(|flow| vec![flow]).unwrap_or_else(|error| unknown(&host, for_account, &error));
+            self.learn_names(&host, for_account, &flows);
             return self.endpoint.handle_input(now(), Input::Resolved { id, flows });
         }
         while self.resolving.try_join_next().is_some() {}
         if self.resolving.len() >= MAX_RESOLVING {
-            tracing::warn!(host, "too many names are looked up at once");
-            return self.endpoint.handle_input(now(), Input::Resolved { id, flows: Vec::new() });
+            let flows = unknown(&host, for_account, &io::Error::other("too many names are looked up at once"));
+            return self.endpoint.handle_input(now(), Input::Resolved { id, flows });
         }
         let (resolver, found) = (self.resolver.clone(), self.found.0.clone());
         self.resolving.spawn(async move {
-            let flows = resolver.flows(&host, port, transport).await.unwrap_or_else(|error| {
-                tracing::warn!(host, %error, "no address for a SIP host");
-                Vec::new()
-            });
+            let flows = resolver.flows(&host, port, transport).await;
+            let flows = flows.unwrap_or_else(|error| unknown(&host, for_account, &error));
             // The endpoint may be gone.
-            let _ = found.send(Found { id, host, flows }).await;
+            let _ = found.send(Found { id, host, for_account, flows }).await;
         });
     }
 
-    fn remember_host(&mut self, host: &str, flows: &[Flow]) {
-        if self.hosts.len() >= MAX_REMEMBERED {
-            self.hosts.clear();
+    fn learn_names(&mut self, host: &str, for_account: bool, flows: &[Flow]) {
+        let connections = &self.connections;
+        let ended = self.names.learn(host, for_account, flows, |flow| connections.is_open(flow));
+        for flow in ended {
+            self.connections.end(&flow);
+            let error = "it was made for another name".to_owned();
+            self.endpoint.handle_input(now(), Input::FlowFailed { flow, error });
         }
-        for flow in flows.iter().filter(|flow| flow.transport == Transport::Tls) {
-            self.hosts.insert(flow.remote, host.trim_end_matches('.').to_owned());
-        }
+    }
+
+    /// The registrars that know us.
+    fn registrars(&self) -> BTreeSet<(Transport, SocketAddr)> {
+        let states = self.states.borrow();
+        let registered = states.values().filter_map(|state| match state {
+            RegistrationState::Registered { registrar, transport, .. } => Some((*transport, *registrar)),
+            _ => None,
+        });
+        registered.collect()
     }
 
     fn session_event(&mut self, key: CallKey, event: SessionEvent) {
         let over = matches!(event, SessionEvent::Ended { .. });
+        match &event {
+            SessionEvent::Incoming(incoming) => self.connections.call_goes_over(key, incoming.flow),
+            SessionEvent::EarlyMedia { flow, .. } | SessionEvent::Answered { flow, .. } => {
+                self.connections.call_goes_over(key, *flow);
+            }
+            SessionEvent::Ended { .. } => self.connections.call_ended(key),
+            _ => {}
+        }
         if let SessionEvent::Incoming(incoming) = event {
             return self.incoming(key, incoming);
         }
@@ -481,32 +491,14 @@ impl Shell {
     }
 }
 
-/// Waits for a socket that has something, and says which; after `last` comes the next one's turn.
-async fn readable(sockets: &[UdpSocket], last: usize) -> usize {
-    poll_fn(|cx| {
-        let order = (last + 1..sockets.len()).chain(0..sockets.len().min(last + 1));
-        for (at, socket) in order.filter_map(|at| Some((at, sockets.get(at)?))) {
-            // An error of the runtime shows in the next receive too.
-            if socket.poll_recv_ready(cx).is_ready() {
-                return Poll::Ready(at);
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
-
-/// Waits for a connection to one of the listeners, and says which.
-async fn accept(listeners: &[(Transport, TcpListener)]) -> (usize, io::Result<(TcpStream, SocketAddr)>) {
-    poll_fn(|cx| {
-        for (at, (_, listener)) in listeners.iter().enumerate() {
-            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
-                return Poll::Ready((at, accepted));
-            }
-        }
-        Poll::Pending
-    })
-    .await
+/// Says why there is no way to a host: aloud only of an account's, for others may name what they like.
+fn unknown(host: &str, for_account: bool, error: &io::Error) -> Vec<Flow> {
+    if for_account {
+        tracing::warn!(host, %error, "no way to a SIP host");
+    } else {
+        tracing::debug!(host, %error, "no way to a SIP host");
+    }
+    Vec::new()
 }
 
 #[cfg(test)]
@@ -591,7 +583,12 @@ mod tests {
         let (mut shell, _calls) = shell();
         let registrar = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
         let address = registrar.local_addr().unwrap();
-        let state = RegistrationState::Registered { until: now(), registrar: address, seen_as: address };
+        // Somebody there has made a connection to us: that is not how the registrar knows us.
+        let (transport, seen_as) = (Transport::Udp, address);
+        let other = TcpListener::bind(address).await.unwrap();
+        let flow = shell.routes.flow(Transport::Tcp, other.local_addr().unwrap()).unwrap();
+        shell.transmit(flow, PING.to_vec()).await;
+        let state = RegistrationState::Registered { until: now(), registrar: address, transport, seen_as };
         shell.states.send_modify(|states| drop(states.insert(AccountId(0), state)));
         shell.keep_registrars(now()).await;
         let mut buffer = [0; 8];

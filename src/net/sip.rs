@@ -26,6 +26,11 @@ const QUEUE: usize = 256;
 /// The most calls that wait for their task.
 const MAX_NEW_CALLS: usize = 4_096;
 
+/// How long [`SipHandle::stop`] waits when somebody is waiting for us.
+pub const AT_ONCE: Duration = Duration::from_millis(60);
+/// How long [`SipHandle::stop`] waits when there is time: enough for a repeated request.
+pub const AT_LEISURE: Duration = Duration::from_secs(2);
+
 /// The events of calls; those of a call and of one that takes its place or follows it come together.
 pub type Events = mpsc::Receiver<(CallKey, SessionEvent)>;
 pub(super) type EventSender = mpsc::Sender<(CallKey, SessionEvent)>;
@@ -73,6 +78,7 @@ pub(super) enum Request {
         result: oneshot::Sender<Result<(), EndCause>>,
     },
     Stop {
+        patience: Duration,
         done: oneshot::Sender<()>,
     },
 }
@@ -134,10 +140,10 @@ impl SipHandle {
         self.tls_port
     }
 
-    /// Ends all calls, unregisters, waits a moment for the answers, and ends the task.
-    pub async fn stop(&self) {
+    /// Ends all calls, unregisters, waits for the answers but no longer than `patience`, and ends the task.
+    pub async fn stop(&self, patience: Duration) {
         let (done, ended) = oneshot::channel();
-        if self.requests.send(Request::Stop { done }).await.is_ok() {
+        if self.requests.send(Request::Stop { patience, done }).await.is_ok() {
             // An error means that the task is gone, which is what was wanted.
             let _ = ended.await;
         }
@@ -197,6 +203,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn stopping_with_patience_waits_for_the_answer_to_bye() {
+        let config = EndpointConfig::new("test", "desk", 2);
+        let (sip, mut calls, task) =
+            start(Listen::on([127, 0, 0, 1].into(), 0), Endpoint::new(config, [1; 32])).await.unwrap();
+        let peer = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = peer.local_addr().unwrap().port();
+        peer.send_to(invite("one", port).as_bytes(), sip.listen()).await.unwrap();
+        let call = calls.recv().await.unwrap();
+        sip.command(Command::Answer { call: call.key, sdp: b"v=0\r\n".to_vec() }).await;
+        receive_all(&peer, vec!["SIP/2.0 200"]).await;
+        let address = sip.listen();
+        let mut stopping = tokio::spawn(async move { sip.stop(Duration::from_secs(3600)).await });
+        let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
+        let bye = loop {
+            let (length, _) = peer.recv_from(&mut buffer).await.unwrap();
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if text.starts_with("BYE") {
+                break text;
+            }
+        };
+        // Without an answer it would go on for an hour; only one that does not wait can end here.
+        assert!(tokio::time::timeout(AT_ONCE * 3, &mut stopping).await.is_err());
+        let answer = format!("SIP/2.0 200 OK\r\n{}", bye.split_once("\r\n").unwrap().1);
+        peer.send_to(answer.as_bytes(), address).await.unwrap();
+        stopping.await.unwrap();
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
     async fn stopping_refuses_a_call_that_nobody_took_and_ends_one_without_its_ack() {
         let config = EndpointConfig::new("test", "desk", 2);
         let listen = Listen::on([127, 0, 0, 1].into(), 0);
@@ -211,7 +246,7 @@ mod tests {
         peer.send_to(invite("untaken", port).as_bytes(), sip.listen()).await.unwrap();
         receive_all(&peer, vec!["SIP/2.0 100"]).await;
 
-        let stopping = tokio::spawn(async move { sip.stop().await });
+        let stopping = tokio::spawn(async move { sip.stop(AT_ONCE).await });
         receive_all(&peer, vec!["SIP/2.0 480", "BYE"]).await;
         stopping.await.unwrap();
         task.await.unwrap();

@@ -112,11 +112,34 @@ impl Core {
         self.progress.pop_front()
     }
 
+    /// Asks for the flows to a host that others named.
     pub fn resolve(&mut self, owner: Owner, host: &str, port: Option<u16>, transport: Option<Transport>) -> ResolveId {
+        self.ask_for(owner, host, port, transport, false)
+    }
+
+    /// Asks for the flows to a host that the settings of an account name.
+    pub fn resolve_for_account(
+        &mut self,
+        owner: Owner,
+        host: &str,
+        port: Option<u16>,
+        transport: Option<Transport>,
+    ) -> ResolveId {
+        self.ask_for(owner, host, port, transport, true)
+    }
+
+    fn ask_for(
+        &mut self,
+        owner: Owner,
+        host: &str,
+        port: Option<u16>,
+        transport: Option<Transport>,
+        for_account: bool,
+    ) -> ResolveId {
         let id = ResolveId(self.next_resolve);
         self.next_resolve += 1;
         self.resolving.insert(id, owner);
-        self.output.push_back(Output::Resolve { id, host: host.to_owned(), port, transport });
+        self.output.push_back(Output::Resolve { id, host: host.to_owned(), port, transport, for_account });
         id
     }
 

@@ -126,7 +126,10 @@ impl Outgoing {
                 self.send_over(core, now, id, flow)
             }
             Next::Resolve { host, port, transport } => {
-                core.resolve(Owner::Message(id), &host, port, transport);
+                match self.targets.follows_account() {
+                    true => core.resolve_for_account(Owner::Message(id), &host, port, transport),
+                    false => core.resolve(Owner::Message(id), &host, port, transport),
+                };
                 None
             }
             Next::Nothing => Some(Err(otherwise)),

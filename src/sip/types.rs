@@ -223,6 +223,8 @@ pub enum Output {
         port: Option<u16>,
         /// `None`: NAPTR, else UDP.
         transport: Option<Transport>,
+        /// The name is that of an account of ours, and not what others wrote into a message.
+        for_account: bool,
     },
     Event(Event),
 }
@@ -381,6 +383,8 @@ pub enum RegistrationState {
         until: Instant,
         /// The registrar in use.
         registrar: SocketAddr,
+        /// How it is reached.
+        transport: Transport,
         /// Our address as the registrar sees it.
         seen_as: SocketAddr,
     },

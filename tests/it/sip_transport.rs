@@ -36,7 +36,7 @@ impl Agent {
     }
 
     async fn stop(self) {
-        self.sip.stop().await;
+        self.sip.stop(sip::AT_ONCE).await;
         self.task.await.unwrap();
     }
 }
@@ -252,7 +252,7 @@ async fn a_burst_of_calls_finds_room_for_all() {
     while taken.len() < 200 {
         taken.push(calls.recv().await.unwrap());
     }
-    sip.stop().await;
+    sip.stop(sip::AT_ONCE).await;
     task.await.unwrap();
 }
 

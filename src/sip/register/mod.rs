@@ -319,7 +319,8 @@ impl Registration {
                 let refresh_at = better_at.into_iter().fold(now + lifetime / 3, Instant::min);
                 self.state = State::Registered { flow, refresh_at };
                 let seen_as = core.our_address(&flow);
-                self.report(core, RegistrationState::Registered { until, registrar: flow.remote, seen_as });
+                let Flow { remote: registrar, transport, .. } = flow;
+                self.report(core, RegistrationState::Registered { until, registrar, transport, seen_as });
             }
             300..=399 => self.follow(core, now, response),
             401 | 407 if self.auth.on_challenge(response) => self.ask(core, now, flow, more),
@@ -346,7 +347,7 @@ impl Registration {
             Some(uri) if self.round.redirects < MAX_REDIRECTS => {
                 self.round.redirects += 1;
                 let transport = uri.transport().or(self.account.transport);
-                let id = core.resolve(Owner::Account(self.account.id), &uri.host, uri.port, transport);
+                let id = core.resolve_for_account(Owner::Account(self.account.id), &uri.host, uri.port, transport);
                 self.round.registrar = Uri { headers: None, user: None, ..uri };
                 self.state = State::Resolving { id };
             }
@@ -392,7 +393,7 @@ impl Registration {
         self.round = Round::new(&self.account);
         self.auth.begin();
         let Account { id, registrar, port, transport, .. } = &self.account;
-        let id = core.resolve(Owner::Account(*id), registrar, *port, *transport);
+        let id = core.resolve_for_account(Owner::Account(*id), registrar, *port, *transport);
         self.state = State::Resolving { id };
     }
 

@@ -345,7 +345,10 @@ impl Outgoing {
                 self.send(cx, flow)
             }
             Next::Resolve { host, port, transport } => {
-                cx.core.resolve(cx.owner(), &host, port, transport);
+                match self.targets.follows_account() {
+                    true => cx.core.resolve_for_account(cx.owner(), &host, port, transport),
+                    false => cx.core.resolve(cx.owner(), &host, port, transport),
+                };
                 self.phase = Phase::Resolving;
                 State::Outgoing(self)
             }

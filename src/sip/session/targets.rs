@@ -93,6 +93,11 @@ impl Targets {
         }
     }
 
+    /// Whether the way is that of an account, whatever the target.
+    pub fn follows_account(&self) -> bool {
+        self.trunk.is_some()
+    }
+
     pub fn resolved(&mut self, flows: Vec<Flow>) {
         let tried = self.last.map(|flow| (flow.transport, flow.remote));
         self.flows = flows.into_iter().filter(|flow| Some((flow.transport, flow.remote)) != tried).collect();
