@@ -20,9 +20,7 @@ use super::parties::Parties;
 use super::register::Registration;
 use super::session::{Arrived, Callee, Session, Wish, end_late};
 use super::transaction::{Arrival, Failed, ServerKey};
-use super::{
-    AccountId, CallKey, Command, DirectCalls, EndpointConfig, Flow, Input, Output, Usage,
-};
+use super::{AccountId, CallKey, Command, DirectCalls, EndpointConfig, Flow, Input, Output, Usage};
 
 /// RFC 3261 §18.2.2: the port of a `Via` without one. Over UDP there is no other.
 const DEFAULT_PORT: u16 = 5060;
@@ -164,7 +162,8 @@ impl Endpoint {
             }
             Command::Message { id, account, target, text } => {
                 let target = self.read_target(&target, account);
-                let allowed = target.and_then(|to| self.if_allowed(to, |config, to| config.message_out.allows_named(to)));
+                let allowed =
+                    target.and_then(|to| self.if_allowed(to, |config, to| config.message_out.allows_named(to)));
                 let sender = allowed.and_then(|to| self.caller(to, account, Duration::ZERO));
                 self.messages.send(&mut self.core, now, id, sender, text);
             }

@@ -34,6 +34,7 @@ pub use guard::Limits;
 pub use network::{Network, NetworkError};
 pub use parties::{CalledFrom, CallerFrom, Numbering, Parties, Plan, Rewrite};
 pub use types::{
-    Account, AccountId, CallKey, Command, DirectCalls, EndCause, EndpointConfig, Event, Flow, Incoming, Input, MessageId,
-    Output, Reason, RegistrationFailure, RegistrationState, ResolveId, SessionEvent, TransferProgress, Transport, Usage,
+    Account, AccountId, CallKey, Command, DirectCalls, EndCause, EndpointConfig, Event, Flow, Incoming, Input,
+    MessageId, Output, Reason, RegistrationFailure, RegistrationState, ResolveId, SessionEvent, TransferProgress,
+    Transport, Usage,
 };

@@ -122,7 +122,8 @@ fn check_counts_what_cannot_be_used_and_says_what_to_do() {
 #[test]
 fn a_registrar_that_is_down_does_not_stop_the_program() {
     let netns = Netns::new();
-    let account = Account { registrar: "127.0.0.1:5999", username: "200", password: "hush-hush-4711", transport: "udp" };
+    let account =
+        Account { registrar: "127.0.0.1:5999", username: "200", password: "hush-hush-4711", transport: "udp" };
     let secretary = Secretary::start(&netns, 5060, &[account]);
     wait_until("it says that it is not registered", Duration::from_secs(60), || {
         secretary.output().contains("not registered, trying again").then_some(())

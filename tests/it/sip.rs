@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use secretary::sip::message::{Message, Response};
 use secretary::sip::{
-    CallKey, CallOut, Command, DirectCalls, EndCause, Endpoint, EndpointConfig, Event, Flow, Incoming, Input, Output, Reason,
-    SessionEvent, Transport, Usage,
+    CallKey, CallOut, Command, DirectCalls, EndCause, Endpoint, EndpointConfig, Event, Flow, Incoming, Input, Output,
+    Reason, SessionEvent, Transport, Usage,
 };
 
 use crate::support::pair::{Network, Pair, Side, epoch};
@@ -352,7 +352,9 @@ fn requests_outside_a_dialog_get_the_answer_that_the_rfc_says() {
     let mut pair = Pair::new(19, Network::PERFECT);
     let options = answer_to(&mut pair, &request("OPTIONS", "1", "", ""));
     assert!(options.starts_with("SIP/2.0 200 OK|"), "{options}");
-    assert!(options.contains("|Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, REGISTER, INFO, REFER, NOTIFY|"));
+    assert!(
+        options.contains("|Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, REGISTER, INFO, REFER, NOTIFY|")
+    );
     assert!(options.contains("|Accept: application/sdp, multipart/mixed, multipart/alternative|"), "{options}");
     assert!(options.contains("|Supported: 100rel, timer, replaces|"), "{options}");
     let cases = [
@@ -364,7 +366,11 @@ fn requests_outside_a_dialog_get_the_answer_that_the_rfc_says() {
         (request("OPTIONS", "7", "", "").replace("SIP/2.0\r\nVia", "SIP/7.0\r\nVia"), "505", ""),
         (request("OPTIONS", "8", "", "").replace("Call-ID: 8\r\n", ""), "400", ""),
         (request("OPTIONS", "9", "", "Content-Length: 9\r\n"), "400", ""),
-        (request("INVITE", "10", "", "Content-Type: text/plain\r\n") + "hello", "415", "|Accept: application/sdp, multipart/mixed, "),
+        (
+            request("INVITE", "10", "", "Content-Type: text/plain\r\n") + "hello",
+            "415",
+            "|Accept: application/sdp, multipart/mixed, ",
+        ),
         (request("INVITE", "11", "", "").replace("INVITE sip:desk@192.0.2.2", "INVITE tel:+7"), "416", ""),
     ];
     for (text, status, header) in cases {
@@ -399,8 +405,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let config =
-            EndpointConfig { call_out: CallOut::Anybody, ..EndpointConfig::new("test", "secretary", 4) };
+        let config = EndpointConfig { call_out: CallOut::Anybody, ..EndpointConfig::new("test", "secretary", 4) };
         Desk { endpoint: Endpoint::new(config, [1; 32]), now: epoch() }
     }
 

@@ -106,7 +106,11 @@ fn a_blind_transfer_connects_the_peer_with_the_target() {
     assert!(matches!(exchange.session_event(PEER), (call, SessionEvent::Answered { .. }) if call == new_call));
     assert_eq!(progress(&mut exchange), TransferProgress::Succeeded);
     let mut invites = exchange.trace.lines().filter(|line| line.contains(" 2 > 3 INVITE"));
-    assert!(invites.next_back().unwrap().contains("|Referred-By: <sip:secretary@192.0.2.1:5060>|"), "{}", exchange.trace);
+    assert!(
+        invites.next_back().unwrap().contains("|Referred-By: <sip:secretary@192.0.2.1:5060>|"),
+        "{}",
+        exchange.trace
+    );
 
     exchange.command(US, Command::Hangup { call: ours });
     assert_eq!(ended(&mut exchange, US), (ours, EndCause::LocalBye));

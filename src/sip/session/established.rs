@@ -45,7 +45,9 @@ impl Established {
 
     pub fn on_wish(mut self, cx: &mut Context<'_>, wish: Wish) -> State {
         match (wish, self.exchange) {
-            (Wish::Hangup(reason), exchange) => return Established { exchange, ..self }.hang_up(cx, EndCause::LocalBye, reason),
+            (Wish::Hangup(reason), exchange) => {
+                return Established { exchange, ..self }.hang_up(cx, EndCause::LocalBye, reason);
+            }
             (Wish::AnswerOffer(sdp), Exchange::Asked(asked)) => {
                 self.exchange = Exchange::Stable;
                 self.answer_offer(cx, *asked, sdp);

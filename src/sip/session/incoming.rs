@@ -10,11 +10,11 @@ use super::leg::Leg;
 use super::refresh::{Refresh, Terms};
 use super::reliable::{Due, Rack, Sender, lists};
 use super::{Arrived, Context, SessionTimer, State, Wish};
+use crate::sip::client_auth::ClientAuth;
 use crate::sip::core::{ALLOW, SUPPORTED};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Method, Response};
 use crate::sip::transaction::ServerKey;
-use crate::sip::client_auth::ClientAuth;
 use crate::sip::{AccountId, CallKey, EndCause, Flow, Incoming, Parties, Reason, SessionEvent};
 
 /// How often we say that it still rings, so that no proxy gives up (RFC 3261 §13.3.1.1).

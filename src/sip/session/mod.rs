@@ -209,13 +209,7 @@ impl Session {
     }
 
     /// A call of a peer, whose INVITE has begun a server transaction. It is over at once if it cannot become a call.
-    pub fn called(
-        core: &mut Core,
-        now: Instant,
-        key: CallKey,
-        arrived: Arrived,
-        mut callee: Callee,
-    ) -> Self {
+    pub fn called(core: &mut Core, now: Instant, key: CallKey, arrived: Arrived, mut callee: Callee) -> Self {
         let call_id = arrived.envelope.call_id.clone();
         let mut session = Session::new(key, call_id, callee.account, callee.auth.take());
         session.replaces = callee.replaces;

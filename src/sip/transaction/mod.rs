@@ -102,7 +102,9 @@ impl ServerKey {
         let via = &envelope.via;
         let sent_by = format!("{}:{:?}", via.host.to_ascii_lowercase(), via.port);
         let id = match via.branch() {
-            Some(branch) if branch.len() > MAGIC_COOKIE.len() && branch.starts_with(MAGIC_COOKIE) => format!("{branch} {sent_by}"),
+            Some(branch) if branch.len() > MAGIC_COOKIE.len() && branch.starts_with(MAGIC_COOKIE) => {
+                format!("{branch} {sent_by}")
+            }
             branch => {
                 let (tag, number) = (envelope.from.tag(), envelope.cseq.number);
                 format!("{} {number} {tag:?} {branch:?} {sent_by}", envelope.call_id)
@@ -600,7 +602,9 @@ mod tests {
         let mut transactions: Transactions<()> = Transactions::new(1);
         let invite = request("INVITE", "z9hG4bKa");
         let envelope = invite.envelope().unwrap();
-        let Arrival::New(key) = transactions.on_request(now, flow(), &envelope, false, &mut out) else { panic!("not new") };
+        let Arrival::New(key) = transactions.on_request(now, flow(), &envelope, false, &mut out) else {
+            panic!("not new")
+        };
         transactions.respond(now, &key, &Response::answer(&invite, 180).with_to_tag("t"), &mut out);
         assert_eq!(transactions.on_request(now, flow(), &envelope, false, &mut out), Arrival::Absorbed);
         assert_eq!(sent(&mut out), ["SIP/2.0 180 Ringing", "SIP/2.0 180 Ringing"]);
