@@ -95,7 +95,7 @@ fn a_forked_answer_is_acknowledged_and_ended() {
 /// Where the last request of that method went.
 fn went_to(peer: &Peer, method: &str) -> Flow {
     let of_method = |sent: &&Sent| matches!(&sent.message, Message::Request(r) if r.method.as_str() == method);
-    peer.sent.iter().filter(of_method).next_back().unwrap().flow
+    peer.sent.iter().rfind(of_method).unwrap().flow
 }
 
 #[test]

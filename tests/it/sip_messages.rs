@@ -36,8 +36,10 @@ use Outcome::{Answer, Answered, Call, Closed, Dropped, Rings};
 
 const CALL: Outcome = Call { offer: true };
 
-/// File, what it comes to as a datagram, and what the answer must have.
-const RFC_4475: &[(&str, Outcome, &str)] = &[
+/// A file, what it comes to as a datagram, and what the answer must have.
+type Row = (&'static str, Outcome, &'static str);
+
+const RFC_4475: &[Row] = &[
     ("tortuous", CALL, ""),
     ("every-character", Answer(501), "\r\nCall-ID: odd-._%-!.word!*%+`'@\"[]{}?<>:\\/\r\n"),
     ("escapes", CALL, ""),
@@ -104,7 +106,7 @@ const RFC_4475: &[(&str, Outcome, &str)] = &[
     ("content-encoded", Answer(415), "\r\nAccept-Encoding: identity\r\n"),
 ];
 
-const RFC_5118: &[(&str, Outcome, &str)] = &[
+const RFC_5118: &[Row] = &[
     ("reference", Answer(200), "\r\nContact: \"Ivan\" <sip:ivan@[2001:db8::4]>;expires=3600\r\n"),
     ("no-brackets", Answer(400), " 400 Bad Request: the Request-URI cannot be read\r\n"),
     ("port-inside", Answer(200), ""),
@@ -155,7 +157,7 @@ fn each(rfc: &str, table: &[(&str, Outcome, &str)], mut test: impl FnMut(&str, &
     assert_eq!(files.len(), table.len(), "a row of {rfc} has no file");
 }
 
-const TABLES: [(&str, &[(&str, Outcome, &str)]); 2] = [("rfc4475", RFC_4475), ("rfc5118", RFC_5118)];
+const TABLES: [(&str, &[Row]); 2] = [("rfc4475", RFC_4475), ("rfc5118", RFC_5118)];
 
 #[test]
 fn every_message_as_a_datagram_comes_to_what_its_rfc_says() {

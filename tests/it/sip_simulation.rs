@@ -31,7 +31,7 @@ impl Drop for Seed {
 /// What is done at a chosen time.
 #[derive(Debug)]
 enum Act {
-    Command(Side, Command),
+    Command(Side, Box<Command>),
     Invite,
 }
 
@@ -111,7 +111,7 @@ impl Life {
 
     fn act(&mut self, act: Act) {
         match act {
-            Act::Command(side, command) => self.pair.command(side, command),
+            Act::Command(side, command) => self.pair.command(side, *command),
             Act::Invite => {
                 let call = self.pair.end(Side::Caller).next_call_key();
                 self.open[Side::Caller as usize].insert(call);
@@ -121,7 +121,7 @@ impl Life {
                 self.pair.command(Side::Caller, invite);
                 self.lead(Side::Caller, call);
                 let talk = Duration::from_secs(*[1, 20, 400, 4_000].choose(&mut self.rng).unwrap());
-                self.plan(talk, Act::Command(Side::Caller, Command::Hangup { call }));
+                self.plan(talk, Act::Command(Side::Caller, Box::new(Command::Hangup { call })));
             }
         }
     }
@@ -138,7 +138,7 @@ impl Life {
                 _ => Command::AnswerOffer { call, sdp: SDP.to_vec() },
             };
             let after = self.soon();
-            self.plan(after, Act::Command(side, command));
+            self.plan(after, Act::Command(side, Box::new(command)));
         }
     }
 
@@ -178,7 +178,7 @@ impl Life {
                     2 => Command::Ring { call },
                     _ => Command::Answer { call, sdp: SDP.to_vec() },
                 };
-                self.plan(after, Act::Command(side, answer));
+                self.plan(after, Act::Command(side, Box::new(answer)));
                 self.lead(side, call);
             }
             SessionEvent::Offer { .. } => {
@@ -187,14 +187,14 @@ impl Life {
                     0 => Command::RejectOffer { call },
                     _ => Command::AnswerOffer { call, sdp: SDP.to_vec() },
                 };
-                self.plan(after, Act::Command(side, answer));
+                self.plan(after, Act::Command(side, Box::new(answer)));
             }
             SessionEvent::TransferRequested { .. } => {
                 let answer = if self.rng.random_bool(0.5) {
                     let new_call = self.pair.end(side).next_call_key();
                     self.open[side as usize].insert(new_call);
                     let after = Duration::from_secs(30);
-                    self.plan(after, Act::Command(side, Command::Hangup { call: new_call }));
+                    self.plan(after, Act::Command(side, Box::new(Command::Hangup { call: new_call })));
                     Command::AcceptTransfer { call, new_call, offer: SDP.to_vec() }
                 } else {
                     Command::RejectTransfer { call, status: 603 }

@@ -20,6 +20,7 @@ const RINGS_FOR: Duration = Duration::from_millis(1_200);
 /// at once. Follows every transfer that it is asked for.
 pub struct Agent {
     pub sip: SipHandle,
+    #[allow(dead_code, reason = "the benchmark waits for it")]
     task: JoinHandle<()>,
 }
 
@@ -58,6 +59,7 @@ impl Agent {
     }
 
     /// Serves until the process ends.
+    #[allow(dead_code, reason = "the benchmark is served by it")]
     pub async fn serve(self) {
         // The task ends only with the endpoint.
         let _ = self.task.await;
