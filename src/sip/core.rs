@@ -148,6 +148,11 @@ impl Core {
         self.resolving.remove(&id)
     }
 
+    /// How many questions are open, and how many calls somebody wants to hear of.
+    pub fn waiting(&self) -> usize {
+        self.resolving.len() + self.referred.len() + self.progress.len()
+    }
+
     /// Sends a request in a new transaction; the request as sent, or `None` when there is no room.
     pub fn request(&mut self, now: Instant, flow: Flow, draft: &Request, owner: Owner) -> Option<Request> {
         let request = self.complete(flow, draft);

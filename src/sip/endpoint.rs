@@ -1,19 +1,20 @@
 //! The one entry: messages, commands and time in; messages, questions and events out.
 
+mod admission;
 mod transfers;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use admission::Entrance;
 use rand::Rng;
 
-use super::auth::{Challenger, Verdict};
+use super::auth::Challenger;
 use super::client_auth::ClientAuth;
 use super::core::{ACCEPT, ALLOW, Core, Owner, SUPPORTED};
 use super::deadlines::Deadlines;
 use super::dialog::DialogId;
-use super::guard::{self, Admission};
 use super::message::{Envelope, Malformed, Message, Method, NameAddr, Request, Response, Via};
 use super::outside::Messages;
 use super::parties::Parties;
@@ -31,6 +32,8 @@ const LONGEST_REGISTRATION_S: u32 = 3_600;
 pub struct Endpoint {
     core: Core,
     sessions: BTreeMap<CallKey, Session>,
+    /// How each session came about.
+    entrances: BTreeMap<CallKey, Entrance>,
     /// The sessions of each Call-ID: one, but for what forks and loops back.
     by_call_id: BTreeMap<String, Vec<CallKey>>,
     deadlines: Deadlines<CallKey>,
@@ -52,6 +55,7 @@ impl Endpoint {
         Endpoint {
             core,
             sessions: BTreeMap::new(),
+            entrances: BTreeMap::new(),
             by_call_id: BTreeMap::new(),
             deadlines: Deadlines::default(),
             registrations: BTreeMap::new(),
@@ -121,9 +125,10 @@ impl Endpoint {
         Usage {
             sessions: self.sessions.len(),
             transactions: self.core.transactions.len(),
+            dialogs: self.by_call_id.values().map(Vec::len).sum(),
+            waiting: self.core.waiting() + self.messages.len(),
             dropped: self.core.dropped,
             overloaded: self.core.overloaded,
-            ..Usage::default()
         }
     }
 
@@ -197,7 +202,7 @@ impl Endpoint {
             Err(Malformed { error, request: Some(mut request) }) if request.method != Method::Ack => {
                 tracing::debug!(peer.addr = %flow.remote, %error, "a bad request");
                 let via = request.set_received(&flow);
-                if !self.admits(now, flow, &request) {
+                if !self.is_trusted(flow.remote.ip()) && !self.admits(now, flow, &request) {
                     return;
                 }
                 self.refuse_statelessly(way_back(flow, via.as_ref()), &request, error.status(), &error.to_string());
@@ -234,9 +239,16 @@ impl Endpoint {
     fn on_request(&mut self, now: Instant, flow: Flow, request: Request) {
         let is_ack = request.method == Method::Ack;
         let envelope = request.envelope();
-        let inside = envelope.as_ref().is_ok_and(|envelope| self.belongs(envelope));
-        if !is_ack && !inside && !self.admits(now, flow, &request) {
+        let is_known = envelope.as_ref().is_ok_and(|envelope| self.is_known(envelope));
+        let dialog = envelope.as_ref().ok().and_then(|envelope| self.find_dialog(envelope));
+        let trusted = is_known || dialog.is_some() || self.is_trusted(flow.remote.ip());
+        if !is_ack && !trusted && !self.admits(now, flow, &request) {
             return;
+        }
+        if let Some(call) = dialog.filter(|_| !is_known)
+            && !self.admits_inside(now, call, &request.method)
+        {
+            return self.refuse_overload(flow, &request);
         }
         if !request.is_supported_version() {
             if !is_ack {
@@ -251,59 +263,15 @@ impl Endpoint {
             Err(_) if !request.method.is_known() => return self.refuse_statelessly(flow, &request, 501, ""),
             Err(error) => return self.refuse_statelessly(flow, &request, 400, &error.to_string()),
         };
-        match self.core.transactions.on_request(now, flow, &envelope, inside, &mut self.core.output) {
+        if !trusted && let Some(challenge) = self.challenge_of_call(now, flow, &request, &envelope) {
+            return self.core.respond_statelessly(flow, challenge);
+        }
+        match self.core.transactions.on_request(now, flow, &envelope, trusted, &mut self.core.output) {
             Arrival::New(key) => self.on_new_request(now, Arrived { key, request, envelope, flow }),
             Arrival::OtherAck => self.on_ack(now, &request, &envelope),
             Arrival::Full => self.refuse_overload(flow, &request),
             Arrival::Absorbed => {}
         }
-    }
-
-    /// Whether a request is part of what we know already: a repetition, a CANCEL of such, inside a call.
-    fn belongs(&self, envelope: &Envelope) -> bool {
-        let key = match envelope.cseq.method {
-            Method::Cancel => ServerKey::of_cancelled(envelope),
-            _ => ServerKey::of(envelope),
-        };
-        self.core.transactions.has(&key) || self.find_dialog(envelope).is_some()
-    }
-
-    /// Whether a new request that belongs to no call is let in; if not, it has been dealt with.
-    fn admits(&mut self, now: Instant, flow: Flow, request: &Request) -> bool {
-        let from = flow.remote.ip();
-        let is_call = request.method == Method::Invite;
-        if self.registrations.values().any(|registration| registration.is_from(from)) {
-            return true;
-        }
-        let admission = if guard::is_scanner(request) {
-            self.core.guard.ban(now, from);
-            Admission::Silence
-        } else {
-            self.core.guard.admit(now, from, is_call)
-        };
-        match admission {
-            // Without a transaction, so that callers who do not exist leave nothing behind.
-            Admission::Pass if is_call && self.sessions.len() >= self.core.config.max_calls => {
-                self.refuse_overload(flow, request);
-                false
-            }
-            Admission::Pass => true,
-            Admission::Silence => {
-                self.core.dropped += 1;
-                false
-            }
-            Admission::Busy => {
-                self.refuse_overload(flow, request);
-                false
-            }
-        }
-    }
-
-    /// RFC 3261 §21.5.4, without a transaction.
-    fn refuse_overload(&mut self, flow: Flow, request: &Request) {
-        self.core.overloaded += 1;
-        let answer = Response::answer(request, 503).with("Retry-After", guard::RETRY_AFTER_S.to_string());
-        self.core.respond_statelessly(flow, answer);
     }
 
     fn on_ack(&mut self, now: Instant, ack: &Request, envelope: &Envelope) {
@@ -377,16 +345,12 @@ impl Endpoint {
             return self.refuse(now, &arrived, 406);
         }
         // RFC 3261 §8.2.2.2: the same call by another way.
-        let merged = |(_, session): (_, &Session)| session.was_begun_by(&arrived.envelope);
-        if self.sessions_of(&arrived.envelope.call_id).any(merged) {
+        if self.is_merged(&arrived.envelope) {
             return self.refuse(now, &arrived, 482);
         }
         let account = self.account_of(&arrived);
         if account.is_none() && matches!(self.core.config.direct_calls, DirectCalls::Refused) {
             return self.refuse(now, &arrived, 403);
-        }
-        if account.is_none() && !self.is_admitted(now, &arrived) {
-            return;
         }
         let replaces = match self.find_replaced(&arrived, account) {
             Ok(replaces) => replaces,
@@ -394,8 +358,7 @@ impl Endpoint {
         };
         let is_welcome = account.is_none_or(|account| self.core.guard.admit_of_account(now, account));
         if !is_welcome || self.sessions.len() >= self.core.config.max_calls {
-            self.core.overloaded += 1;
-            let answer = Response::answer(&arrived.request, 503).with("Retry-After", guard::RETRY_AFTER_S.to_string());
+            let answer = self.overload(&arrived.request);
             return self.core.respond(now, &arrived.key, answer);
         }
         let registration = account.and_then(|id| self.registrations.get(&id));
@@ -409,29 +372,9 @@ impl Endpoint {
         let auth = registration.and_then(client_auth);
         let callee = Callee { account, user, parties, replaces, auth };
         let call = self.next_call_key();
+        self.entrances.insert(call, Entrance::of_call(&arrived, account));
         let session = Session::called(&mut self.core, now, call, arrived, callee);
         self.insert(call, session);
-    }
-
-    /// Whether a request from no account and outside a dialog may be served: it may unless direct callers are challenged
-    /// and this one has not shown that he is one of the users. Then it is answered here.
-    fn is_admitted(&mut self, now: Instant, arrived: &Arrived) -> bool {
-        let Some(challenger) = &mut self.challenger else { return true };
-        let verdict = challenger.verify(now, &arrived.request);
-        match verdict {
-            Verdict::Right => return true,
-            Verdict::Missing | Verdict::Stale => {}
-            Verdict::Wrong => {
-                tracing::debug!(peer.addr = %arrived.flow.remote, "wrong credentials");
-                self.core.guard.failed_authentication(now, arrived.flow.remote.ip());
-            }
-        }
-        let mut unauthorized = Response::answer(&arrived.request, 401);
-        for challenge in challenger.challenge(now, verdict == Verdict::Stale) {
-            unauthorized.headers.push("WWW-Authenticate", challenge);
-        }
-        self.core.respond(now, &arrived.key, unauthorized);
-        false
     }
 
     /// The account whose registrar or access list the request comes from; of several, the one that is called.
@@ -461,8 +404,8 @@ impl Endpoint {
         match self.core.config.direct_calls {
             DirectCalls::Taken if is_private(arrived.flow.remote.ip()) => {}
             DirectCalls::Challenged { .. } => {
-                if !self.is_admitted(now, arrived) {
-                    return;
+                if let Some(challenge) = self.challenge(now, arrived.flow, &arrived.request) {
+                    return self.core.respond(now, &arrived.key, challenge);
                 }
             }
             DirectCalls::Taken | DirectCalls::Refused => return self.refuse(now, arrived, 403),
@@ -489,11 +432,13 @@ impl Endpoint {
             return self.refuse(now, arrived, 481);
         }
         // The tag is that of the answers to the INVITE: some take it for the dialog's.
-        let tag =
-            self.sessions_of(&arrived.envelope.call_id).find_map(|(_, session)| session.tag_for(&arrived.envelope));
+        let tag = self
+            .sessions_of(&arrived.envelope.call_id)
+            .filter(|(call, _)| self.was_begun_in(*call, &invite))
+            .find_map(|(_, session)| session.tag_for(&arrived.envelope).map(str::to_owned));
         let ok = Response::answer(&arrived.request, 200);
         let ok = match tag {
-            Some(tag) => ok.with_to_tag(tag),
+            Some(tag) => ok.with_to_tag(&tag),
             None => ok,
         };
         self.core.respond(now, &arrived.key, ok);
@@ -563,6 +508,7 @@ impl Endpoint {
             }
         }
         self.sessions.remove(&call);
+        self.entrances.remove(&call);
     }
 
     /// Answers by a status alone.

@@ -24,7 +24,7 @@ const BANNED_FOR: Duration = Duration::from_secs(600);
 /// What a refused caller is told to wait, in seconds. Brief, because a trunk may send us nothing at all until then.
 pub(super) const RETRY_AFTER_S: u64 = 5;
 
-/// Names that attackers' tools give themselves. Those of an administrator's, such as sipsak, are not here.
+/// How `User-Agent` of attackers' tools begins, in lower case. Those of an administrator's, such as sipsak, are not here.
 const SCANNERS: &[&str] = &[
     "friendly-scanner",
     "friendly-request",
@@ -39,6 +39,8 @@ const SCANNERS: &[&str] = &[
     "sivus",
     "iwar",
 ];
+/// What such tools write into `From` and `To`.
+const SCANNERS_IN_ADDRESSES: &[&str] = &["sipvicious", "friendly-scanner"];
 
 /// How fast others may come, on average; twice as much at once, and [`f64::INFINITY`] is no limit.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -99,7 +101,7 @@ struct Source {
 }
 
 /// Tokens that come at a rate, up to a most, and are taken one by one.
-struct Bucket {
+pub(super) struct Bucket {
     a_second: f64,
     most: f64,
     tokens: f64,
@@ -107,7 +109,7 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn new(now: Instant, a_second: f64, most: f64) -> Self {
+    pub fn new(now: Instant, a_second: f64, most: f64) -> Self {
         Bucket { a_second, most, tokens: most, at: now }
     }
 
@@ -115,7 +117,7 @@ impl Bucket {
         Self::new(now, a_second, if a_second > 0.0 { (a_second * BURST_S).max(LEAST_BURST) } else { 0.0 })
     }
 
-    fn take(&mut self, now: Instant) -> bool {
+    pub fn take(&mut self, now: Instant) -> bool {
         if self.a_second == f64::INFINITY {
             return true;
         }
@@ -160,7 +162,8 @@ impl Guard {
         self.accounts.entry(account).or_insert_with(|| Bucket::of_rate(now, rate)).take(now)
     }
 
-    /// Nothing from there is answered for some minutes, but what belongs to our calls.
+    /// Nothing from there is answered for some minutes, but what belongs to our calls. Only for what cannot be said in
+    /// the name of somebody else.
     pub fn ban(&mut self, now: Instant, from: IpAddr) {
         self.source(now, from).banned_until = Some(now + BANNED_FOR);
     }
@@ -203,14 +206,17 @@ impl Guard {
     }
 }
 
-/// Whether the sender is one of the tools that look for telephone systems to abuse.
+/// Whether the sender is one of the tools that look for telephone systems to abuse. Names of people are left alone: in
+/// addresses only what nobody is called counts.
 pub(super) fn is_scanner(request: &Request) -> bool {
-    let fields = ["User-Agent", "From", "To"].into_iter().filter_map(|name| request.headers.get(name));
-    fields.map(str::to_ascii_lowercase).any(|field| SCANNERS.iter().any(|scanner| field.contains(scanner)))
+    let field = |name| request.headers.get(name).map(|value| value.trim().to_ascii_lowercase());
+    let is_tool = |agent: String| SCANNERS.iter().any(|scanner| agent.starts_with(scanner));
+    let names_tool = |address: String| SCANNERS_IN_ADDRESSES.iter().any(|scanner| address.contains(scanner));
+    field("User-Agent").is_some_and(is_tool) || ["From", "To"].into_iter().filter_map(field).any(names_tool)
 }
 
-/// Whoever has one IPv6 address has 2⁶⁴ of them.
-fn network_of(address: IpAddr) -> IpAddr {
+/// The address, for IPv6 its /64: whoever has one IPv6 address has 2⁶⁴ of them.
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
         v4 => v4,
@@ -332,6 +338,13 @@ mod tests {
         }
         for value in ["Asterisk PBX 22.0.0", "eyeBeam release 1102q", "sipsak 0.9.8", "Linphone/5.2", "Z 5.6.1"] {
             assert!(!is_scanner(&request("User-Agent", value)), "{value}");
+        }
+        for (name, value) in [
+            ("From", "\"Anil Tiwari\" <sip:tiwari@192.0.2.1>;tag=1"),
+            ("To", "\"Sipclipper Ltd\" <sip:100@192.0.2.2>"),
+            ("User-Agent", "Tiwari Softphone 1.0"),
+        ] {
+            assert!(!is_scanner(&request(name, value)), "{value}");
         }
     }
 }

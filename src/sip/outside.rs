@@ -41,6 +41,10 @@ struct Outgoing {
 type Fate = Option<Result<(), EndCause>>;
 
 impl Messages {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Sends a text, if there is somebody to send it to.
     pub fn send(&mut self, core: &mut Core, now: Instant, id: MessageId, to: Result<Caller, EndCause>, text: String) {
         let full = if self.0.contains_key(&id) {

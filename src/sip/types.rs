@@ -418,7 +418,10 @@ pub enum RegistrationFailure {
 pub struct Usage {
     pub sessions: usize,
     pub transactions: usize,
+    /// The sessions as they are found by their Call-ID.
     pub dialogs: usize,
+    /// Questions to the resolver, texts on their way, and calls whose progress somebody is to be told.
+    pub waiting: usize,
     /// Messages that were dropped without an answer: scanners, floods, what is no SIP.
     pub dropped: u64,
     /// Requests that were refused with 503 for want of room.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use secretary::sip::message::{Message, Method, Request, Response};
 use secretary::sip::{
-    Account, AccountId, CallKey, Command, Endpoint, EndpointConfig, Event, Flow, Input, Limits, Numbering, Output,
-    SessionEvent, Transport,
+    Account, AccountId, CallKey, Command, DirectCalls, Endpoint, EndpointConfig, Event, Flow, Input, Limits, Numbering,
+    Output, SessionEvent, Transport,
 };
 
 use crate::support::pair::epoch;
@@ -18,6 +18,7 @@ struct Desk {
     requests: Vec<Request>,
     calls: Vec<CallKey>,
     sent: u32,
+    transport: Transport,
 }
 
 fn host(number: u32) -> SocketAddr {
@@ -34,6 +35,7 @@ impl Desk {
             requests: Vec::new(),
             calls: Vec::new(),
             sent: 0,
+            transport: Transport::Udp,
         }
     }
 
@@ -72,12 +74,14 @@ impl Desk {
     fn request(&mut self, from: SocketAddr, method: &str, call_id: &str, to_tag: &str, more: &str) -> Vec<u16> {
         self.sent += 1;
         let text = format!(
-            "{method} sip:desk@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{};rport\r\n\
+            "{method} sip:desk@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/{} {from};branch=z9hG4bK{};rport\r\n\
              From: <sip:a@{from}>;tag=a\r\nTo: <sip:desk@192.0.2.2>{to_tag}\r\nCall-ID: {call_id}\r\n\
              CSeq: {} {method}\r\nContact: <sip:a@{from}>\r\n{more}\r\n",
-            self.sent, self.sent
+            self.transport.name(),
+            self.sent,
+            self.sent
         );
-        let flow = Flow { transport: Transport::Udp, local: ([192, 0, 2, 2], 5060).into(), remote: from };
+        let flow = Flow { transport: self.transport, local: ([192, 0, 2, 2], 5060).into(), remote: from };
         let before = self.answers.len();
         self.input(Input::Message { flow, bytes: text.into() });
         self.answers[before..].iter().map(|(_, answer)| answer.status).collect()
@@ -108,8 +112,7 @@ impl Desk {
 }
 
 #[test]
-fn a_scanner_gets_no_answer_and_neither_does_who_comes_from_there() {
-    let mut desk = Desk::new(Limits::default(), 4);
+fn a_scanner_gets_no_answer() {
     for tool in ["User-Agent: friendly-scanner", "User-Agent: sipcli/v1.8", "User-Agent: VaxSIPUserAgent/3.0"] {
         let mut desk = Desk::new(Limits::default(), 4);
         for method in ["OPTIONS", "REGISTER", "INVITE", "SUBSCRIBE"] {
@@ -117,11 +120,6 @@ fn a_scanner_gets_no_answer_and_neither_does_who_comes_from_there() {
         }
         assert_eq!((desk.endpoint.usage().dropped, desk.endpoint.usage().sessions), (4, 0));
     }
-    desk.request(host(1), "OPTIONS", "x", "", "User-Agent: friendly-scanner\r\n");
-    assert_eq!(desk.options(host(1)), [0_u16; 0]);
-    assert_eq!(desk.options(host(2)), [200], "others are not affected");
-    desk.run_for(Duration::from_secs(601));
-    assert_eq!(desk.options(host(1)), [200], "the ban ends");
 }
 
 #[test]
@@ -260,4 +258,122 @@ fn a_flood_leaves_memory_flat_and_a_call_whole() {
     desk.request(host(1), "ACK", "held", &tag, "");
     assert_eq!(desk.request(host(1), "BYE", "held", &tag, ""), [200]);
     assert!(desk.requests.iter().all(|request| request.method != Method::Bye), "we ended nothing ourselves");
+}
+
+/// A trunk that sends from 10.1.0.0/24.
+fn trunk() -> Account {
+    Account {
+        id: AccountId(0),
+        registrar: "trunk.example".into(),
+        port: None,
+        domain: "trunk.example".into(),
+        username: "desk".into(),
+        credentials: Vec::new(),
+        transport: None,
+        expires: None,
+        access: vec!["10.1.0.0/24".parse().unwrap()],
+        numbering: Numbering::default(),
+    }
+}
+
+/// An address of that trunk.
+fn trunk_host(number: u32) -> SocketAddr {
+    host(0x0001_0000 + number)
+}
+
+#[test]
+fn a_datagram_shuts_nobody_out_but_a_connection_does() {
+    let mut desk = Desk::new(Limits::default(), 4);
+    assert_eq!(desk.request(host(1), "OPTIONS", "x", "", "User-Agent: sipcli/v1.8\r\n"), [0_u16; 0]);
+    assert_eq!(desk.options(host(1)), [200], "whose address the datagram bore is served");
+    desk.transport = Transport::Tcp;
+    assert_eq!(desk.request(host(1), "OPTIONS", "x", "", "User-Agent: sipcli/v1.8\r\n"), [0_u16; 0]);
+    assert_eq!(desk.options(host(1)), [0_u16; 0]);
+    assert_eq!(desk.options(host(2)), [200], "others are served");
+    desk.run_for(Duration::from_secs(601));
+    assert_eq!(desk.options(host(1)), [200], "the ban ends");
+}
+
+#[test]
+fn a_stranger_who_fills_the_transactions_does_not_shut_out_a_trunk() {
+    let mut desk = Desk::new(Limits::NONE, 4);
+    desk.input(Input::Command(Command::Register(trunk())));
+    let filled = (0..10_000).take_while(|_| desk.options(host(1)) == [200]).count();
+    assert!(filled < 10_000, "never full");
+    assert_eq!(desk.options(host(2)), [503]);
+    assert_eq!(desk.options(trunk_host(1)), [200]);
+    assert_eq!(desk.invite(trunk_host(1)), [100]);
+}
+
+#[test]
+fn strangers_leave_half_of_the_lines_to_the_accounts_and_one_of_them_half_of_theirs() {
+    let mut desk = Desk::new(Limits::default(), 8);
+    desk.input(Input::Command(Command::Register(trunk())));
+    let before = desk.endpoint.usage().transactions;
+    let statuses: Vec<_> = (0..4).map(|_| desk.invite(host(1))).collect();
+    assert_eq!(statuses, [[100], [100], [503], [503]], "one stranger");
+    let statuses: Vec<_> = (2..6).map(|number| desk.invite(host(number))).collect();
+    assert_eq!(statuses, [[100], [100], [503], [503]], "all strangers");
+    assert_eq!(desk.answers.last().unwrap().1.headers.get("Retry-After"), Some("5"));
+    assert_eq!(desk.endpoint.usage().transactions, before + 4, "what was refused left nothing");
+    let statuses: Vec<_> = (0..4).map(|_| desk.invite(trunk_host(1))).collect();
+    assert_eq!(statuses, [[100]; 4], "the trunk has the rest");
+    desk.input(Input::Command(Command::Reject { call: desk.calls[0], status: 486 }));
+    assert_eq!(desk.invite(host(5)), [100], "there is room again");
+}
+
+#[test]
+fn without_accounts_one_network_has_half_of_the_lines() {
+    let mut desk = Desk::new(Limits::default(), 6);
+    let of_network = |number: u16| SocketAddr::new(IpAddr::from([0x2001, 0xDB8, 0, 1, 0, 0, 0, number]), 5060);
+    let statuses: Vec<_> = (1..5).map(|number| desk.invite(of_network(number))).collect();
+    assert_eq!(statuses, [[100], [100], [100], [503]]);
+    let statuses: Vec<_> = (1..5).map(|number| desk.invite(host(number))).collect();
+    assert_eq!(statuses, [[100], [100], [100], [503]], "the others have the rest");
+}
+
+#[test]
+fn a_challenge_leaves_nothing_behind_and_is_not_repeated() {
+    let mut desk = Desk::new(Limits::NONE, 4);
+    let direct_calls = DirectCalls::Challenged { realm: "desk".into(), users: Vec::new() };
+    let config = EndpointConfig { direct_calls, limits: Limits::NONE, ..EndpointConfig::new("test", "desk", 4) };
+    desk.endpoint = Endpoint::new(config, [3; 32]);
+    assert_eq!(desk.invite(host(1)), [401]);
+    assert!(desk.answers[0].1.envelope().unwrap().to.tag().is_some());
+    assert_eq!((desk.endpoint.usage().transactions, desk.endpoint.poll_timeout()), (0, None));
+    desk.sent -= 1;
+    assert_eq!(desk.request(host(1), "ACK", "call0", ";tag=any", ""), [0_u16; 0]);
+}
+
+#[test]
+fn a_peer_who_hurries_inside_a_call_is_told_to_wait_and_may_hang_up() {
+    let mut desk = Desk::new(Limits::default(), 4);
+    let tag = desk.established(host(1), "held");
+    assert!((0..100).all(|_| desk.request(host(1), "OPTIONS", "held", &tag, "") == [200]));
+    let before = desk.endpoint.usage().transactions;
+    assert_eq!(desk.request(host(1), "OPTIONS", "held", &tag, ""), [503]);
+    assert_eq!(desk.answers.last().unwrap().1.headers.get("Retry-After"), Some("5"));
+    assert_eq!(desk.request(host(1), "INVITE", "held", &tag, ""), [503]);
+    assert_eq!(desk.endpoint.usage().transactions, before);
+    desk.run_for(Duration::from_secs(1));
+    let answered = (0..60).filter(|_| desk.request(host(1), "OPTIONS", "held", &tag, "") == [200]).count();
+    assert_eq!(answered, 50);
+    assert_eq!(desk.request(host(1), "BYE", "held", &tag, ""), [200]);
+}
+
+#[test]
+fn an_invite_with_a_new_number_is_a_new_call_and_with_the_same_one_the_same_call() {
+    let mut desk = Desk::new(Limits::default(), 8);
+    assert_eq!(desk.request(host(1), "INVITE", "call", "", ""), [100]);
+    assert_eq!(desk.request(host(1), "INVITE", "call", "", ""), [100], "another number");
+    assert_eq!(desk.calls.len(), 2);
+    // The numbers of requests are those of their branches.
+    let again = format!(
+        "INVITE sip:desk@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP {0};branch=z9hG4bKother;rport\r\nFrom: <sip:a@{0}>;tag=a\r\n\
+         To: <sip:desk@192.0.2.2>\r\nCall-ID: call\r\nCSeq: 2 INVITE\r\nContact: <sip:a@{0}>\r\n\r\n",
+        host(1)
+    );
+    let flow = Flow { transport: Transport::Udp, local: ([192, 0, 2, 2], 5060).into(), remote: host(1) };
+    desk.input(Input::Message { flow, bytes: again.into() });
+    assert_eq!((desk.answers.last().unwrap().1.status, desk.calls.len()), (482, 2));
 }

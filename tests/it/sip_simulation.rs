@@ -210,8 +210,8 @@ impl Life {
             let open = &self.open[side as usize];
             assert!(open.is_empty(), "{side:?} waits for the end of {open:?}\n{}", self.pair.trace);
             let usage = self.pair.end(side).usage();
-            let left = (usage.sessions, usage.transactions, usage.dialogs);
-            assert_eq!(left, (0, 0, 0), "{side:?} holds something\n{}", self.pair.trace);
+            let left = (usage.sessions, usage.transactions, usage.dialogs, usage.waiting);
+            assert_eq!(left, (0, 0, 0, 0), "{side:?} holds something\n{}", self.pair.trace);
         }
     }
 }

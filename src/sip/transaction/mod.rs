@@ -5,6 +5,7 @@
 
 mod client;
 mod client_invite;
+mod entry;
 mod server;
 mod server_invite;
 mod timers;
@@ -14,14 +15,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use client::Client;
-use client_invite::InviteClient;
+use entry::{ClientEntry, ClientMachine, ServerEntry, ServerMachine};
 use server::Server;
 use server_invite::InviteServer;
 pub use timers::{GIVE_UP, T1, T2, Timers};
 
 use super::deadlines::Deadlines;
-use super::message::{CSeq, Envelope, MAGIC_COOKIE, Method, Request, Response, Via};
+use super::message::{CSeq, Envelope, MAGIC_COOKIE, Method, Request, Response};
 use super::{Flow, Output, Transport};
 
 /// RFC 3261 §18.1.1: a longer request goes over a transport that is not cut into fragments, in bytes.
@@ -119,36 +119,6 @@ impl ServerKey {
 struct ClientKey {
     branch: Arc<str>,
     method: Method,
-}
-
-#[derive(Debug)]
-enum ClientMachine {
-    Invite { machine: InviteClient, ack: Option<Vec<u8>> },
-    Other(Client),
-}
-
-#[derive(Debug)]
-struct ClientEntry<O> {
-    machine: ClientMachine,
-    owner: O,
-    flow: Flow,
-    /// The flow to take if this one, which is TCP because the request is long, cannot be had.
-    fallback: Option<Flow>,
-    request: Request,
-    cseq: CSeq,
-}
-
-#[derive(Debug)]
-enum ServerMachine {
-    Invite(InviteServer),
-    Other(Server),
-}
-
-#[derive(Debug)]
-struct ServerEntry {
-    machine: ServerMachine,
-    flow: Flow,
-    answer: Option<Vec<u8>>,
 }
 
 /// All transactions of an endpoint. `O` says who is to hear of a client transaction's answers.
@@ -260,14 +230,14 @@ impl<O: Copy> Transactions<O> {
         matches!(verdict, Verdict::Deliver | Verdict::DeliverAndAck).then_some(owner)
     }
 
-    /// Takes a request. A new one is to be answered by [`Transactions::respond`], except [`Arrival::OtherAck`]. `inside`
-    /// says that it belongs to a call of ours.
+    /// Takes a request. A new one is to be answered by [`Transactions::respond`], except [`Arrival::OtherAck`]. `trusted`
+    /// says that it belongs to a call of ours, or comes from where an account's calls come from.
     pub fn on_request(
         &mut self,
         now: Instant,
         flow: Flow,
         envelope: &Envelope,
-        inside: bool,
+        trusted: bool,
         out: &mut VecDeque<Output>,
     ) -> Arrival {
         let key = ServerKey::of(envelope);
@@ -276,8 +246,8 @@ impl<O: Copy> Transactions<O> {
             if is_ack {
                 return Arrival::OtherAck;
             }
-            // A flood from outside must not keep out the BYE of a call.
-            let room = if inside { self.limit } else { self.limit.div_ceil(2) };
+            // A flood from outside must keep out neither the BYE of a call nor the calls of a trunk.
+            let room = if trusted { self.limit } else { self.limit.div_ceil(2) };
             if self.servers.len() >= room {
                 return Arrival::Full;
             }
@@ -404,104 +374,6 @@ impl<O: Copy> Transactions<O> {
             false
         });
         failed
-    }
-}
-
-impl ClientMachine {
-    fn new(now: Instant, method: &Method, flow: Flow) -> Self {
-        let reliable = flow.transport.is_reliable();
-        match method {
-            Method::Invite => ClientMachine::Invite { machine: InviteClient::new(now, reliable), ack: None },
-            _ => ClientMachine::Other(Client::new(now, reliable)),
-        }
-    }
-}
-
-impl<O: Copy> ClientEntry<O> {
-    /// Begins anew over another transport, with the same branch: the peer has not seen it yet.
-    fn take(&mut self, now: Instant, flow: Flow) {
-        self.flow = flow;
-        self.machine = ClientMachine::new(now, &self.request.method, flow);
-        let via: Option<Via> = self.request.headers.values("Via").next().and_then(|via| via.parse().ok());
-        if let Some(mut via) = via {
-            flow.transport.name().clone_into(&mut via.transport);
-            self.request.headers.remove("Via");
-            self.request.headers.push_front("Via", via.to_string());
-        }
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        match &self.machine {
-            ClientMachine::Invite { machine, .. } => machine.poll_timeout(),
-            ClientMachine::Other(machine) => machine.poll_timeout(),
-        }
-    }
-
-    fn failed(&self, why: Failure) -> Failed<O> {
-        Failed { owner: self.owner, cseq: self.cseq.clone(), why }
-    }
-
-    fn on_timeout(&mut self, now: Instant) -> Option<Expiry> {
-        match &mut self.machine {
-            ClientMachine::Invite { machine, .. } => machine.on_timeout(now),
-            ClientMachine::Other(machine) => machine.on_timeout(now),
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        match &self.machine {
-            ClientMachine::Invite { machine, .. } => machine.state() == client_invite::State::Terminated,
-            ClientMachine::Other(machine) => machine.state() == client::State::Terminated,
-        }
-    }
-
-    fn waits_for_answer(&self) -> bool {
-        match &self.machine {
-            ClientMachine::Invite { machine, .. } => {
-                use client_invite::State;
-                matches!(machine.state(), State::Calling { .. } | State::Proceeding)
-            }
-            ClientMachine::Other(machine) => {
-                matches!(machine.state(), client::State::Trying { .. } | client::State::Proceeding)
-            }
-        }
-    }
-}
-
-impl ServerEntry {
-    fn poll_timeout(&self) -> Option<Instant> {
-        match &self.machine {
-            ServerMachine::Invite(machine) => machine.poll_timeout(),
-            ServerMachine::Other(machine) => machine.poll_timeout(),
-        }
-    }
-
-    fn is_accepted(&self) -> bool {
-        matches!(&self.machine, ServerMachine::Invite(machine) if machine.state() == server_invite::State::Accepted)
-    }
-
-    /// Whether the answer is to be sent again.
-    fn on_timeout(&mut self, now: Instant) -> bool {
-        match &mut self.machine {
-            ServerMachine::Invite(machine) => {
-                let mut repeat = false;
-                while let Some(expiry) = machine.on_timeout(now) {
-                    repeat |= expiry == Expiry::Retransmit;
-                }
-                repeat
-            }
-            ServerMachine::Other(machine) => {
-                machine.on_timeout(now);
-                false
-            }
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        match &self.machine {
-            ServerMachine::Invite(machine) => machine.state() == server_invite::State::Terminated,
-            ServerMachine::Other(machine) => machine.state() == server::State::Terminated,
-        }
     }
 }
 
