@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use secretary::sip::message::{Message, Response};
 use secretary::sip::{
-    CallKey, CallOut, Command, DirectCalls, EndCause, Endpoint, EndpointConfig, Event, Flow, Incoming, Input, Output,
-    Reason, SessionEvent, Transport, Usage,
+    CallKey, CallOut, Command, DirectCalls, EndCause, Endpoint, EndpointConfig, Event, Flow, Incoming, Input, Limits,
+    Output, Reason, SessionEvent, Transport, Usage,
 };
 
 use crate::support::pair::{Network, Pair, Side, epoch};
@@ -232,6 +232,11 @@ fn hanging_up_before_the_ack_waits_for_it() {
     nothing_left(&mut pair);
 }
 
+fn one_caller_may_have_all_lines() -> EndpointConfig {
+    let limits = Limits::NONE;
+    EndpointConfig { call_out: CallOut::Anybody, limits, ..EndpointConfig::new("test", "secretary", 4) }
+}
+
 /// What we say when the program ends (RFC 3326).
 fn going_out_of_service() -> Option<Reason> {
     Some(Reason { protocol: "SIP".into(), cause: Some(503), text: Some("Going out of service".into()) })
@@ -239,7 +244,7 @@ fn going_out_of_service() -> Option<Reason> {
 
 #[test]
 fn stopping_ends_calls_in_every_state_and_waits_for_no_ack() {
-    let mut pair = Pair::new(24, Network::PERFECT);
+    let mut pair = Pair::with_config(24, Network::PERFECT, one_caller_may_have_all_lines());
     establish(&mut pair);
     pair.call();
     let (unacknowledged, _) = incoming(&mut pair);
@@ -314,7 +319,7 @@ fn a_rejected_call_tells_the_status() {
 
 #[test]
 fn calls_beyond_the_limit_are_told_to_come_later() {
-    let mut pair = Pair::new(18, Network::PERFECT);
+    let mut pair = Pair::with_config(18, Network::PERFECT, one_caller_may_have_all_lines());
     for _ in 0..4 {
         pair.call();
         incoming(&mut pair);
