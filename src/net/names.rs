@@ -63,6 +63,8 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::now;
+    use crate::sip::{Account, AccountId, CallOut, Command, Endpoint, EndpointConfig, Input, Numbering, Output};
 
     fn flow(last: u8) -> Flow {
         let local = ([192, 0, 2, 1], 5061).into();
@@ -111,5 +113,40 @@ mod tests {
         }
         assert!(names.0.len() <= MAX_REMEMBERED);
         assert_eq!(names.of(registrar.remote), "pbx.example");
+    }
+
+    #[test]
+    fn the_name_of_an_account_is_known_from_one_that_others_wrote() {
+        let config = EndpointConfig { call_out: CallOut::Anybody, ..EndpointConfig::new("test", "desk", 2) };
+        let mut endpoint = Endpoint::new(config, [1; 32]);
+        let account = Account {
+            id: AccountId(0),
+            registrar: "pbx.example".to_owned(),
+            port: None,
+            domain: "pbx.example".to_owned(),
+            username: "desk".to_owned(),
+            credentials: Vec::new(),
+            transport: Some(Transport::Tls),
+            expires: None,
+            access: Vec::new(),
+            numbering: Numbering::default(),
+        };
+        let mut asked = Vec::new();
+        let mut tell = |endpoint: &mut Endpoint, command| {
+            endpoint.handle_input(now(), Input::Command(command));
+            while let Some(output) = endpoint.poll_output() {
+                if let Output::Resolve { host, for_account, .. } = output {
+                    asked.push((host, for_account));
+                }
+            }
+        };
+        tell(&mut endpoint, Command::Register(account));
+        for (account, target) in [(Some(AccountId(0)), "sip:101@pbx.example"), (None, "sip:a@evil.example")] {
+            let (call, target) = (endpoint.next_call_key(), target.to_owned());
+            let ring_for = std::time::Duration::from_secs(30);
+            tell(&mut endpoint, Command::Invite { call, target, account, offer: b"v=0\r\n".to_vec(), ring_for });
+        }
+        let asked: Vec<(&str, bool)> = asked.iter().map(|(host, ours)| (host.as_str(), *ours)).collect();
+        assert_eq!(asked, [("pbx.example", true), ("pbx.example", true), ("evil.example", false)]);
     }
 }

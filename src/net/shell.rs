@@ -38,8 +38,7 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often it is said aloud that connections are refused: a flood must not flood the log.
 const SAY_REFUSED: Duration = Duration::from_secs(60);
-/// How often a registrar hears of us over UDP, at the most, so that a NAT keeps the way back open (RFC 5626 §4.4.2 says
-/// 24 to 29 s).
+/// How often a registrar hears of us over UDP, at the most, so that a NAT keeps the way open (RFC 5626 §4.4.2: 24 to 29 s).
 const UDP_KEEP_ALIVE: Duration = Duration::from_secs(29);
 /// A wake-up for nothing, when nothing is due.
 const NEVER: Duration = Duration::from_secs(86_400);
@@ -435,12 +434,11 @@ impl Shell {
 
     /// The registrars that know us.
     fn registrars(&self) -> BTreeSet<(Transport, SocketAddr)> {
-        let states = self.states.borrow();
-        let registered = states.values().filter_map(|state| match state {
+        let place = |state: &RegistrationState| match state {
             RegistrationState::Registered { registrar, transport, .. } => Some((*transport, *registrar)),
             _ => None,
-        });
-        registered.collect()
+        };
+        self.states.borrow().values().filter_map(place).collect()
     }
 
     fn session_event(&mut self, key: CallKey, event: SessionEvent) {
@@ -493,10 +491,9 @@ impl Shell {
 
 /// Says why there is no way to a host: aloud only of an account's, for others may name what they like.
 fn unknown(host: &str, for_account: bool, error: &io::Error) -> Vec<Flow> {
-    if for_account {
-        tracing::warn!(host, %error, "no way to a SIP host");
-    } else {
-        tracing::debug!(host, %error, "no way to a SIP host");
+    match for_account {
+        true => tracing::warn!(host, %error, "no way to a SIP host"),
+        false => tracing::debug!(host, %error, "no way to a SIP host"),
     }
     Vec::new()
 }
