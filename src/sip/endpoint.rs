@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 
 use super::auth::{Challenger, Verdict};
-use super::client_auth::ClientAuth;
 use super::core::{ACCEPT, ALLOW, Core, Owner, SUPPORTED};
 use super::deadlines::Deadlines;
 use super::dialog::DialogId;
@@ -406,7 +405,7 @@ impl Endpoint {
         let rules = registration.map(Registration::account);
         let user = rules.map_or_else(|| self.core.config.user.clone(), |account| account.username.clone());
         let parties = Parties::of(&arrived.request, &arrived.envelope.from, rules, &user);
-        let auth = registration.and_then(client_auth);
+        let auth = registration.and_then(Registration::account_auth);
         let callee = Callee { account, user, parties, replaces, auth };
         let call = self.next_call_key();
         let session = Session::called(&mut self.core, now, call, arrived, callee);
@@ -417,17 +416,18 @@ impl Endpoint {
     /// and this one has not shown that he is one of the users. Then it is answered here.
     fn is_admitted(&mut self, now: Instant, arrived: &Arrived) -> bool {
         let Some(challenger) = &mut self.challenger else { return true };
-        let verdict = challenger.verify(now, &arrived.request);
+        let from = arrived.flow.remote.ip();
+        let verdict = challenger.verify(now, from, &arrived.request);
         match verdict {
             Verdict::Right => return true,
             Verdict::Missing | Verdict::Stale => {}
             Verdict::Wrong => {
                 tracing::debug!(peer.addr = %arrived.flow.remote, "wrong credentials");
-                self.core.guard.failed_authentication(now, arrived.flow.remote.ip());
+                self.core.guard.failed_authentication(now, from);
             }
         }
         let mut unauthorized = Response::answer(&arrived.request, 401);
-        for challenge in challenger.challenge(now, verdict == Verdict::Stale) {
+        for challenge in challenger.challenge(now, from, verdict == Verdict::Stale) {
             unauthorized.headers.push("WWW-Authenticate", challenge);
         }
         self.core.respond(now, &arrived.key, unauthorized);
@@ -596,12 +596,6 @@ fn has_no_sdp(method: &Method) -> bool {
 
 fn is_supported(extension: &str) -> bool {
     SUPPORTED.split(", ").any(|ours| ours.eq_ignore_ascii_case(extension))
-}
-
-/// What we answer to challenges in the calls of an account with.
-fn client_auth(registration: &Registration) -> Option<ClientAuth> {
-    let credentials = registration.account().credentials.clone();
-    (!credentials.is_empty()).then(|| ClientAuth::new(credentials))
 }
 
 /// The flow on which a request is answered. Over UDP and without `rport` that is the port which its `Via` names, at the
