@@ -4,8 +4,10 @@
 //! Each realm of user agent or proxy is remembered for itself, and a request carries credentials for all of them
 //! (RFC 3261 §22.3). A CANCEL and an ACK cannot be challenged: they repeat what their INVITE carried, if anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
+use super::Flow;
 use super::auth::{Authorizer, Challenge, Credentials, Subject, next_nonce};
 use super::message::{Request, Response};
 
@@ -19,6 +21,8 @@ const MAX_REALMS: usize = 8;
 #[derive(Debug, Clone)]
 pub(super) struct ClientAuth {
     credentials: Vec<Credentials>,
+    /// Where credentials for any realm count; everywhere when empty.
+    realms: BTreeSet<String>,
     /// By who challenged and for which realm.
     slots: BTreeMap<(Challenger, String), Slot>,
     challenges: u8,
@@ -84,7 +88,12 @@ impl Slot {
 
 impl ClientAuth {
     pub fn new(credentials: Vec<Credentials>) -> Self {
-        ClientAuth { credentials, slots: BTreeMap::new(), challenges: 0 }
+        ClientAuth { credentials, realms: BTreeSet::new(), slots: BTreeMap::new(), challenges: 0 }
+    }
+
+    /// The realms that have challenged us and that we have credentials for.
+    pub fn realms(&self) -> BTreeSet<String> {
+        self.slots.keys().map(|(_, realm)| realm.clone()).collect()
     }
 
     /// A new request begins, which may go out with a nonce that is too old by now.
@@ -150,8 +159,10 @@ impl ClientAuth {
 
     /// Whether the challenges of one realm can be answered.
     fn take(&mut self, who: Challenger, realm: String, challenges: &[Challenge]) -> bool {
-        if Credentials::for_realm(&self.credentials, &realm).is_none() {
-            return false;
+        match Credentials::for_realm(&self.credentials, &realm) {
+            Some(Credentials { realm: Some(_), .. }) => {}
+            Some(_) if self.realms.is_empty() || self.realms.contains(&realm) => {}
+            Some(_) | None => return false,
         }
         let Some(mut authorizer) = Authorizer::new(challenges) else { return false };
         let key = (who, realm);
@@ -169,6 +180,64 @@ impl ClientAuth {
         }
         self.slots.insert(key, Slot::Asked(authorizer));
         true
+    }
+}
+
+/// Our credentials in the calls and texts of an account. A caller may challenge what we send him as well as the registrar
+/// may, and guess passwords by what we answer to a nonce of his. So they go the account's own way only, and where the
+/// registrar has challenged us, only for its realms.
+#[derive(Debug, Clone)]
+pub(super) struct AccountAuth {
+    auth: ClientAuth,
+    /// The registrar's, or those of the trunk.
+    addresses: BTreeSet<IpAddr>,
+}
+
+impl AccountAuth {
+    /// `realms` are those of the registrar. If there are none, credentials without a realm count for any.
+    pub fn new(credentials: Vec<Credentials>, realms: BTreeSet<String>) -> Self {
+        AccountAuth { auth: ClientAuth { realms, ..ClientAuth::new(credentials) }, addresses: BTreeSet::new() }
+    }
+
+    /// The account's own way leads over these too.
+    pub fn trust<'a>(&mut self, flows: impl IntoIterator<Item = &'a Flow>) {
+        self.addresses.extend(flows.into_iter().map(|flow| flow.remote.ip().to_canonical()));
+    }
+
+    /// Whether that is the account's own way.
+    pub fn is_for(&self, flow: &Flow) -> bool {
+        self.addresses.contains(&flow.remote.ip().to_canonical())
+    }
+
+    /// As [`ClientAuth::begin`].
+    pub fn begin(&mut self) {
+        self.auth.begin();
+    }
+
+    /// As [`ClientAuth::on_challenge`], for a request that went over `flow`.
+    pub fn on_challenge(&mut self, flow: &Flow, response: &Response) -> bool {
+        self.is_for(flow) && self.auth.on_challenge(response)
+    }
+
+    /// As [`ClientAuth::authorize`], for a request that goes over `flow`: elsewhere it goes without credentials.
+    pub fn authorize(&mut self, flow: &Flow, request: &mut Request, cnonce: &str) {
+        if self.is_for(flow) {
+            self.auth.authorize(request, cnonce);
+        } else {
+            Self::strip(request);
+        }
+    }
+
+    /// Takes the credentials off.
+    pub fn strip(request: &mut Request) {
+        Challenger::ALL.iter().for_each(|who| request.headers.remove(who.answer()));
+    }
+
+    /// As [`ClientAuth::on_success`], for a request that went over `flow`.
+    pub fn on_success(&mut self, flow: &Flow, response: &Response) {
+        if self.is_for(flow) {
+            self.auth.on_success(response);
+        }
     }
 }
 

@@ -11,7 +11,6 @@ use admission::Entrance;
 use rand::Rng;
 
 use super::auth::Challenger;
-use super::client_auth::ClientAuth;
 use super::core::{ACCEPT, ALLOW, Core, Owner, SUPPORTED};
 use super::deadlines::Deadlines;
 use super::dialog::DialogId;
@@ -369,7 +368,7 @@ impl Endpoint {
         let rules = registration.map(Registration::account);
         let user = rules.map_or_else(|| self.core.config.user.clone(), |account| account.username.clone());
         let parties = Parties::of(&arrived.request, &arrived.envelope.from, rules, &user);
-        let auth = registration.and_then(client_auth);
+        let auth = registration.and_then(Registration::account_auth);
         let callee = Callee { account, user, parties, replaces, auth };
         let call = self.next_call_key();
         self.entrances.insert(call, Entrance::of_call(&arrived, account));
@@ -542,12 +541,6 @@ fn has_no_sdp(method: &Method) -> bool {
 
 fn is_supported(extension: &str) -> bool {
     SUPPORTED.split(", ").any(|ours| ours.eq_ignore_ascii_case(extension))
-}
-
-/// What we answer to challenges in the calls of an account with.
-fn client_auth(registration: &Registration) -> Option<ClientAuth> {
-    let credentials = registration.account().credentials.clone();
-    (!credentials.is_empty()).then(|| ClientAuth::new(credentials))
 }
 
 /// The flow on which a request is answered. Over UDP and without `rport` that is the port which its `Via` names, at the

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::client_auth::ClientAuth;
+use super::client_auth::AccountAuth;
 use super::core::{Core, Owner};
 use super::message::{CSeq, Method, NameAddr, Request, Response, Uri};
 use super::session::{Caller, Next, Targets};
@@ -28,7 +28,7 @@ struct Outgoing {
     user: String,
     /// The domain of our address of record; without one it is our own address.
     domain: Option<String>,
-    auth: Option<ClientAuth>,
+    auth: Option<AccountAuth>,
     call_id: String,
     local_tag: String,
     cseq: u32,
@@ -79,6 +79,10 @@ impl Messages {
 
     pub fn on_resolved(&mut self, core: &mut Core, now: Instant, id: MessageId, flows: Vec<Flow>) {
         let Some(message) = self.0.get_mut(&id).filter(|message| message.flow.is_none()) else { return };
+        // A text with credentials takes the way of its account, so that these are the account's addresses.
+        if let Some(auth) = &mut message.auth {
+            auth.trust(&flows);
+        }
         message.targets.resolved(flows);
         let fate = message.try_next(core, now, id, EndCause::TransportFailed("the target has no address".into()));
         self.settle(core, id, fate);
@@ -91,7 +95,7 @@ impl Messages {
         let fate = match response.status {
             ..200 => None,
             200..300 => Some(Ok(())),
-            401 | 407 if message.auth.as_mut().is_some_and(|auth| auth.on_challenge(response)) => {
+            401 | 407 if message.auth.as_mut().is_some_and(|auth| auth.on_challenge(&flow, response)) => {
                 message.send_over(core, now, id, flow)
             }
             503 => message.try_next(core, now, id, refused),
@@ -154,7 +158,7 @@ impl Outgoing {
         message.headers.push("Content-Type", "text/plain;charset=UTF-8");
         message.body = self.text.clone().into_bytes();
         if let Some(auth) = &mut self.auth {
-            auth.authorize(&mut message, &core.token());
+            auth.authorize(&flow, &mut message, &core.token());
         }
         if core.request(now, flow, &message, Owner::Message(id)).is_none() {
             return Some(Err(EndCause::Failed("too many transactions: try again later")));

@@ -336,6 +336,81 @@ fn every_request_of_a_call_is_repeated_with_credentials() {
     assert_eq!(peer.endpoint.usage().sessions, 0);
 }
 
+/// A peer whose registrar has challenged us with the realm `pbx`.
+fn challenged() -> Peer {
+    let mut peer = Peer::new();
+    peer.script = Box::new(|_, request| match (request.method.as_str(), header(request, "Authorization")) {
+        ("REGISTER", "") => Some(answer(request, 401, "r", CHALLENGE, "")),
+        ("REGISTER", _) => Some(answer(request, 200, "r", "Contact: <sip:100@192.0.2.1>;expires=3600", "")),
+        _ => None,
+    });
+    peer.command(Command::Register(account(Some(Duration::from_secs(3600)))));
+    assert_eq!(peer.requests("REGISTER").len(), 2);
+    peer
+}
+
+/// A call to our account, answered and acknowledged; our BYE, which is challenged; and how often it is sent in all.
+fn byes_to_a_caller(mut peer: Peer, more: &str, challenge: &str) -> usize {
+    let call = peer.invite(more, "offer");
+    peer.command(Command::Answer { call, sdp: b"answer".to_vec() });
+    let ok = Message::Response(peer.answers(200).pop().unwrap().1);
+    peer.ask("ACK", 1, &ok, "", "");
+    peer.command(Command::Hangup { call });
+    let bye = peer.request("BYE");
+    peer.answer(&bye, 401, "", challenge, "");
+    let byes = peer.requests("BYE");
+    let with_credentials = byes.iter().filter(|bye| !header(bye, "Authorization").is_empty()).count();
+    assert_eq!(with_credentials, byes.len() - 1);
+    byes.len()
+}
+
+#[test]
+fn a_caller_gets_no_proof_of_our_password() {
+    let evil = CHALLENGE.replace("pbx", "evil").replace(", qop=\"auth\"", "");
+    assert_eq!(byes_to_a_caller(challenged(), "", &evil), 1, "no realm of the registrar");
+    assert_eq!(byes_to_a_caller(challenged(), "", CHALLENGE), 2);
+    let beside = "Record-Route: <sip:192.0.2.66;lr>\r\n";
+    let moved = || {
+        let mut peer = challenged();
+        peer.flows = vec![Flow { remote: ([192, 0, 2, 66], 5060).into(), ..flow(5060) }];
+        peer
+    };
+    assert_eq!(byes_to_a_caller(moved(), beside, CHALLENGE), 1, "not the account's way");
+    assert_eq!(byes_to_a_caller(registered(5060), "", &evil), 2, "a registrar that has named no realm may name any");
+}
+
+#[test]
+fn a_called_peer_beside_the_trunk_gets_no_credentials_in_the_ack() {
+    let mut peer = challenged();
+    peer.call("200", Some(AccountId(0)));
+    let invite = peer.request("INVITE");
+    peer.answer(&invite, 401, "p", CHALLENGE, "");
+    let invite = peer.request("INVITE");
+    assert!(header(&invite, "Authorization").contains("response="));
+    peer.flows = vec![Flow { remote: ([192, 0, 2, 66], 5060).into(), ..flow(5060) }];
+    peer.answer(&invite, 200, "a", "Contact: <sip:a@192.0.2.66>", "answer");
+    let sent = peer.sent.last().unwrap();
+    assert_eq!(sent.flow.remote, ([192, 0, 2, 66], 5060).into());
+    let ack = peer.request("ACK");
+    assert_eq!((header(&ack, "CSeq"), header(&ack, "Authorization")), ("2 ACK", ""));
+}
+
+#[test]
+fn the_next_nonce_of_an_answer_in_a_call_is_used() {
+    let mut peer = registered(5060);
+    let call = peer.call("200", Some(AccountId(0)));
+    let invite = peer.request("INVITE");
+    peer.answer(&invite, 401, "p", CHALLENGE, "");
+    let invite = peer.request("INVITE");
+    peer.answer(&invite, 200, "a", "Authentication-Info: nextnonce=\"n7\"", "answer");
+    peer.command(Command::Offer { call, sdp: b"hold".to_vec() });
+    let again = peer.request("INVITE");
+    assert!(header(&again, "Authorization").contains("nonce=\"n7\""), "{again:?}");
+    peer.answer(&again, 200, "a", "Authentication-Info: nextnonce=\"n8\"", "held");
+    peer.command(Command::Hangup { call });
+    assert!(header(&peer.request("BYE"), "Authorization").contains("nonce=\"n8\""));
+}
+
 #[test]
 fn a_challenge_that_credentials_do_not_answer_is_a_refusal() {
     let mut peer = registered(5060);

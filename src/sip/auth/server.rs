@@ -1,9 +1,10 @@
 //! The server's side (RFC 7616 §3.3, §5.4, RFC 8760 §2.3, RFC 3261 §22.4): whether a request comes from a user whom we know.
 //!
-//! A nonce carries its own time and is sealed, so that nothing is kept for a challenge, and a flood of requests fills
-//! nothing. What is kept is how far the nonces were counted with which a user proved himself.
+//! A nonce carries its own time and is sealed for the address that it was given to, so that nothing is kept for a challenge,
+//! and a flood of requests fills nothing. What is kept is how far the nonces were counted with which a user proved himself.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -33,10 +34,11 @@ pub enum Verdict {
     Right,
     /// There are none for our realm that answer what we ask. To be challenged.
     Missing,
-    /// They are right, but their nonce is too old, not ours, or was counted so far before. To be challenged as stale.
+    /// They are right, but their nonce is too old or was counted so far before; or it is not one of ours for that address, and
+    /// then nothing else was looked at. To be challenged as stale.
     Stale,
-    /// The user, the password or the target is another. To be challenged, and to be counted by a guard: who tries
-    /// passwords gets this each time.
+    /// The nonce is ours, but the user, the password or the target is another. To be challenged, and to be counted by a guard:
+    /// who tries passwords gets this each time, and nobody gets it for another's address, since he does not see its nonces.
     Wrong,
 }
 
@@ -77,11 +79,11 @@ impl Challenger {
         }
     }
 
-    /// Values for `WWW-Authenticate`, in this order. `stale` tells a client that its password was right.
-    pub fn challenge(&mut self, now: Instant, stale: bool) -> [String; 2] {
+    /// Values for `WWW-Authenticate`, in this order, for whoever is at that address. `stale` tells a client that its password was right.
+    pub fn challenge(&mut self, now: Instant, from: IpAddr, stale: bool) -> [String; 2] {
         let stamp = Stamp { at_ms: self.milliseconds(now), number: self.challenges };
         self.challenges += 1;
-        let nonce = self.sealed(stamp);
+        let nonce = self.sealed(from, stamp);
         let stale = if stale { ", stale=true" } else { "" };
         OFFERED.map(|hash| {
             let algorithm = Algorithm::Plain(hash);
@@ -89,8 +91,8 @@ impl Challenger {
         })
     }
 
-    /// Judges the `Authorization` of a request. A right one is used up.
-    pub fn verify(&mut self, now: Instant, request: &Request) -> Verdict {
+    /// Judges the `Authorization` of a request from that address. A right one is used up.
+    pub fn verify(&mut self, now: Instant, from: IpAddr, request: &Request) -> Verdict {
         let fields = request.headers.all("Authorization").filter_map(|value| Authorization::parse(value).ok());
         let Some(authorization) = fields.into_iter().find(|field| field.realm == self.realm) else {
             return Verdict::Missing;
@@ -101,14 +103,13 @@ impl Challenger {
         if !OFFERED.contains(&hash) || !counted.qop.eq_ignore_ascii_case("auth") || counted.cnonce.is_empty() {
             return Verdict::Missing;
         }
+        // Before the proof is looked at: who made up a nonce must not learn from the answer whether a password is right.
+        let Some(stamp) = self.opened(from, &authorization.nonce) else { return Verdict::Stale };
         let is_theirs = self.is_proved(hash, &authorization, counted, request.method.as_str());
         if !is_theirs || !is_same_target(&unescaped(&authorization.uri), &request.uri) {
             return Verdict::Wrong;
         }
-        match self.opened(&authorization.nonce) {
-            Some(stamp) if self.is_taken(now, stamp, count) => Verdict::Right,
-            _ => Verdict::Stale,
-        }
+        if self.is_taken(now, stamp, count) { Verdict::Right } else { Verdict::Stale }
     }
 
     /// An unknown user takes as long as a wrong password.
@@ -150,16 +151,16 @@ impl Challenger {
         u64::try_from(now.saturating_duration_since(epoch).as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn sealed(&self, Stamp { at_ms, number }: Stamp) -> String {
+    fn sealed(&self, from: IpAddr, Stamp { at_ms, number }: Stamp) -> String {
         let stamp = format!("{at_ms:016x}{number:016x}");
-        let seal = self.seal(&stamp);
+        let seal = self.seal(from, &stamp);
         stamp + &seal
     }
 
-    /// The stamp of a nonce that we have sealed.
-    fn opened(&self, nonce: &str) -> Option<Stamp> {
+    /// The stamp of a nonce that we have sealed for that address.
+    fn opened(&self, from: IpAddr, nonce: &str) -> Option<Stamp> {
         let (stamp, seal) = nonce.split_at_checked(STAMP_LEN)?;
-        if !is_same(seal, &self.seal(stamp)) {
+        if !is_same(seal, &self.seal(from, stamp)) {
             return None;
         }
         let (at, number) = stamp.split_at_checked(STAMP_LEN / 2)?;
@@ -167,8 +168,12 @@ impl Challenger {
     }
 
     /// A keyed hash. SHA-512/256 shows half of its state, so that a key in front is safe without the second round of HMAC.
-    fn seal(&self, stamp: &str) -> String {
-        let hash = Sha512_256::new().chain_update(self.key).chain_update(stamp).finalize();
+    fn seal(&self, from: IpAddr, stamp: &str) -> String {
+        let from = match from {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        };
+        let hash = Sha512_256::new().chain_update(self.key).chain_update(from.octets()).chain_update(stamp).finalize();
         let mut seal = hex(&hash);
         seal.truncate(SEAL_LEN);
         seal
@@ -195,6 +200,7 @@ mod tests {
     use super::*;
     use crate::sip::message::Method;
 
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
     const TARGET: &str = "sip:desk@192.0.2.2";
 
     fn user(realm: Option<&str>, username: &str, password: &str) -> Credentials {
@@ -232,24 +238,27 @@ mod tests {
     #[test]
     fn the_better_hash_is_offered_first_and_both_are_taken() {
         let (mut challenger, now) = (challenger(), start());
-        let offered = challenger.challenge(now, false);
+        let offered = challenger.challenge(now, HERE, false);
         assert_eq!(offered.each_ref().map(|value| parameter(value, "algorithm").unwrap()), ["SHA-256", "MD5"]);
         assert!(offered.iter().all(|value| parameter(value, "qop") == Some("auth")));
         for value in offered {
             challenger = self::challenger();
-            challenger.challenge(now, false);
+            challenger.challenge(now, HERE, false);
             let mut client = client(&[value]);
-            assert_eq!(challenger.verify(now, &answer(&mut client, &user(None, "anna", "first"))), Verdict::Right);
+            assert_eq!(
+                challenger.verify(now, HERE, &answer(&mut client, &user(None, "anna", "first"))),
+                Verdict::Right
+            );
         }
     }
 
     #[test]
     fn an_unknown_user_and_a_wrong_password_look_alike() {
         let (mut challenger, now) = (challenger(), start());
-        let mut client = client(&challenger.challenge(now, false));
+        let mut client = client(&challenger.challenge(now, HERE, false));
         for (name, password) in [("anna", "second"), ("anna", ""), ("boris", "x"), ("nobody", ""), ("", "")] {
             let request = answer(&mut client, &user(None, name, password));
-            assert_eq!(challenger.verify(now, &request), Verdict::Wrong, "{name} {password}");
+            assert_eq!(challenger.verify(now, HERE, &request), Verdict::Wrong, "{name} {password}");
         }
     }
 
@@ -257,9 +266,9 @@ mod tests {
     fn a_count_must_grow() {
         let (mut challenger, now) = (challenger(), start());
         let anna = user(None, "anna", "first");
-        let mut client = client(&challenger.challenge(now, false));
+        let mut client = client(&challenger.challenge(now, HERE, false));
         let requests: Vec<_> = (0..3).map(|_| answer(&mut client, &anna)).collect();
-        let verdicts = [0, 0, 2, 1, 2].map(|at: usize| challenger.verify(now, &requests[at]));
+        let verdicts = [0, 0, 2, 1, 2].map(|at: usize| challenger.verify(now, HERE, &requests[at]));
         use Verdict::{Right, Stale};
         assert_eq!(verdicts, [Right, Stale, Right, Stale, Stale]);
     }
@@ -268,39 +277,58 @@ mod tests {
     fn a_nonce_grows_old_and_another_servers_is_stale() {
         let (mut challenger, now) = (challenger(), start());
         let anna = user(None, "anna", "first");
-        let mut first = client(&challenger.challenge(now, false));
-        assert_eq!(challenger.verify(now + NONCE_LIFETIME, &answer(&mut first, &anna)), Verdict::Right);
+        let mut first = client(&challenger.challenge(now, HERE, false));
+        assert_eq!(challenger.verify(now + NONCE_LIFETIME, HERE, &answer(&mut first, &anna)), Verdict::Right);
         let late = now + NONCE_LIFETIME + Duration::from_millis(1);
-        assert_eq!(challenger.verify(late, &answer(&mut first, &anna)), Verdict::Stale);
+        assert_eq!(challenger.verify(late, HERE, &answer(&mut first, &anna)), Verdict::Stale);
         assert!(challenger.used.is_empty(), "what is too old is not kept");
 
         let mut other = Challenger::new("front \"desk\"", &[], [8; 32]);
-        let mut elsewhere = client(&other.challenge(now, false));
-        assert_eq!(challenger.verify(now, &answer(&mut elsewhere, &anna)), Verdict::Stale, "as after a restart");
-        assert_eq!(challenger.verify(now, &answer(&mut elsewhere, &user(None, "anna", "x"))), Verdict::Wrong);
-        assert_eq!(parameter(&challenger.challenge(now, true)[0], "stale"), Some("true"));
+        let mut elsewhere = client(&other.challenge(now, HERE, false));
+        assert_eq!(challenger.verify(now, HERE, &answer(&mut elsewhere, &anna)), Verdict::Stale, "as after a restart");
+        assert_eq!(
+            challenger.verify(now, HERE, &answer(&mut elsewhere, &user(None, "anna", "x"))),
+            Verdict::Stale,
+            "alike"
+        );
+        assert_eq!(parameter(&challenger.challenge(now, HERE, true)[0], "stale"), Some("true"));
+    }
+
+    #[test]
+    fn a_nonce_is_good_at_one_address_only() {
+        let (mut challenger, now) = (challenger(), start());
+        let [right, wrong] = ["first", "x"].map(|password| user(None, "anna", password));
+        let mut client = client(&challenger.challenge(now, HERE, false));
+        let there: IpAddr = "192.0.2.8".parse().unwrap();
+        for user in [&right, &wrong] {
+            let verdict = challenger.verify(now, there, &answer(&mut client, user));
+            assert_eq!(verdict, Verdict::Stale, "neither a way in, nor a ban of the address that was forged");
+        }
+        assert_eq!(challenger.verify(now, HERE, &answer(&mut client, &wrong)), Verdict::Wrong);
+        let mapped: IpAddr = "::ffff:192.0.2.7".parse().unwrap();
+        assert_eq!(challenger.verify(now, mapped, &answer(&mut client, &right)), Verdict::Right);
     }
 
     #[test]
     fn a_forgotten_nonce_is_stale() {
         let (mut challenger, now) = (challenger(), start());
         let anna = user(None, "anna", "first");
-        let mut first = client(&challenger.challenge(now, false));
+        let mut first = client(&challenger.challenge(now, HERE, false));
         let replayed = answer(&mut first, &anna);
-        assert_eq!(challenger.verify(now, &replayed), Verdict::Right);
+        assert_eq!(challenger.verify(now, HERE, &replayed), Verdict::Right);
         for _ in 0..=MAX_USED {
-            let mut client = client(&challenger.challenge(now, false));
-            assert_eq!(challenger.verify(now, &answer(&mut client, &anna)), Verdict::Right);
+            let mut client = client(&challenger.challenge(now, HERE, false));
+            assert_eq!(challenger.verify(now, HERE, &answer(&mut client, &anna)), Verdict::Right);
         }
         assert_eq!(challenger.used.len(), MAX_USED);
-        assert_eq!(challenger.verify(now, &replayed), Verdict::Stale);
-        assert_eq!(challenger.verify(now, &answer(&mut first, &anna)), Verdict::Stale);
+        assert_eq!(challenger.verify(now, HERE, &replayed), Verdict::Stale);
+        assert_eq!(challenger.verify(now, HERE, &answer(&mut first, &anna)), Verdict::Stale);
     }
 
     #[test]
     fn what_answers_something_else_is_missing() {
         let (mut challenger, now) = (challenger(), start());
-        let mut client = client(&challenger.challenge(now, false));
+        let mut client = client(&challenger.challenge(now, HERE, false));
         let value = client.authorize(
             &user(None, "anna", "first"),
             Subject { method: "INVITE", uri: TARGET, body: b"" },
@@ -319,32 +347,35 @@ mod tests {
         ] {
             let changed = value.replacen(from, to, 1);
             assert_ne!(changed, value);
-            assert_eq!(challenger.verify(now, &invite(&changed)), Verdict::Missing, "{changed}");
+            assert_eq!(challenger.verify(now, HERE, &invite(&changed)), Verdict::Missing, "{changed}");
         }
-        assert_eq!(challenger.verify(now, &Request::new(Method::Invite, TARGET.parse().unwrap())), Verdict::Missing);
-        assert_eq!(challenger.verify(now, &invite(&value)), Verdict::Right, "none of these used it up");
+        assert_eq!(
+            challenger.verify(now, HERE, &Request::new(Method::Invite, TARGET.parse().unwrap())),
+            Verdict::Missing
+        );
+        assert_eq!(challenger.verify(now, HERE, &invite(&value)), Verdict::Right, "none of these used it up");
     }
 
     #[test]
     fn credentials_count_for_their_target_and_method_only() {
         let (mut challenger, now) = (challenger(), start());
-        let mut client = client(&challenger.challenge(now, false));
+        let mut client = client(&challenger.challenge(now, HERE, false));
         let request = answer(&mut client, &user(None, "anna", "first"));
         for other in ["sip:boss@192.0.2.2", "sip:desk@192.0.2.3", "sip:desk@192.0.2.2:5070", "tel:1"] {
             let moved = Request { uri: other.parse().unwrap(), ..request.clone() };
-            assert_eq!(challenger.verify(now, &moved), Verdict::Wrong, "{other}");
+            assert_eq!(challenger.verify(now, HERE, &moved), Verdict::Wrong, "{other}");
         }
         let register = Request { method: Method::Register, ..request.clone() };
-        assert_eq!(challenger.verify(now, &register), Verdict::Wrong);
+        assert_eq!(challenger.verify(now, HERE, &register), Verdict::Wrong);
         let written_otherwise = "sip:desk@192.0.2.2:5060;transport=udp".parse().unwrap();
-        assert_eq!(challenger.verify(now, &Request { uri: written_otherwise, ..request }), Verdict::Right);
+        assert_eq!(challenger.verify(now, HERE, &Request { uri: written_otherwise, ..request }), Verdict::Right);
     }
 
     #[test]
     fn damaged_credentials_never_panic_and_are_never_right() {
         let (mut challenger, now) = (challenger(), start());
         let mut rng = StdRng::seed_from_u64(12);
-        let mut client = client(&challenger.challenge(now, false));
+        let mut client = client(&challenger.challenge(now, HERE, false));
         let anna = user(None, "anna", "first");
         let whole = client.authorize(&anna, Subject { method: "INVITE", uri: TARGET, body: b"" }, "0a4f113b");
         let mut verdicts = [0; 4];
@@ -354,7 +385,7 @@ mod tests {
                 let at = rng.random_range(0..damaged.len());
                 damaged[at] = ['"', '\\', ',', '=', 'f', 'ж', '\n', '0'][rng.random_range(0..8)];
             }
-            let verdict = challenger.verify(now, &invite(&damaged.iter().collect::<String>()));
+            let verdict = challenger.verify(now, HERE, &invite(&damaged.iter().collect::<String>()));
             verdicts[verdict as usize] += 1;
         }
         println!("right, missing, stale, wrong: {verdicts:?}");

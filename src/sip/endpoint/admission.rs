@@ -145,17 +145,18 @@ impl Endpoint {
     /// 401 to a request of a stranger, unless direct callers are not challenged or he has shown that he is one of the users.
     pub(super) fn challenge(&mut self, now: Instant, flow: Flow, request: &Request) -> Option<Response> {
         let challenger = self.challenger.as_mut()?;
-        let verdict = challenger.verify(now, request);
+        let from = flow.remote.ip();
+        let verdict = challenger.verify(now, from, request);
         match verdict {
             Verdict::Right => return None,
             Verdict::Missing | Verdict::Stale => {}
             Verdict::Wrong => {
                 tracing::debug!(peer.addr = %flow.remote, "wrong credentials");
-                self.core.guard.failed_authentication(now, flow.remote.ip());
+                self.core.guard.failed_authentication(now, from);
             }
         }
         let mut unauthorized = Response::answer(request, 401);
-        for challenge in challenger.challenge(now, verdict == Verdict::Stale) {
+        for challenge in challenger.challenge(now, from, verdict == Verdict::Stale) {
             unauthorized.headers.push("WWW-Authenticate", challenge);
         }
         Some(unauthorized)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Endpoint, client_auth};
+use super::Endpoint;
 use crate::sip::call_out::read_target;
 use crate::sip::core::Core;
 use crate::sip::message::Uri;
@@ -117,7 +117,7 @@ impl Endpoint {
             Some(registration) => {
                 let Account { registrar, port, transport, domain, username, .. } = registration.account().clone();
                 let trunk = Some(Trunk { flow: registration.flow(), host: registrar, port, transport });
-                let auth = client_auth(registration);
+                let auth = registration.account_auth();
                 Caller { target, account, user: username, domain: Some(domain), trunk, auth, ring_for, headers }
             }
             None => {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-use super::client_auth::ClientAuth;
+use super::client_auth::{AccountAuth, ClientAuth};
 use super::core::{Core, Owner};
 use super::message::{CSeq, Envelope, Method, NameAddr, Request, Response, Uri, Via};
 use super::parties;
@@ -163,6 +163,16 @@ impl Registration {
     pub fn seen_as(&self, core: &Core, flow: &Flow) -> Option<SocketAddr> {
         let bound = self.bound.as_ref().map(|bound| bound.flow)?;
         ((bound.transport, bound.local) == (flow.transport, flow.local)).then(|| core.our_address(&bound))
+    }
+
+    /// What we answer to challenges in the calls of this account with, if it has credentials: towards where the registrar
+    /// was found, and in the realms that it has challenged with, if it has.
+    pub fn account_auth(&self) -> Option<AccountAuth> {
+        let credentials = self.account.credentials.clone();
+        let mut auth = (!credentials.is_empty()).then(|| AccountAuth::new(credentials, self.auth.realms()))?;
+        auth.trust(&self.found);
+        auth.trust(self.bound.as_ref().map(|bound| &bound.flow));
+        Some(auth)
     }
 
     /// The flow over which the registrar knows us.

@@ -10,7 +10,7 @@ use super::leg::Leg;
 use super::refresh::{Refresh, Terms};
 use super::reliable::{Due, Rack, Sender, lists};
 use super::{Arrived, Context, SessionTimer, State, Wish};
-use crate::sip::client_auth::ClientAuth;
+use crate::sip::client_auth::AccountAuth;
 use crate::sip::core::{ALLOW, SUPPORTED};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Method, Response};
@@ -29,7 +29,7 @@ pub(in crate::sip) struct Callee {
     /// The call that ends when this one is answered.
     pub replaces: Option<CallKey>,
     /// What we answer to challenges with, in the call of an account.
-    pub auth: Option<ClientAuth>,
+    pub auth: Option<AccountAuth>,
 }
 
 pub(super) struct Ringing {

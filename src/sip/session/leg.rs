@@ -14,8 +14,6 @@ use crate::sip::{Flow, ResolveId, Transport};
 
 /// Requests that wait for a way, and those that may have to be repeated with credentials, are no more than this each.
 const MAX_WAITING: usize = 16;
-/// More challenges than this for one request are a quarrel, not a dialogue.
-const MAX_CHALLENGES: u8 = 4;
 /// The header fields that hold credentials.
 pub(super) const CREDENTIALS: [&str; 2] = ["Authorization", "Proxy-Authorization"];
 
@@ -42,7 +40,8 @@ pub(super) struct Leg {
 struct Open {
     draft: Request,
     number: u32,
-    challenges: u8,
+    /// It was sent again with credentials.
+    repeated: bool,
 }
 
 /// There is no room for another transaction.
@@ -113,7 +112,7 @@ impl Leg {
     pub fn request(&mut self, cx: &mut Context<'_>, draft: Request) -> Result<(), NoRoom> {
         if cx.auth.is_some() && !self.for_nobody && self.open.len() < MAX_WAITING {
             let number = self.dialog.last_cseq();
-            self.open.push(Open { draft: draft.clone(), number, challenges: 0 });
+            self.open.push(Open { draft: draft.clone(), number, repeated: false });
         }
         self.send(cx, draft)
     }
@@ -141,12 +140,18 @@ impl Leg {
             return true;
         };
         let mut open = self.open.remove(at);
-        let Some(auth) = cx.auth.as_mut().filter(|_| matches!(response.status, 401 | 407)) else { return true };
-        if open.challenges == 0 {
+        let Some(auth) = cx.auth.as_mut() else { return true };
+        if response.is_success() {
+            auth.on_success(&self.path.flow(), response);
+        }
+        if !matches!(response.status, 401 | 407) {
+            return true;
+        }
+        if !open.repeated {
             auth.begin();
         }
-        open.challenges += 1;
-        if open.challenges > MAX_CHALLENGES || !auth.on_challenge(response) {
+        open.repeated = true;
+        if !auth.on_challenge(&self.path.flow(), response) {
             return true;
         }
         open.number = self.dialog.renumber(&mut open.draft);
@@ -243,11 +248,11 @@ impl Leg {
 
     fn send_over(&mut self, cx: &mut Context<'_>, flow: Flow, mut draft: Request) -> Result<(), NoRoom> {
         if draft.method == Method::Ack {
-            cx.core.ack(flow, &draft);
+            cx.ack(flow, draft);
             return Ok(());
         }
         if self.for_nobody {
-            cx.authorize(&mut draft);
+            cx.authorize(&flow, &mut draft);
             return cx.core.request(cx.now, flow, &draft, Owner::Nobody).map(|_| ()).ok_or(NoRoom);
         }
         let sent = cx.request(flow, draft).ok_or(NoRoom)?;

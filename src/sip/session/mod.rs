@@ -38,7 +38,7 @@ use reason::STOPPING;
 pub(super) use replaces::Replaces;
 pub(super) use targets::{Next, Targets, Trunk};
 
-use super::client_auth::ClientAuth;
+use super::client_auth::AccountAuth;
 use super::core::{Core, Owner};
 use super::dialog::DialogId;
 use super::message::{Envelope, Method, Request, Response, Via};
@@ -94,7 +94,7 @@ pub(super) struct Session {
     state: State,
     timers: Timers<SessionTimer>,
     /// What we answer to challenges with, in a call of an account.
-    auth: Option<Box<ClientAuth>>,
+    auth: Option<Box<AccountAuth>>,
     errands: Errands,
     /// Whose call it is.
     pub account: Option<AccountId>,
@@ -152,7 +152,7 @@ impl State {
 struct Context<'a> {
     core: &'a mut Core,
     timers: &'a mut Timers<SessionTimer>,
-    auth: &'a mut Option<Box<ClientAuth>>,
+    auth: &'a mut Option<Box<AccountAuth>>,
     invite: &'a mut Option<String>,
     now: Instant,
     key: CallKey,
@@ -171,22 +171,30 @@ impl Context<'_> {
         Owner::Call(self.key)
     }
 
-    /// Adds credentials for every challenger that is known.
-    fn authorize(&mut self, request: &mut Request) {
+    /// Adds credentials for every challenger that is known, if the request goes the account's own way.
+    fn authorize(&mut self, flow: &Flow, request: &mut Request) {
         if let Some(auth) = self.auth {
-            auth.authorize(request, &self.core.token());
+            auth.authorize(flow, request, &self.core.token());
         }
     }
 
     /// Sends a request in a transaction; the request as sent, or `None` when there is no room.
     fn request(&mut self, flow: Flow, mut draft: Request) -> Option<Request> {
-        self.authorize(&mut draft);
+        self.authorize(&flow, &mut draft);
         let sent = self.core.request(self.now, flow, &draft, self.owner())?;
         if sent.method == Method::Invite {
             let via: Option<Via> = sent.headers.values("Via").next().and_then(|via| via.parse().ok());
             *self.invite = via.and_then(|via| via.branch().map(str::to_owned));
         }
         Some(sent)
+    }
+
+    /// Sends an ACK. What it repeats of its INVITE's credentials is for the account's own way only.
+    fn ack(&mut self, flow: Flow, mut ack: Request) {
+        if !self.auth.as_ref().is_some_and(|auth| auth.is_for(&flow)) {
+            AccountAuth::strip(&mut ack);
+        }
+        self.core.ack(flow, &ack);
     }
 
     fn respond(&mut self, key: &ServerKey, response: Response) {
@@ -217,7 +225,7 @@ impl Session {
         session
     }
 
-    fn new(key: CallKey, call_id: String, account: Option<AccountId>, auth: Option<ClientAuth>) -> Self {
+    fn new(key: CallKey, call_id: String, account: Option<AccountId>, auth: Option<AccountAuth>) -> Self {
         Session {
             key,
             call_id,

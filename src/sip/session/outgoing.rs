@@ -13,7 +13,7 @@ use super::reason::NOT_ANSWERED;
 use super::refresh::{MIN_SE, Refresh, Terms, allowed_by};
 use super::targets::{Next, Targets, Trunk};
 use super::{Arrived, Context, SessionTimer, State, Wish};
-use crate::sip::client_auth::ClientAuth;
+use crate::sip::client_auth::AccountAuth;
 use crate::sip::core::{ALLOW, Core, Owner, SUPPORTED};
 use crate::sip::dialog::{Dialog, DialogId};
 use crate::sip::message::{CSeq, Envelope, Method, NameAddr, Request, Response, Uri};
@@ -30,7 +30,7 @@ pub(in crate::sip) struct Caller {
     pub domain: Option<String>,
     /// The way of the account, if one is used.
     pub trunk: Option<Trunk>,
-    pub auth: Option<ClientAuth>,
+    pub auth: Option<AccountAuth>,
     /// The call is cancelled when it is not answered by then.
     pub ring_for: Duration,
     /// What the INVITE carries besides.
@@ -43,6 +43,8 @@ pub(super) struct Outgoing {
     /// Whom the user called: `To` stays through redirections (RFC 3261 §8.1.3.4).
     to: NameAddr,
     targets: Box<Targets>,
+    /// The question for the addresses of the target, while there is no answer.
+    looked_up: Option<ResolveId>,
     /// What the INVITE carries besides.
     headers: Vec<(&'static str, String)>,
     offer: Vec<u8>,
@@ -89,6 +91,7 @@ impl Outgoing {
             domain,
             to: NameAddr::new(None, target.clone()),
             targets: Box::new(Targets::new(target, trunk)),
+            looked_up: None,
             headers,
             offer,
             call_id,
@@ -113,9 +116,14 @@ impl Outgoing {
     }
 
     pub fn on_resolved(mut self: Box<Self>, cx: &mut Context<'_>, id: ResolveId, flows: Vec<Flow>) -> State {
-        if !matches!(self.phase, Phase::Resolving) {
+        if self.looked_up != Some(id) {
             self.forks.on_resolved(cx, id, &flows);
             return State::Outgoing(self);
+        }
+        self.looked_up = None;
+        // A call with credentials takes the way of its account, so that these are the account's addresses.
+        if let Some(auth) = cx.auth {
+            auth.trust(&flows);
         }
         self.targets.resolved(flows);
         self.try_next(cx, EndCause::TransportFailed("the target has no address".into()))
@@ -261,6 +269,9 @@ impl Outgoing {
             Phase::CancelPending(sent, _) | Phase::Cancelling(sent) => (sent, true),
             Phase::Resolving => return State::Over,
         };
+        if let Some(auth) = cx.auth {
+            auth.on_success(&sent.flow, response);
+        }
         cx.timers.clear();
         let (leg, sdp) = forks.take(response, envelope);
         let leg = match leg {
@@ -308,7 +319,7 @@ impl Outgoing {
         }
         let cause = EndCause::Rejected { status: response.status, reason: response.reason.clone() };
         match response.status {
-            401 | 407 if cx.auth.as_mut().is_some_and(|auth| auth.on_challenge(response)) => {
+            401 | 407 if cx.auth.as_mut().is_some_and(|auth| auth.on_challenge(&sent.flow, response)) => {
                 return self.send(cx, sent.flow);
             }
             // RFC 4028 §7.3
@@ -345,10 +356,10 @@ impl Outgoing {
                 self.send(cx, flow)
             }
             Next::Resolve { host, port, transport } => {
-                match self.targets.follows_account() {
+                self.looked_up = Some(match self.targets.follows_account() {
                     true => cx.core.resolve_for_account(cx.owner(), &host, port, transport),
                     false => cx.core.resolve(cx.owner(), &host, port, transport),
-                };
+                });
                 self.phase = Phase::Resolving;
                 State::Outgoing(self)
             }
