@@ -63,12 +63,13 @@ impl Baresip {
         fs::write(profile.join("accounts"), format!("{account};audio_codecs=PCMA/8000/1,PCMU/8000/1\n"))
             .expect("accounts");
         fs::write(profile.join("contacts"), "").expect("contacts");
-        // the address, not the interface's name, or the SDP may carry another one; the sound file has the codec's rate
+        // the address, not the interface's name, or the SDP may carry another one; the sound file has the codec's rate; no
+        // jitter buffer, for its own drops a whole stream whose numbers begin below those of the stream before
         let config = format!(
             "poll_method epoll\nsip_listen 127.0.0.1:{SIP_PORT}\ncall_local_timeout 120\naudio_player aubridge,nil\n\
              audio_source aufile,{}\naudio_alert aubridge,nil\nausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\n\
              auplay_channels 1\naudio_buffer 20-160\nnet_interface 127.0.0.1\nrtp_ports 20000-20100\nrtcp_mux no\n\
-             jitter_buffer_delay 5-10\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\n\
+             jitter_buffer_delay 0-0\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\n\
              module aubridge.so\nmodule sndfile.so\nmodule_tmp uuid.so\nmodule_tmp account.so\nmodule_app contact.so\n\
              module_app menu.so\nsnd_path {}\n",
             microphone.display(),
