@@ -41,6 +41,8 @@ const QUEUE: usize = 64;
 const REPLY_QUEUE: usize = 16;
 /// The longest datagram that RTP sends; Ethernet's 1,500 and room.
 const MAX_DATAGRAM_BYTES: usize = 2_048;
+/// What the log shows of a Call-ID, which the peer chooses.
+const MAX_CALL_ID_CHARS: usize = 64;
 /// Sound goes to the call log in pieces of 200 ms.
 const LOG_SAMPLES: usize = SAMPLE_RATE_HZ as usize / 5;
 
@@ -105,7 +107,8 @@ enum Arrival {
 /// Answers a call and holds it to its end.
 pub async fn run(office: Arc<Office>, new_call: NewCall, mut running: watch::Receiver<Running>) {
     let NewCall { key, incoming, mut events } = new_call;
-    let span = tracing::info_span!("call", call.id = %incoming.sip_call_id);
+    let call_id: String = incoming.sip_call_id.chars().take(MAX_CALL_ID_CHARS).collect();
+    let span = tracing::info_span!("call", call.id = call_id);
     async {
         tracing::debug!(caller = %incoming.caller.uri, called = incoming.parties.called, "incoming call");
         if !ring(&office, key, &incoming, &mut events, &mut running).await {

@@ -141,7 +141,7 @@ pub async fn run(args: Args) -> Result<()> {
     tls.ca = args.tls_ca.clone().or(tls.ca);
     let address = flow.local.ip();
     // A caller is called by nobody: another port than the secretary's, and over TLS none.
-    let tls = TlsSettings { port: 0, certificate: None, key: None, client_ca: None, ..tls };
+    let tls = TlsSettings { port: 0, identity: None, ..tls };
     let listen = Listen { tls: Some(tls), ..Listen::on(address, 0) };
     let endpoint = EndpointConfig {
         direct_calls: DirectCalls::Refused,

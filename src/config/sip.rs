@@ -9,7 +9,7 @@ use serde::de::{self, Deserializer, Visitor};
 
 use super::{ConfigError, Found, Secrets};
 use crate::engine::worker::at_least_one;
-use crate::net::listen::{Listen, TlsSettings};
+use crate::net::listen::{Listen, TlsIdentity, TlsSettings};
 use crate::rtp::codec::Codec;
 use crate::sip::auth::Credentials;
 use crate::sip::message::Uri;
@@ -448,10 +448,11 @@ fn registrar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Registrar, D:
 impl From<&SipConfig> for Listen {
     fn from(config: &SipConfig) -> Self {
         let TlsConfig { port, certificate, key, client_ca, ca, verify } = config.tls.clone();
+        let identity = certificate.zip(key).map(|(certificate, key)| TlsIdentity { certificate, key, client_ca });
         Listen {
             addresses: config.bind.clone(),
             port: config.port,
-            tls: Some(TlsSettings { port, certificate, key, client_ca, ca, verify }),
+            tls: Some(TlsSettings { port, identity, ca, verify }),
             public: config.public_address,
         }
     }

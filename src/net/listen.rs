@@ -43,13 +43,8 @@ impl Listen {
 pub struct TlsSettings {
     /// Of our listener; 0 lets the system choose one. Also what our Contact names over TLS.
     pub port: u16,
-    /// Our certificate and those that lead to its root, in this order. Needs `key`. `None`: we take no TLS from others,
-    /// but open it ourselves. With it we also show it to peers that ask for a certificate of ours.
-    pub certificate: Option<PathBuf>,
-    /// The private key of `certificate`: PKCS#8, PKCS#1 or SEC1.
-    pub key: Option<PathBuf>,
-    /// Who connects to us must show a certificate from one of these authorities.
-    pub client_ca: Option<PathBuf>,
+    /// What we show to others. `None`: we take no TLS from them, but open it ourselves.
+    pub identity: Option<TlsIdentity>,
     /// Authorities that count for what we open, beside those of the system. A certificate of a server that stands here
     /// itself is accepted as it is.
     pub ca: Option<PathBuf>,
@@ -57,9 +52,20 @@ pub struct TlsSettings {
     pub verify: bool,
 }
 
+/// Our certificate, which is also for peers that ask for one when we call them.
+#[derive(Debug, Clone)]
+pub struct TlsIdentity {
+    /// Those that lead to its root follow it, in this order.
+    pub certificate: PathBuf,
+    /// Its private key: PKCS#8, PKCS#1 or SEC1.
+    pub key: PathBuf,
+    /// Who connects to us must show a certificate from one of these authorities.
+    pub client_ca: Option<PathBuf>,
+}
+
 impl Default for TlsSettings {
     fn default() -> Self {
-        TlsSettings { port: SIPS_PORT, certificate: None, key: None, client_ca: None, ca: None, verify: true }
+        TlsSettings { port: SIPS_PORT, identity: None, ca: None, verify: true }
     }
 }
 

@@ -22,7 +22,7 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
-use super::listen::TlsSettings;
+use super::listen::{TlsIdentity, TlsSettings};
 
 /// Both roles of TLS.
 #[derive(Clone)]
@@ -36,12 +36,10 @@ impl Tls {
     /// When a file cannot be read or is of no use; the message names it and its key.
     pub fn new(settings: &TlsSettings) -> io::Result<Self> {
         let provider = Arc::new(ring::default_provider());
-        let identity = identity(settings)?;
+        let identity = settings.identity.as_ref().map(Identity::read).transpose()?;
         let connector = connector(settings, &provider, identity.as_ref())?;
-        let acceptor = match identity {
-            Some(identity) => Some(acceptor(settings, &provider, identity)?),
-            None => None,
-        };
+        let client_ca = settings.identity.as_ref().and_then(|files| files.client_ca.as_deref());
+        let acceptor = identity.map(|identity| acceptor(client_ca, &provider, identity)).transpose()?;
         Ok(Tls { connector, acceptor })
     }
 
@@ -121,26 +119,21 @@ struct Identity {
     key: PrivateKeyDer<'static>,
 }
 
-fn identity(settings: &TlsSettings) -> io::Result<Option<Identity>> {
-    let (certificate, key) = match (&settings.certificate, &settings.key) {
-        (Some(certificate), Some(key)) => (certificate, key),
-        (None, None) if settings.client_ca.is_none() => return Ok(None),
-        (None, None) => return Err(invalid("[sip.tls] client_ca is of no use without certificate and key")),
-        (Some(_), None) => return Err(invalid("[sip.tls] certificate needs key")),
-        (None, Some(_)) => return Err(invalid("[sip.tls] key needs certificate")),
-    };
-    let chain = certificates("certificate", certificate)?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-        unreadable("key", key, &error, "no private key without a password (BEGIN PRIVATE KEY) is in it")
-    })?;
-    Ok(Some(Identity { chain, key }))
+impl Identity {
+    fn read(files: &TlsIdentity) -> io::Result<Self> {
+        let chain = certificates("certificate", &files.certificate)?;
+        let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| {
+            unreadable("key", &files.key, &error, "no private key without a password (BEGIN PRIVATE KEY) is in it")
+        })?;
+        Ok(Identity { chain, key })
+    }
 }
 
-fn acceptor(settings: &TlsSettings, provider: &Arc<CryptoProvider>, identity: Identity) -> io::Result<TlsAcceptor> {
+fn acceptor(client_ca: Option<&Path>, provider: &Arc<CryptoProvider>, identity: Identity) -> io::Result<TlsAcceptor> {
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
-    let builder = match &settings.client_ca {
+    let builder = match client_ca {
         Some(path) => {
             let roots = Arc::new(roots_of("client_ca", path)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider.clone()).build();
@@ -321,10 +314,10 @@ mod tests {
             Folder(path)
         }
 
-        fn write(&self, name: &str, text: &str) -> Option<PathBuf> {
+        fn write(&self, name: &str, text: &str) -> PathBuf {
             let path = self.0.join(name);
             std::fs::write(&path, text).unwrap();
-            Some(path)
+            path
         }
     }
 
@@ -362,12 +355,16 @@ mod tests {
         }
     }
 
-    fn with(folder: &Folder, role: &str, (certificate, key): &(String, String)) -> TlsSettings {
-        TlsSettings {
+    fn files(folder: &Folder, role: &str, (certificate, key): &(String, String)) -> TlsIdentity {
+        TlsIdentity {
             certificate: folder.write(&format!("{role}.pem"), certificate),
             key: folder.write(&format!("{role}.key"), key),
-            ..TlsSettings::default()
+            client_ca: None,
         }
+    }
+
+    fn with(folder: &Folder, role: &str, issued: &(String, String)) -> TlsSettings {
+        TlsSettings { identity: Some(files(folder, role, issued)), ..TlsSettings::default() }
     }
 
     /// What either side says after a handshake and a byte there and back.
@@ -397,7 +394,7 @@ mod tests {
     }
 
     fn trusting(folder: &Folder, ca: &str) -> TlsSettings {
-        TlsSettings { ca: folder.write("ca.pem", ca), ..TlsSettings::default() }
+        TlsSettings { ca: Some(folder.write("ca.pem", ca)), ..TlsSettings::default() }
     }
 
     #[tokio::test]
@@ -460,10 +457,11 @@ mod tests {
     #[tokio::test]
     async fn a_client_certificate_is_asked_for_when_its_authority_is_given() {
         let (folder, ca) = (Folder::new("client"), Authority::new());
-        let server = TlsSettings {
-            client_ca: folder.write("client-ca.pem", &ca.pem),
-            ..with(&folder, "server", &ca.issue("pbx.example", |_| ()))
+        let identity = TlsIdentity {
+            client_ca: Some(folder.write("client-ca.pem", &ca.pem)),
+            ..files(&folder, "server", &ca.issue("pbx.example", |_| ()))
         };
+        let server = TlsSettings { identity: Some(identity), ..TlsSettings::default() };
         let (client, accepted) = meet(&trusting(&folder, &ca.pem), &server, "pbx.example").await;
         let error = client.unwrap_err();
         assert!(error.contains("asks for a certificate of ours: set [sip.tls] certificate and key"), "{error}");
@@ -476,19 +474,18 @@ mod tests {
     #[test]
     fn a_file_that_is_of_no_use_is_named() {
         let (folder, ca) = (Folder::new("files"), Authority::new());
-        let good = with(&folder, "good", &ca.issue("pbx.example", |_| ()));
-        let error =
+        let good = files(&folder, "good", &ca.issue("pbx.example", |_| ()));
+        let refusal =
             |settings: TlsSettings| Tls::new(&settings).err().map(|error| error.to_string()).unwrap_or_default();
-        let missing = TlsSettings { certificate: Some(folder.0.join("absent.pem")), ..good.clone() };
+        let error = |own: TlsIdentity| refusal(TlsSettings { identity: Some(own), ..TlsSettings::default() });
+        let missing = TlsIdentity { certificate: folder.0.join("absent.pem"), ..good.clone() };
         assert!(error(missing).contains("certificate = \""));
-        let empty = TlsSettings { key: folder.write("empty.key", ""), ..good.clone() };
+        let empty = TlsIdentity { key: folder.write("empty.key", ""), ..good.clone() };
         assert!(error(empty).contains("empty.key\": no private key"));
-        let alone = TlsSettings { key: None, ..good.clone() };
-        assert_eq!(error(alone), "[sip.tls] certificate needs key");
-        let foreign = TlsSettings { key: with(&folder, "foreign", &ca.issue("x.example", |_| ())).key, ..good.clone() };
+        let foreign = TlsIdentity { key: files(&folder, "foreign", &ca.issue("x.example", |_| ())).key, ..good };
         assert!(error(foreign).contains("do not go together"));
-        let ca = TlsSettings { ca: folder.write("text.pem", "hello"), ..good };
-        assert!(error(ca).contains("text.pem\": no certificate"));
+        let ca = TlsSettings { ca: Some(folder.write("text.pem", "hello")), ..TlsSettings::default() };
+        assert!(refusal(ca).contains("text.pem\": no certificate"));
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use secretary::net::listen::{Listen, TlsSettings};
+use secretary::net::listen::{Listen, TlsIdentity, TlsSettings};
 use secretary::net::sip::{self, Events, NewCall, SipHandle};
 use secretary::sip::{CallKey, CallOut, Command, EndCause, Endpoint, EndpointConfig, Limits, SessionEvent, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -102,7 +102,8 @@ impl Certificates {
         let path = |end: &str| self.folder.0.join(format!("{name}.{end}"));
         std::fs::write(path("pem"), certificate.pem()).unwrap();
         std::fs::write(path("key"), key.serialize_pem()).unwrap();
-        TlsSettings { port: 0, certificate: Some(path("pem")), key: Some(path("key")), ..self.trusting() }
+        let identity = TlsIdentity { certificate: path("pem"), key: path("key"), client_ca: None };
+        TlsSettings { identity: Some(identity), ..self.trusting() }
     }
 
     fn trusting(&self) -> TlsSettings {
@@ -153,7 +154,8 @@ async fn a_certificate_for_another_name_or_of_a_stranger_ends_the_call_with_the_
 #[tokio::test]
 async fn a_phone_without_the_certificate_that_is_asked_for_does_not_get_through() {
     let certificates = Certificates::new("client");
-    let server = TlsSettings { client_ca: Some(certificates.ca.clone()), ..certificates.of("localhost") };
+    let mut server = certificates.of("localhost");
+    server.identity.as_mut().unwrap().client_ca = Some(certificates.ca.clone());
     let mut callee = Agent::start(with_tls(server)).await;
     let target = format!("sip:a@localhost:{};transport=tls", callee.sip.tls_port().unwrap());
     let stranger = Agent::start(with_tls(certificates.trusting())).await;
