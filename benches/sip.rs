@@ -12,12 +12,12 @@ mod scenario;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use agent::Agent;
-use scenario::{Statistics, last_value};
+use scenario::{Statistics, file_ending};
 
 /// Calls a second.
 const RATES: [u32; 8] = [50, 100, 200, 400, 800, 1_000, 1_200, 1_600];
@@ -53,23 +53,23 @@ fn main() {
     row(&format!("{AGAIN} again"), &agent, &Run::new(&dir, "call", AGAIN, &agent));
     drop(agent);
     let agent = Served::start(LITTLE_ROOM);
-    let run = Run::new(&dir, "call_or_full", OVERLOAD, &agent);
+    let Statistics { successful, failed, completed, .. } = Run::new(&dir, "call_or_full", OVERLOAD, &agent).statistics;
     println!(
-        "\nRoom for {LITTLE_ROOM} calls, {OVERLOAD} calls/s: {} completed, {} refused with 503 and Retry-After, {} failed.",
-        run.completed,
-        run.successful.saturating_sub(run.completed),
-        run.failed
+        "\nRoom for {LITTLE_ROOM} calls, {OVERLOAD} calls/s: {completed} completed, {} refused with 503 and Retry-After, \
+         {failed} failed.",
+        successful.saturating_sub(completed)
     );
     // What was measured is printed; the folder is of no more use.
     let _ = fs::remove_dir_all(&dir);
 }
 
 fn row(title: &str, agent: &Served, run: &Run) {
-    let calls = (run.successful + run.failed).max(1) as f64;
+    let Statistics { successful, failed, retransmissions, .. } = run.statistics;
+    let calls = (successful + failed).max(1) as f64;
     println!(
         "| {title} | {:.2} % | {} | {:.0} ms | {:.0} ms | {:.2} | {:.1} MB |",
-        100.0 * run.successful as f64 / calls,
-        run.repeated,
+        100.0 * successful as f64 / calls,
+        retransmissions,
         run.percentile(50),
         run.percentile(95),
         run.cpu_seconds * 1e3 / calls,
@@ -129,11 +129,7 @@ impl Drop for Served {
 
 /// What sipp counted in one run.
 struct Run {
-    successful: u64,
-    failed: u64,
-    repeated: u64,
-    /// Of the successful ones those that came to BYE: the others were told that we are full.
-    completed: u64,
+    statistics: Statistics,
     /// From INVITE to 200 in ms, sorted; sipp's clock has steps of some milliseconds.
     setup_ms: Vec<f64>,
     /// What the agent used, until a second after the last call.
@@ -166,33 +162,18 @@ impl Run {
             .stderr(Stdio::null())
             .status();
         status.expect("sipp (Debian: sip-tester)");
-        let Statistics { successful, failed, retransmissions } = Statistics::read(&dir.join("statistics.csv"));
-        let counts = file_ending(&dir, "_counts.csv");
-        let completed = counts.and_then(|file| last_value(&file, |name| name.ends_with("_200_Recv")));
+        let statistics = Statistics::read(&dir);
         let mut setup_ms = file_ending(&dir, "_rtt.csv").map(|file| response_times(&file)).unwrap_or_default();
         setup_ms.sort_by(f64::total_cmp);
         // The agent's transactions and sipp's sockets come to rest.
         std::thread::sleep(Duration::from_secs(1));
-        Self {
-            successful,
-            failed,
-            repeated: retransmissions,
-            completed: completed.unwrap_or_default(),
-            setup_ms,
-            cpu_seconds: agent.cpu_seconds() - cpu_before,
-        }
+        Self { statistics, setup_ms, cpu_seconds: agent.cpu_seconds() - cpu_before }
     }
 
     fn percentile(&self, percent: usize) -> f64 {
         let place = (self.setup_ms.len() * percent / 100).min(self.setup_ms.len().saturating_sub(1));
         self.setup_ms.get(place).copied().unwrap_or(f64::NAN)
     }
-}
-
-/// The one file in a folder whose name ends so.
-fn file_ending(dir: &Path, ending: &str) -> Option<PathBuf> {
-    let files = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
-    files.into_iter().find(|file| file.to_string_lossy().ends_with(ending))
 }
 
 /// The second column of what `-trace_rtt` writes: `date;milliseconds;name`.

@@ -178,6 +178,20 @@ fn a_thousand_calls_at_a_hundred_a_second_are_all_completed() {
     println!("1,000 calls at 100 calls/s: {} messages were repeated", statistics.retransmissions);
 }
 
+/// Five times as many as there is room for: who is taken is served to the end, and the others are told when to come again.
+#[test]
+fn what_there_is_no_room_for_is_told_and_what_was_taken_is_served_to_the_end() {
+    let served = Served::new(config(10));
+    for transport in ["u1", "t1"] {
+        let args = ["-m", "200", "-r", "100", "-d", "500", "-l", "200", "-t", transport];
+        let statistics = Sipp::caller(&served.netns, "call_or_full", &served.address(), &args).succeed();
+        assert_eq!((statistics.successful, statistics.failed), (200, 0), "{transport}");
+        let completed = statistics.completed;
+        assert!((10..200).contains(&completed), "{transport}: {completed} calls for 10 lines");
+        println!("{transport}: 10 lines for 200 calls at 100 calls/s: {completed} were taken");
+    }
+}
+
 #[test]
 fn the_same_over_tcp() {
     let served = Served::new(config(200));

@@ -1,7 +1,7 @@
 //! The scenarios of tests/data/sipp as sipp reads them, and what it counted. Included by `benches/sip.rs` as well.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A scenario, ready for sipp.
 pub fn text(scenario: &str) -> String {
@@ -54,22 +54,34 @@ pub struct Statistics {
     pub successful: u64,
     pub failed: u64,
     pub retransmissions: u64,
+    /// How often the last 200 of the scenario came: that to BYE, in a scenario of a call.
+    pub completed: u64,
 }
 
 impl Statistics {
-    /// Reads the file that `-trace_stat` writes; zeros if there is none.
-    pub fn read(file: &Path) -> Self {
-        let count = |name| last_value(file, |n| n == name).unwrap_or_default();
+    /// Reads what sipp wrote into that folder with `-trace_stat -stf statistics.csv` and `-trace_counts`; zeros where there is
+    /// nothing.
+    pub fn read(dir: &Path) -> Self {
+        let count = |name| last_value(&dir.join("statistics.csv"), |n| n == name).unwrap_or_default();
+        let counts = file_ending(dir, "_counts.csv");
+        let completed = counts.and_then(|file| last_value(&file, |name| name.ends_with("_200_Recv")));
         Self {
             successful: count("SuccessfulCall(C)"),
             failed: count("FailedCall(C)"),
             retransmissions: count("Retransmissions(C)"),
+            completed: completed.unwrap_or_default(),
         }
     }
 }
 
+/// The one file in a folder whose name ends so.
+pub fn file_ending(dir: &Path, ending: &str) -> Option<PathBuf> {
+    let files = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
+    files.into_iter().find(|file| file.to_string_lossy().ends_with(ending))
+}
+
 /// The number in the last line of a file with semicolons, in the last column whose name fits.
-pub fn last_value(file: &Path, fits: impl Fn(&str) -> bool) -> Option<u64> {
+fn last_value(file: &Path, fits: impl Fn(&str) -> bool) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next()?.split(';').collect();

@@ -56,7 +56,7 @@ impl Sipp {
         command.current_dir(&dir).arg("-sf").arg(&file);
         command.args(["-i", "127.0.0.1", "-mi", "127.0.0.1", "-bind_local", "-p", &port.to_string(), "-nostdin"]);
         command.args(["-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"]);
-        command.args(["-trace_stat", "-stf", "statistics.csv", "-fd", "1"]);
+        command.args(["-trace_stat", "-stf", "statistics.csv", "-fd", "1", "-trace_counts"]);
         let given = |name: &str| more.contains(&name);
         for (name, value) in [("-m", "1"), ("-recv_timeout", PATIENCE_MS)] {
             if !given(name) {
@@ -75,7 +75,7 @@ impl Sipp {
     /// Waits until all its calls went as the scenario says.
     pub fn succeed(mut self) -> Statistics {
         let status = self.process.wait_exit(LONGEST);
-        let statistics = Statistics::read(&self.dir.join("statistics.csv"));
+        let statistics = Statistics::read(&self.dir);
         assert!(status.success(), "{}: sipp ended with {status}, {statistics:?}", self.scenario);
         statistics
     }
