@@ -95,12 +95,19 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
     let endpoint = Endpoint::new(endpoint, rand::random());
     let (sip, calls, sip_task) = sip::start(Listen::from(&config.sip), endpoint).await?;
 
+    // A company that sends to our address knows nothing of our start: its calls that come while the models are loaded are
+    // known for its own, and wait. A registrar is told when we are ready.
+    let (trunks, extensions): (Vec<_>, Vec<_>) = accounts.into_iter().partition(|account| account.expires.is_none());
+    for account in trunks {
+        sip.command(Command::Register(account)).await;
+    }
+    println!("Loading the models …");
     let engines = {
         let (config, key) = (config.clone(), secrets.clone());
         spawn_blocking(move || Engines::load(&config, &key)).await??
     };
     prepare_voice(&engines, &config).await?;
-    for account in accounts {
+    for account in extensions {
         sip.command(Command::Register(account)).await;
     }
     let office = Arc::new(Office {

@@ -148,7 +148,9 @@ pub enum ConfigError {
     /// A line of .env that is none.
     #[error("{path}: {error}: each line is NAME=value", path = .path.display())]
     Env { path: PathBuf, error: dotenvy::Error },
-    #[error("{owner}: the environment variable {variable} is not set: put {variable}=… into .env")]
+    #[error(
+        "{owner}: the environment variable {variable} is not set: put {variable}=… into .env in the folder where the program is started"
+    )]
     NoPassword { owner: String, variable: String },
 }
 
@@ -247,6 +249,10 @@ impl Config {
         }
         if let Some(found) = (0..).zip(&self.account).find_map(|(n, account)| account.contradiction(n)) {
             return Some(found);
+        }
+        if self.account.is_empty() && self.sip.direct_calls == Direct::Refused {
+            let message = "nobody could call: there is no [[account]] either";
+            return Some(Found::new(&["sip", "direct_calls"], message));
         }
         let mut names: Vec<&str> = self.account.iter().map(|a| a.name.as_str()).collect();
         names.sort_unstable();
@@ -409,6 +415,24 @@ mod tests {
     }
 
     #[test]
+    fn every_example_in_the_pages_can_be_used() {
+        let mut examples = 0;
+        for page in ["README.md", "README.ru.md", "docs/trunks.md", "docs/trunks.ru.md"] {
+            let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+            for block in text.split("```toml\n").skip(1) {
+                let example = block.split("```").next().unwrap();
+                // Some go on where an account was shown before.
+                let account = ACCOUNT.replace("\"a\"", "\"office\"") + "password_env = \"P\"\n";
+                let continued = Config::parse(&(account + example), Path::new(page));
+                let alone = Config::parse(example, Path::new(page));
+                assert!(alone.is_ok() || continued.is_ok(), "{example}{:?}", alone.err());
+                examples += 1;
+            }
+        }
+        assert!(examples >= 20, "{examples}: where are they?");
+    }
+
+    #[test]
     fn an_unknown_key_is_refused_with_its_place_and_the_nearest_known_one() {
         let error = refused("[sip]\nbind = \"127.0.0.1\"\nprot = 5062\n");
         assert!(error.starts_with("secretary.toml:3:1: unknown field `prot`, expected one of"), "{error}");
@@ -436,6 +460,15 @@ mod tests {
             ("[sip.limits]\ncalls_per_second = nan\n", "secretary.toml:2:20: ", "0.01 or more"),
             ("[sip.tls]\ncertificate = \"a.pem\"\n", "secretary.toml:2:15: ", "in key"),
             ("[sip.tls]\nclient_ca = \"a.pem\"\n", "secretary.toml:2:13: ", "without a certificate"),
+            ("[sip.tls]\nport = 5060\ncertificate = \"a\"\nkey = \"b\"\n", "secretary.toml:2:8: ", "5061"),
+            ("[sip]\ndirect_calls = false\n", "secretary.toml:2:16: ", "no [[account]]"),
+            ("[sip]\nrealm = \"\"\n", "secretary.toml:2:9: ", "any name"),
+            (
+                "[sip]\ndirect_calls = \"challenge\"\n[[sip.user]]\nname = \"a\"\npassword_env = \"A\"\n[[sip.user]]\n\
+                 name = \"a\"\npassword_env = \"B\"\n",
+                "secretary.toml:",
+                "two users are named \"a\"",
+            ),
             ("[message]\nsip = \"101\"\n", "secretary.toml:2:7: ", "account ="),
             ("[message]\nsip = \"101\"\naccount = \"x\"\n", "secretary.toml:3:11: ", "no [[account]] is named \"x\""),
             ("[ears]\nend_probability = 3.0\n", "secretary.toml:2:19: ", "0 to start_probability"),
@@ -452,6 +485,27 @@ mod tests {
                 "[[account]]\nname=\"a\"\nregistrar=\"a b\"\nusername=\"1\"\npassword_env=\"P\"\n",
                 "secretary.toml:3:11: ",
                 "host:port",
+            ),
+            (
+                "[[account]]\nname=\"a\"\nregistrar=\"sip:a:5060\"\nusername=\"1\"\npassword_env=\"P\"\n",
+                "secretary.toml:3:11: ",
+                "host:port",
+            ),
+            (
+                "[[account]]\nname=\"a\"\nregistrar=\"a\"\nusername=\"1@a\"\npassword_env=\"P\"\n",
+                "secretary.toml:4:10: ",
+                "behind an @",
+            ),
+            (
+                "[[account]]\nname=\"a\"\nregistrar=\"a\"\nusername=\"1\"\npassword_env=\"P\"\ndomain=\"sip:a\"\n",
+                "secretary.toml:6:8: ",
+                "without sip:",
+            ),
+            (
+                "[[account]]\nname=\"a\"\nregistrar=\"a\"\nusername=\"1\"\npassword_env=\"P\"\n[account.numbering]\n\
+                 rewrite=[{replace=\"1\"}]\n",
+                "secretary.toml:",
+                "every number",
             ),
             (
                 "[[account]]\nname=\"a\"\nregistrar=\"a\"\nusername=\"1\"\npassword_env=\"P\"\ntransport=\"upd\"\n",

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::iter;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -54,12 +54,12 @@ const BETWEEN_KEYS: Duration = Duration::from_millis(250);
 Exit status: 0 the call was answered and is over, 3 busy, 4 nobody answered, 5 refused, 6 not reached, 1 anything else.")]
 pub struct Args {
     /// Whom to call: sip:name@host, with :port, ;transport=tcp or ;transport=tls if need be, or sips:name@host. With
-    /// --account also a number or a name there.
+    /// --account also a number or a name there. Where he has moved (302) is called only if [sip] call_out allows it.
     target: String,
     /// A WAV file to play when the other side falls silent (or says nothing for 5 s). Several are played in turn.
     #[arg(long, value_name = "FILE")]
     play: Vec<PathBuf>,
-    /// Keys to press after the last recording, told by INFO: 0 to 9, *, #.
+    /// Keys to press after the last recording, told by INFO: 0 to 9, *, #, A to D.
     #[arg(long, value_name = "KEYS", value_parser = keys)]
     digits: Option<String>,
     /// Whom to send the other side to after that: a SIP address; with --account also a number or a name there.
@@ -84,7 +84,7 @@ pub struct Args {
 fn keys(text: &str) -> Result<String, String> {
     match !text.is_empty() && text.chars().all(|key| matches!(key, '0'..='9' | '*' | '#' | 'A'..='D')) {
         true => Ok(text.to_owned()),
-        false => Err("expected keys of a telephone: 0 to 9, *, #".to_owned()),
+        false => Err("expected keys of a telephone: 0 to 9, *, #, A to D".to_owned()),
     }
 }
 
@@ -122,12 +122,19 @@ pub async fn run(args: Args) -> Result<()> {
     }
     acts.extend(args.digits.clone().map(Act::Press));
     acts.extend(args.transfer.clone().map(Act::Transfer));
+    let folder = args.record.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        bail!("{}: no such folder, for --record", folder.display());
+    }
     let (config, secrets) = args.config.load()?;
     let account = args.account.as_deref().map(|name| account(&config, &secrets, name)).transpose()?;
     let (host, port, transport) = match &account {
         Some(account) => (account.registrar.clone(), account.port, account.transport),
         None => {
             let uri = args.target.parse::<Uri>().with_context(|| format!("{}: not a SIP address", args.target))?;
+            if !uri.is_sip() {
+                bail!("{}: a number is called through an account: --account NAME", args.target);
+            }
             (uri.host.clone(), uri.port, uri.transport())
         }
     };
@@ -163,7 +170,8 @@ pub async fn run(args: Args) -> Result<()> {
 fn account(config: &Config, secrets: &Secrets, name: &str) -> Result<Account> {
     let Some((id, _)) = config.account(name) else {
         let names: Vec<&str> = config.account.iter().map(|account| account.name.as_str()).collect();
-        bail!("no [[account]] is named \"{name}\"; there are: {}", names.join(", "));
+        let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        bail!("no [[account]] is named \"{name}\"; there are: {there}");
     };
     let account = config.accounts(secrets)?.into_iter().find(|account| account.id == id);
     Ok(Account { expires: None, ..account.context("the account is gone")? })

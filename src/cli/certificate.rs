@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 
 const SEQUENCE: u8 = 0x30;
 const UTC_TIME: u8 = 0x17;
@@ -19,9 +19,10 @@ const VERSION: u8 = 0xa0;
 /// # Errors
 /// When the file cannot be read or has no certificate.
 pub(super) fn valid_until(path: &Path) -> Result<DateTime<Utc>> {
-    let certificate = CertificateDer::from_pem_file(path)
-        .map_err(|error| anyhow::anyhow!("{error}"))
-        .with_context(|| format!("{}: no certificate in PEM", path.display()))?;
+    let certificate = CertificateDer::from_pem_file(path).map_err(|error| match error {
+        pem::Error::Io(error) => anyhow::anyhow!("{}: {error}", path.display()),
+        error => anyhow::anyhow!("{}: no certificate in PEM: {error}", path.display()),
+    })?;
     not_after(&certificate).with_context(|| format!("{}: no X.509 certificate", path.display()))
 }
 

@@ -156,8 +156,12 @@ async fn check_network(report: &mut Report, config: &Config, secrets: &Secrets) 
         let ports = format!("{} to {}", config.rtp.port_min, config.rtp.port_max);
         report.line(format!("RTP ports at {address}"), rtp.map(|_| ports));
     }
+    let before = report.problems;
     check_certificates(report, &config.sip.tls);
     check_call_out(report, config);
+    if report.problems > before {
+        return report.note("SIP and accounts", "not tried: mend the TLS files first");
+    }
     let endpoint = || config.endpoint(app::USER_AGENT, secrets);
     let endpoint = match (endpoint(), endpoint()) {
         (Ok(first), Ok(second)) => [first, second].map(|config| Endpoint::new(config, rand::random())),
@@ -172,10 +176,10 @@ async fn check_network(report: &mut Report, config: &Config, secrets: &Secrets) 
         }
         Err(error) => {
             report.line("SIP port", Err::<String, _>(error));
-            report.note(
-                "accounts",
-                "tried from another port; a running secretary registers again within its next refresh",
-            );
+            if !config.account.is_empty() {
+                let how = "tried from another port; a running secretary registers again within its next refresh";
+                report.note("accounts", how);
+            }
             let tls = listen.tls.clone().map(|tls| TlsSettings { port: 0, ..tls });
             match sip::start(Listen { port: 0, tls, ..listen }, second).await {
                 Ok(started) => started,
@@ -257,6 +261,13 @@ async fn check_accounts(report: &mut Report, config: &Config, secrets: &Secrets,
     for (id, account) in (0..).map(AccountId).zip(&config.account) {
         if !account.register {
             report.line(format!("trunk {}", account.name), reach(sip, account).await);
+            if !account.access.is_empty() {
+                let access: Vec<String> = account.access.iter().map(ToString::to_string).collect();
+                report.note(
+                    format!("trunk {}", account.name),
+                    format!("its calls may also come from {}", access.join(", ")),
+                );
+            }
             continue;
         }
         let result = match states.get(&id) {
@@ -288,7 +299,7 @@ async fn reach(sip: &SipHandle, account: &AccountConfig) -> Result<String, Strin
     let flows = resolve::flows(host, *port, account.transport, sip.listen()).await;
     let flow = flows.map_err(|error| error.to_string())?.into_iter().next().ok_or("its name has no address")?;
     if flow.transport == Transport::Udp {
-        return Ok(format!("its address is {}; over UDP only a call shows more", flow.remote));
+        return Ok(format!("calls are expected from {}; whether it takes ours only a call can show", flow.remote));
     }
     match timeout(REGISTRAR, TcpStream::connect(flow.remote)).await {
         Ok(Ok(_)) => Ok(format!("{} takes connections", flow.remote)),

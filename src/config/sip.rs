@@ -122,7 +122,9 @@ pub struct AccountConfig {
     #[serde(default = "yes")]
     pub register: bool,
     /// The domain of our address of record; the registrar's host unless told otherwise.
+    #[serde(default, deserialize_with = "domain")]
     pub domain: Option<String>,
+    #[serde(deserialize_with = "user")]
     pub username: String,
     /// The user name of the digest; `username` unless told otherwise.
     pub auth_username: Option<String>,
@@ -192,6 +194,17 @@ impl SipConfig {
             }
             _ => {}
         }
+        let mut names: Vec<&str> = self.user.iter().map(|user| user.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Some(Found::new(&["sip", "user"], format!("two users are named \"{}\"", twice[0])));
+        }
+        if self.realm.is_empty() {
+            return Some(Found::new(
+                &["sip", "realm"],
+                "empty, expected any name: telephones show it with the question",
+            ));
+        }
         let Limits { calls_per_second, requests_per_second, account_calls_per_second } = self.limits;
         for (key, rate) in [
             ("calls_per_second", calls_per_second),
@@ -204,6 +217,10 @@ impl SipConfig {
         }
         let TlsConfig { certificate, key, client_ca, .. } = &self.tls;
         match (certificate, key, client_ca) {
+            (Some(_), Some(_), _) if self.tls.port == self.port => Some(Found::new(
+                &["sip", "tls", "port"],
+                "the same as [sip] port, which TCP has; the usual one is 5061",
+            )),
             (Some(_), None, _) => {
                 Some(Found::new(&["sip", "tls", "certificate"], "without its key: name the file in key"))
             }
@@ -262,6 +279,11 @@ impl AccountConfig {
                 self.name
             );
             return Some(Found { place: place("name"), message });
+        }
+        if self.numbering.rewrite.iter().any(|rule| rule.prefix.is_empty() && rule.digits.is_none()) {
+            let message =
+                "a rewrite without prefix and digits would change every number: say which it is for".to_owned();
+            return Some(Found { place: place("numbering"), message });
         }
         None
     }
@@ -439,9 +461,35 @@ fn registrar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Registrar, D:
         Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().map_err(|_| bad())?)),
         _ => (text.as_str(), None),
     };
-    match host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/' || c == '@') {
-        true => Err(bad()),
-        false => Ok(Registrar { host: host.to_owned(), port }),
+    match is_host(host) {
+        true => Ok(Registrar { host: host.to_owned(), port }),
+        false => Err(bad()),
+    }
+}
+
+/// Whether it can stand in a SIP URI as its host: an IPv6 address is in brackets, and there is no `sip:` before it.
+fn is_host(text: &str) -> bool {
+    let is_address = text.starts_with('[') && text.ends_with(']');
+    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '/' || c == '@' || (c == ':' && !is_address))
+}
+
+fn domain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match is_host(&text) {
+        true => Ok(Some(text)),
+        false => Err(de::Error::custom(format!(
+            "\"{text}\", expected a name such as pbx.example.com, without sip: or a port"
+        ))),
+    }
+}
+
+fn user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.is_empty() || text.contains(|c: char| c.is_whitespace() || matches!(c, '@' | ':' | '<' | '>')) {
+        true => Err(de::Error::custom(format!(
+            "\"{text}\", expected a number or name such as \"200\"; what stands behind an @ is the registrar or domain"
+        ))),
+        false => Ok(text),
     }
 }
 

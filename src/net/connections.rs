@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use super::stream::{Heard, Link, StreamLimits};
 use super::tls::Tls;
-use crate::sip::{CallKey, Flow, Transport};
+use crate::sip::{CallKey, Flow, Transport, network_of};
 
 /// Messages that wait for one connection.
 const QUEUE: usize = 32;
@@ -79,9 +79,9 @@ impl Connections {
     /// When there is no room for it.
     pub fn accept(&mut self, now: Instant, stream: TcpStream, flow: Flow) -> io::Result<Opened> {
         tune(&stream);
-        let source = source(flow.remote.ip());
+        let network = network_of(flow.remote.ip());
         let is_his =
-            |(other, connection): &(&Flow, &Connection)| !connection.ours && self::source(other.remote.ip()) == source;
+            |(other, connection): &(&Flow, &Connection)| !connection.ours && network_of(other.remote.ip()) == network;
         let opened = if self.open.iter().filter(is_his).count() >= self.limits.per_source {
             // A peer whose line is bad may come again before we know that he is gone; a flood hurts but itself.
             let victim = self.open.iter().filter(is_his).filter(|(_, c)| !c.spoken).min_by_key(|(_, c)| c.used);
@@ -238,14 +238,6 @@ impl Connections {
         if let Some(old) = self.open.insert(flow, connection) {
             old.task.abort();
         }
-    }
-}
-
-/// What counts as one source: an IPv4 address, or the network that one IPv6 subscriber has.
-fn source(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
-        v4 => v4,
     }
 }
 
@@ -420,14 +412,5 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
-    }
-
-    #[test]
-    fn a_source_is_an_address_or_a_network_of_ipv6() {
-        let of = |text: &str| source(text.parse().unwrap());
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
 }

@@ -5,7 +5,7 @@
 //! Left out: two accounts with two names at one address and port share a connection that was verified for one of them.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::sip::{Flow, Transport};
 
@@ -44,6 +44,8 @@ impl Names {
             match self.0.get(&flow.remote) {
                 Some(name) if name.for_account && (open || !for_account) => continue,
                 Some(name) if name.host == host => {}
+                // A number in a Contact is no news of whose it is.
+                Some(_) if !for_account && host.parse::<IpAddr>().is_ok() => continue,
                 _ if open && !for_account => continue,
                 _ if open => false_friends.push(*flow),
                 _ => {}
@@ -82,6 +84,16 @@ mod tests {
         assert_eq!(names.of(flow.remote), "pbx.example", "a connection keeps its name");
         names.learn("new.example", true, &[flow], |_| false);
         assert_eq!(names.of(flow.remote), "new.example");
+    }
+
+    #[test]
+    fn a_number_does_not_replace_a_name() {
+        let (mut names, flow) = (Names::default(), flow(1));
+        names.learn("pbx.example", false, &[flow], |_| false);
+        names.learn("198.51.100.1", false, &[flow], |_| false);
+        assert_eq!(names.of(flow.remote), "pbx.example");
+        names.learn("other.example", false, &[flow], |_| false);
+        assert_eq!(names.of(flow.remote), "other.example");
     }
 
     #[test]

@@ -198,10 +198,8 @@ impl Shell {
 
     /// Whether nothing of ours waits for an answer.
     fn is_quiet(&self) -> bool {
-        let knows_us = |state: &RegistrationState| {
-            matches!(state, RegistrationState::Registering | RegistrationState::Registered { .. })
-        };
-        self.endpoint.usage().sessions == 0 && !self.states.borrow().values().any(knows_us)
+        let is_over = |state: &RegistrationState| matches!(state, RegistrationState::Unregistered);
+        self.endpoint.usage().sessions == 0 && self.states.borrow().values().all(is_over)
     }
 
     fn on_request(&mut self, request: Request) {

@@ -2,7 +2,7 @@
 //! so that the next request needs one round trip (RFC 3261 §22, RFC 7616 §3.4).
 //!
 //! Each realm of user agent or proxy is remembered for itself, and a request carries credentials for all of them
-//! (RFC 3261 §22.3). A CANCEL and an ACK cannot be challenged: they repeat what their INVITE carried, if anything.
+//! (RFC 3261 §22.3). A CANCEL and an ACK cannot be challenged; the ACK of a 2xx repeats what its INVITE carried.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use super::Flow;
 use super::auth::{Authorizer, Challenge, Credentials, Subject, next_nonce};
 use super::message::{Request, Response};
+use super::network::Network;
 
 /// More challenges than this for one request are a quarrel, not a dialogue.
 const MAX_CHALLENGES: u8 = 6;
@@ -45,6 +46,7 @@ impl Challenger {
         }
     }
 
+    /// Where the credentials for it stand.
     const fn answer(self) -> &'static str {
         match self {
             Challenger::UserAgent => "Authorization",
@@ -162,7 +164,14 @@ impl ClientAuth {
         match Credentials::for_realm(&self.credentials, &realm) {
             Some(Credentials { realm: Some(_), .. }) => {}
             Some(_) if self.realms.is_empty() || self.realms.contains(&realm) => {}
-            Some(_) | None => return false,
+            Some(_) => {
+                tracing::warn!(
+                    realm,
+                    "a password is asked for another realm than the registrar's: name it in credentials"
+                );
+                return false;
+            }
+            None => return false,
         }
         let Some(mut authorizer) = Authorizer::new(challenges) else { return false };
         let key = (who, realm);
@@ -191,12 +200,16 @@ pub(super) struct AccountAuth {
     auth: ClientAuth,
     /// The registrar's, or those of the trunk.
     addresses: BTreeSet<IpAddr>,
+    /// What the operator vouches for.
+    access: Vec<Network>,
 }
 
 impl AccountAuth {
-    /// `realms` are those of the registrar. If there are none, credentials without a realm count for any.
-    pub fn new(credentials: Vec<Credentials>, realms: BTreeSet<String>) -> Self {
-        AccountAuth { auth: ClientAuth { realms, ..ClientAuth::new(credentials) }, addresses: BTreeSet::new() }
+    /// `realms` are those of the registrar. If there are none, credentials without a realm count for any. `access` is where
+    /// the account's calls come from beside its own way.
+    pub fn new(credentials: Vec<Credentials>, realms: BTreeSet<String>, access: Vec<Network>) -> Self {
+        let auth = ClientAuth { realms, ..ClientAuth::new(credentials) };
+        AccountAuth { auth, addresses: BTreeSet::new(), access }
     }
 
     /// The account's own way leads over these too.
@@ -206,7 +219,8 @@ impl AccountAuth {
 
     /// Whether that is the account's own way.
     pub fn is_for(&self, flow: &Flow) -> bool {
-        self.addresses.contains(&flow.remote.ip().to_canonical())
+        let there = flow.remote.ip().to_canonical();
+        self.addresses.contains(&there) || self.access.iter().any(|network| network.contains(there))
     }
 
     /// As [`ClientAuth::begin`].
@@ -228,6 +242,12 @@ impl AccountAuth {
         }
     }
 
+    /// Copies the credentials of a request.
+    pub fn credentials_of(request: &Request) -> Vec<(&'static str, String)> {
+        let all = Challenger::ALL.into_iter().map(Challenger::answer);
+        all.flat_map(|name| request.headers.all(name).map(move |value| (name, value.to_owned()))).collect()
+    }
+
     /// Takes the credentials off.
     pub fn strip(request: &mut Request) {
         Challenger::ALL.iter().for_each(|who| request.headers.remove(who.answer()));
@@ -244,6 +264,7 @@ impl AccountAuth {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::Transport;
     use crate::sip::message::{Method, Uri};
 
     fn request() -> Request {
@@ -353,5 +374,19 @@ mod tests {
         assert!(auth.on_challenge(&challenge(407, false)));
         auth.on_success(&ok("n3"));
         assert!(sent(&mut auth, "Proxy-Authorization")[0].contains("nonce=\"n\""), "that is another's");
+    }
+
+    #[test]
+    fn an_accounts_credentials_go_its_own_way_only() {
+        let to = |address: &str| Flow {
+            transport: Transport::Udp,
+            local: ([192, 0, 2, 1], 5060).into(),
+            remote: (address.parse::<IpAddr>().unwrap(), 5060).into(),
+        };
+        let mut auth = AccountAuth::new(Vec::new(), BTreeSet::new(), vec!["198.51.100.0/24".parse().unwrap()]);
+        auth.trust(&[to("192.0.2.9")]);
+        let is_for =
+            ["192.0.2.9", "::ffff:192.0.2.9", "198.51.100.7", "192.0.2.8"].map(|there| auth.is_for(&to(there)));
+        assert_eq!(is_for, [true, true, true, false]);
     }
 }

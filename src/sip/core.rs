@@ -196,8 +196,12 @@ impl Core {
         self.transactions.respond(now, key, &response, &mut self.output);
     }
 
-    /// Answers without a transaction, over the flow on which the request came.
+    /// Answers without a transaction, over the flow on which the request came; one that says no way back (`Via`) is not
+    /// answered.
     pub fn respond_statelessly(&mut self, flow: Flow, response: Response) {
+        if response.headers.get("Via").is_none() {
+            return;
+        }
         let response = self.finish(response);
         self.transmit(flow, response.to_bytes());
     }

@@ -200,11 +200,11 @@ impl Endpoint {
             Ok(Message::Response(response)) => self.on_response(now, flow, &response),
             Err(Malformed { error, request: Some(mut request) }) if request.method != Method::Ack => {
                 tracing::debug!(peer.addr = %flow.remote, %error, "a bad request");
-                let via = request.set_received(&flow);
-                if !self.is_trusted(flow.remote.ip()) && !self.admits(now, flow, &request) {
+                let back = way_back(flow, request.set_received(&flow).as_ref());
+                if !self.is_trusted(flow.remote.ip()) && !self.admits(now, back, &request) {
                     return;
                 }
-                self.refuse_statelessly(way_back(flow, via.as_ref()), &request, error.status(), &error.to_string());
+                self.refuse_statelessly(back, &request, error.status(), &error.to_string());
             }
             Err(Malformed { error, .. }) => {
                 self.core.dropped += 1;
@@ -262,10 +262,23 @@ impl Endpoint {
             Err(_) if !request.method.is_known() => return self.refuse_statelessly(flow, &request, 501, ""),
             Err(error) => return self.refuse_statelessly(flow, &request, 400, &error.to_string()),
         };
-        if !trusted && let Some(challenge) = self.challenge_of_call(now, flow, &request, &envelope) {
-            return self.core.respond_statelessly(flow, challenge);
+        if !trusted && request.begins_call() && !self.is_merged(&envelope) {
+            if let Some(challenge) = self.challenge(now, flow, &request) {
+                return self.core.respond_statelessly(flow, challenge);
+            }
+            // Without a transaction, so that what there is no room for leaves nothing behind.
+            let from = flow.remote.ip();
+            if request.headers.get("Replaces").is_none() && !self.has_room(self.is_stranger(from).then_some(from)) {
+                return self.refuse_overload(flow, &request);
+            }
         }
+        let is_question = !trusted && request.method != Method::Invite;
         match self.core.transactions.on_request(now, flow, &envelope, trusted, &mut self.core.output) {
+            Arrival::New(key) if is_question => {
+                self.on_new_request(now, Arrived { key: key.clone(), request, envelope, flow });
+                // RFC 3261 §8.2.7: it is answered, and should it come again, answered again.
+                self.core.transactions.forget(&key);
+            }
             Arrival::New(key) => self.on_new_request(now, Arrived { key, request, envelope, flow }),
             Arrival::OtherAck => self.on_ack(now, &request, &envelope),
             Arrival::Full => self.refuse_overload(flow, &request),
@@ -349,6 +362,7 @@ impl Endpoint {
         }
         let account = self.account_of(&arrived);
         if account.is_none() && matches!(self.core.config.direct_calls, DirectCalls::Refused) {
+            tracing::debug!(peer.addr = %arrived.flow.remote, "a direct call is refused");
             return self.refuse(now, &arrived, 403);
         }
         let replaces = match self.find_replaced(&arrived, account) {
@@ -356,7 +370,14 @@ impl Endpoint {
             Err(status) => return self.refuse(now, &arrived, status),
         };
         let is_welcome = account.is_none_or(|account| self.core.guard.admit_of_account(now, account));
-        if !is_welcome || self.sessions.len() >= self.core.config.max_calls {
+        let from = arrived.flow.remote.ip();
+        let is_stranger = account.is_none() && self.is_stranger(from);
+        // What takes the place of a call has the room of that.
+        let has_room = match replaces {
+            Some(_) => self.sessions.len() < 2 * self.core.config.max_calls,
+            None => self.has_room(is_stranger.then_some(from)),
+        };
+        if !is_welcome || !has_room {
             let answer = self.overload(&arrived.request);
             return self.core.respond(now, &arrived.key, answer);
         }
@@ -371,7 +392,7 @@ impl Endpoint {
         let auth = registration.and_then(Registration::account_auth);
         let callee = Callee { account, user, parties, replaces, auth };
         let call = self.next_call_key();
-        self.entrances.insert(call, Entrance::of_call(&arrived, account));
+        self.entrances.insert(call, Entrance::of_call(&arrived, is_stranger));
         let session = Session::called(&mut self.core, now, call, arrived, callee);
         self.insert(call, session);
     }
@@ -518,9 +539,6 @@ impl Endpoint {
 
     /// Answers a request that begins no transaction. One without a Via has nobody to be told.
     fn refuse_statelessly(&mut self, flow: Flow, request: &Request, status: u16, why: &str) {
-        if request.headers.get("Via").is_none() {
-            return;
-        }
         let mut answer = Response::answer(request, status);
         if !why.is_empty() {
             answer.reason = format!("{}: {why}", answer.reason);

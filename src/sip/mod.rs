@@ -31,6 +31,7 @@ pub use call_out::CallOut;
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::is_private;
 pub use guard::Limits;
+pub(crate) use guard::network_of;
 pub use network::{Network, NetworkError};
 pub use parties::{CalledFrom, CallerFrom, Numbering, Parties, Plan, Rewrite};
 pub use types::{

@@ -21,8 +21,9 @@ struct Desk {
     transport: Transport,
 }
 
+/// Somebody in a public network.
 fn host(number: u32) -> SocketAddr {
-    SocketAddr::new(IpAddr::from((0x0A00_0000 + number).to_be_bytes()), 5060)
+    SocketAddr::new(IpAddr::from((0xC612_0000 + number).to_be_bytes()), 5060)
 }
 
 impl Desk {
@@ -183,20 +184,9 @@ fn a_cancel_is_never_limited() {
 fn a_trunk_has_no_limit_of_its_address_but_one_of_its_own() {
     let limits = Limits { calls_per_second: 1.0, requests_per_second: 1.0, account_calls_per_second: 20.0 };
     let mut desk = Desk::new(limits, 1000);
-    desk.input(Input::Command(Command::Register(Account {
-        id: AccountId(0),
-        registrar: "trunk.example".into(),
-        port: None,
-        domain: "trunk.example".into(),
-        username: "desk".into(),
-        credentials: Vec::new(),
-        transport: None,
-        expires: None,
-        access: vec!["10.0.0.0/24".parse().unwrap()],
-        numbering: Numbering::default(),
-    })));
-    assert!((0..100).all(|_| desk.options(host(1)) == [200]));
-    let statuses: Vec<Vec<u16>> = (0..60).map(|at| desk.invite(host(at % 2))).collect();
+    desk.input(Input::Command(Command::Register(trunk())));
+    assert!((0..100).all(|_| desk.options(trunk_host(1)) == [200]));
+    let statuses: Vec<Vec<u16>> = (0..60).map(|at| desk.invite(trunk_host(at % 2))).collect();
     assert!(statuses[..40].iter().all(|answers| *answers == [100]), "{statuses:?}");
     assert!(statuses[40..].iter().all(|answers| *answers == [100, 503]), "{statuses:?}");
     assert_eq!(desk.endpoint.usage().overloaded, 20);
@@ -260,7 +250,7 @@ fn a_flood_leaves_memory_flat_and_a_call_whole() {
     assert!(desk.requests.iter().all(|request| request.method != Method::Bye), "we ended nothing ourselves");
 }
 
-/// A trunk that sends from 10.1.0.0/24.
+/// A trunk that sends from 198.19.0.0/24.
 fn trunk() -> Account {
     Account {
         id: AccountId(0),
@@ -271,7 +261,7 @@ fn trunk() -> Account {
         credentials: Vec::new(),
         transport: None,
         expires: None,
-        access: vec!["10.1.0.0/24".parse().unwrap()],
+        access: vec!["198.19.0.0/24".parse().unwrap()],
         numbering: Numbering::default(),
     }
 }
@@ -298,11 +288,45 @@ fn a_datagram_shuts_nobody_out_but_a_connection_does() {
 fn a_stranger_who_fills_the_transactions_does_not_shut_out_a_trunk() {
     let mut desk = Desk::new(Limits::NONE, 4);
     desk.input(Input::Command(Command::Register(trunk())));
-    let filled = (0..10_000).take_while(|_| desk.options(host(1)) == [200]).count();
+    // INVITEs that are refused are remembered until they are acknowledged.
+    let refused = "Require: teleportation\r\n";
+    let filled = (0..10_000).take_while(|_| desk.request(host(1), "INVITE", "x", "", refused) == [420]).count();
     assert!(filled < 10_000, "never full");
-    assert_eq!(desk.options(host(2)), [503]);
-    assert_eq!(desk.options(trunk_host(1)), [200]);
+    assert_eq!(desk.invite(host(2)), [503]);
     assert_eq!(desk.invite(trunk_host(1)), [100]);
+}
+
+#[test]
+fn questions_of_strangers_leave_nothing_behind() {
+    let mut desk = Desk::new(Limits::NONE, 4);
+    for method in ["OPTIONS", "REGISTER", "SUBSCRIBE", "BYE"] {
+        assert_eq!(desk.request(host(1), method, "x", "", "").len(), 1, "{method} is answered");
+        assert_eq!((desk.endpoint.usage().transactions, desk.endpoint.poll_timeout()), (0, None), "{method}");
+        desk.sent -= 1;
+        assert_eq!(desk.request(host(1), method, "x", "", "").len(), 1, "{method} is answered again");
+    }
+}
+
+#[test]
+fn who_is_no_stranger_may_have_all_lines() {
+    let mut desk = Desk::new(Limits::default(), 8);
+    desk.input(Input::Command(Command::Register(trunk())));
+    let inside = SocketAddr::from(([10, 0, 0, 1], 5060));
+    let statuses: Vec<_> = (0..9).map(|_| desk.invite(inside)).collect();
+    assert_eq!(statuses[..8], [[100]; 8], "a PBX of the house");
+    assert_eq!(statuses[8], [503]);
+}
+
+#[test]
+fn a_call_that_takes_the_place_of_another_needs_no_room() {
+    let mut desk = Desk::new(Limits::default(), 1);
+    let tag = desk.established(host(1), "held");
+    let ours = tag.trim_start_matches(";tag=");
+    assert_eq!(desk.request(host(2), "INVITE", "other", "", ""), [503]);
+    let replaces = format!("Replaces: held;to-tag={ours};from-tag=a\r\n");
+    assert_eq!(desk.request(host(2), "INVITE", "third", "", &replaces), [100]);
+    assert_eq!(desk.request(host(2), "INVITE", "fourth", "", &replaces), [100, 503], "not without end");
+    assert_eq!(desk.request(host(2), "INVITE", "fifth", "", "Replaces: none;to-tag=a;from-tag=b\r\n"), [100, 481]);
 }
 
 #[test]

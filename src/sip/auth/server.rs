@@ -37,7 +37,7 @@ pub enum Verdict {
     /// They are right, but their nonce is too old or was counted so far before; or it is not one of ours for that address, and
     /// then nothing else was looked at. To be challenged as stale.
     Stale,
-    /// The nonce is ours, but the user, the password or the target is another. To be challenged, and to be counted by a guard:
+    /// The nonce is ours, but the user or the password is another. To be challenged, and to be counted by a guard:
     /// who tries passwords gets this each time, and nobody gets it for another's address, since he does not see its nonces.
     Wrong,
 }
@@ -106,8 +106,12 @@ impl Challenger {
         // Before the proof is looked at: who made up a nonce must not learn from the answer whether a password is right.
         let Some(stamp) = self.opened(from, &authorization.nonce) else { return Verdict::Stale };
         let is_theirs = self.is_proved(hash, &authorization, counted, request.method.as_str());
-        if !is_theirs || !is_same_target(&unescaped(&authorization.uri), &request.uri) {
+        if !is_theirs {
             return Verdict::Wrong;
+        }
+        // A right password is no guess, though a proxy may have changed the target on the way.
+        if !is_same_target(&unescaped(&authorization.uri), &request.uri) {
+            return Verdict::Missing;
         }
         if self.is_taken(now, stamp, count) { Verdict::Right } else { Verdict::Stale }
     }
@@ -363,7 +367,7 @@ mod tests {
         let request = answer(&mut client, &user(None, "anna", "first"));
         for other in ["sip:boss@192.0.2.2", "sip:desk@192.0.2.3", "sip:desk@192.0.2.2:5070", "tel:1"] {
             let moved = Request { uri: other.parse().unwrap(), ..request.clone() };
-            assert_eq!(challenger.verify(now, HERE, &moved), Verdict::Wrong, "{other}");
+            assert_eq!(challenger.verify(now, HERE, &moved), Verdict::Missing, "{other}: not taken, and no guess");
         }
         let register = Request { method: Method::Register, ..request.clone() };
         assert_eq!(challenger.verify(now, HERE, &register), Verdict::Wrong);

@@ -6,13 +6,13 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::Endpoint;
+use super::{Endpoint, is_private};
 use crate::sip::auth::Verdict;
 use crate::sip::guard::{self, Admission, Bucket, network_of};
 use crate::sip::message::{Envelope, Method, Request, Response};
 use crate::sip::session::Arrived;
 use crate::sip::transaction::ServerKey;
-use crate::sip::{AccountId, CallKey, Flow};
+use crate::sip::{CallKey, Flow};
 
 /// New requests a second inside one call, and how many at once after a while of silence.
 const INSIDE_A_SECOND: f64 = 50.0;
@@ -21,7 +21,7 @@ const INSIDE_AT_ONCE: f64 = 100.0;
 /// How a session came about, and how fast its peer goes.
 #[derive(Default)]
 pub(super) struct Entrance {
-    /// The network of a direct caller.
+    /// The network of a stranger.
     stranger: Option<IpAddr>,
     /// The peer's INVITE and its number.
     invite: Option<(ServerKey, u32)>,
@@ -31,10 +31,10 @@ pub(super) struct Entrance {
 
 impl Entrance {
     /// That of a peer's call.
-    pub fn of_call(invite: &Arrived, account: Option<AccountId>) -> Self {
+    pub fn of_call(invite: &Arrived, is_stranger: bool) -> Self {
         let network = network_of(invite.flow.remote.ip());
         let begun = (invite.key.clone(), invite.envelope.cseq.number);
-        Entrance { stranger: account.is_none().then_some(network), invite: Some(begun), requests: None }
+        Entrance { stranger: is_stranger.then_some(network), invite: Some(begun), requests: None }
     }
 }
 
@@ -59,22 +59,19 @@ impl Endpoint {
         entrance.is_some_and(|(key, _)| key == invite)
     }
 
-    /// RFC 3261 §8.2.2.2: whether the same INVITE has come by another way, and is still being answered there. One with
-    /// another number is a call of its own.
+    /// RFC 3261 §8.2.2.2: whether the INVITE of a new call has come by another way, and is still being answered there. One
+    /// with another number is a call of its own; a proof of a password that it bears is used up.
     pub(super) fn is_merged(&self, envelope: &Envelope) -> bool {
-        if envelope.cseq.method != Method::Invite || envelope.to.tag().is_some() {
-            return false;
-        }
         self.sessions_of(&envelope.call_id).filter(|(_, session)| session.was_begun_by(envelope)).any(|(call, _)| {
             let begun = self.entrances.get(&call).and_then(|entrance| entrance.invite.as_ref());
             begun.is_some_and(|(key, number)| *number == envelope.cseq.number && self.core.transactions.has(key))
         })
     }
 
-    /// Whether a new request of a stranger that belongs to no call is let in; if not, it has been dealt with.
+    /// Whether a new request from no account that belongs to no call is let in; if not, it has been dealt with.
     pub(super) fn admits(&mut self, now: Instant, flow: Flow, request: &Request) -> bool {
         let from = flow.remote.ip();
-        let is_call = request.method == Method::Invite;
+        let is_call = request.begins_call();
         let admission = if guard::is_scanner(request) {
             // A datagram may bear the address of one who is to be shut out.
             if flow.transport.is_reliable() {
@@ -85,10 +82,6 @@ impl Endpoint {
             self.core.guard.admit(now, from, is_call)
         };
         match admission {
-            Admission::Pass if is_call && !self.has_room_for(from) => {
-                self.refuse_overload(flow, request);
-                false
-            }
             Admission::Pass => true,
             Admission::Silence => {
                 self.core.dropped += 1;
@@ -101,13 +94,26 @@ impl Endpoint {
         }
     }
 
-    /// Whether a stranger may have one more call: strangers leave half of the lines to the accounts, and one of them
-    /// leaves half of theirs to the others.
-    fn has_room_for(&self, stranger: IpAddr) -> bool {
-        let most = self.core.config.max_calls;
-        if self.sessions.len() >= most {
+    /// Whether a caller without an account is a stranger: of the public network, and not asked for a password that he knows.
+    pub(super) fn is_stranger(&self, from: IpAddr) -> bool {
+        self.challenger.is_none() && !is_private(from)
+    }
+
+    /// Whether there is room for one more call, from a stranger's address or from one who is none.
+    pub(super) fn has_room(&self, stranger: Option<IpAddr>) -> bool {
+        if self.sessions.len() >= self.core.config.max_calls {
             return false;
         }
+        let has_room = stranger.is_none_or(|stranger| self.has_room_for(stranger));
+        if !has_room {
+            tracing::debug!(peer.ip = ?stranger, "strangers have their share of the lines");
+        }
+        has_room
+    }
+
+    /// Strangers leave half of the lines to the accounts, and one of them leaves half of theirs to the others.
+    fn has_room_for(&self, stranger: IpAddr) -> bool {
+        let most = self.core.config.max_calls;
         let half = most.div_ceil(2);
         let (of_all, of_one) =
             if self.registrations.is_empty() { (most, half.max(2)) } else { (half, (half / 2).max(1)) };
@@ -126,23 +132,7 @@ impl Endpoint {
         entrance.requests.get_or_insert_with(|| Bucket::new(now, INSIDE_A_SECOND, INSIDE_AT_ONCE)).take(now)
     }
 
-    /// The challenge to a stranger's call, if he is to be asked for a password and has not shown a right one. The same
-    /// call by another way bears a proof that is used up.
-    pub(super) fn challenge_of_call(
-        &mut self,
-        now: Instant,
-        flow: Flow,
-        request: &Request,
-        envelope: &Envelope,
-    ) -> Option<Response> {
-        let is_new_call = request.method == Method::Invite && envelope.to.tag().is_none();
-        if !is_new_call || self.is_merged(envelope) {
-            return None;
-        }
-        self.challenge(now, flow, request)
-    }
-
-    /// 401 to a request of a stranger, unless direct callers are not challenged or he has shown that he is one of the users.
+    /// 401 to a request from no account, unless direct callers are not challenged or he has shown that he is one of the users.
     pub(super) fn challenge(&mut self, now: Instant, flow: Flow, request: &Request) -> Option<Response> {
         let challenger = self.challenger.as_mut()?;
         let from = flow.remote.ip();

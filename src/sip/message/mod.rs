@@ -86,6 +86,12 @@ impl Request {
         self.version.eq_ignore_ascii_case(VERSION)
     }
 
+    /// Whether it asks for a new call.
+    pub fn begins_call(&self) -> bool {
+        let in_dialog = |to: NameAddr| to.tag().is_some();
+        self.method == Method::Invite && !self.headers.get("To").and_then(|to| to.parse().ok()).is_some_and(in_dialog)
+    }
+
     /// The header fields that every request needs.
     ///
     /// # Errors

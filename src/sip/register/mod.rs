@@ -166,10 +166,11 @@ impl Registration {
     }
 
     /// What we answer to challenges in the calls of this account with, if it has credentials: towards where the registrar
-    /// was found, and in the realms that it has challenged with, if it has.
+    /// was found and what the access list names, and in the realms that the registrar has challenged with, if it has.
     pub fn account_auth(&self) -> Option<AccountAuth> {
         let credentials = self.account.credentials.clone();
-        let mut auth = (!credentials.is_empty()).then(|| AccountAuth::new(credentials, self.auth.realms()))?;
+        let mut auth = (!credentials.is_empty())
+            .then(|| AccountAuth::new(credentials, self.auth.realms(), self.account.access.clone()))?;
         auth.trust(&self.found);
         auth.trust(self.bound.as_ref().map(|bound| &bound.flow));
         Some(auth)

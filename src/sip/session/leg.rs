@@ -5,6 +5,7 @@
 //! the caller of `request`.
 
 use super::Context;
+use crate::sip::client_auth::AccountAuth;
 use crate::sip::core::{Core, Owner};
 use crate::sip::dialog::{Dialog, NoDialog};
 use crate::sip::message::{Envelope, Method, Request, Response};
@@ -14,8 +15,6 @@ use crate::sip::{Flow, ResolveId, Transport};
 
 /// Requests that wait for a way, and those that may have to be repeated with credentials, are no more than this each.
 const MAX_WAITING: usize = 16;
-/// The header fields that hold credentials.
-pub(super) const CREDENTIALS: [&str; 2] = ["Authorization", "Proxy-Authorization"];
 
 pub(super) struct Leg {
     pub dialog: Dialog,
@@ -167,8 +166,7 @@ impl Leg {
 
     /// The credentials of our first INVITE, which was sent before there was a dialog.
     pub fn copy_credentials(&mut self, invite: &Request) {
-        self.credentials =
-            CREDENTIALS.iter().filter_map(|name| Some((*name, invite.headers.get(name)?.to_owned()))).collect();
+        self.credentials = AccountAuth::credentials_of(invite);
     }
 
     /// Whether the 2xx to the INVITE with that number was acknowledged before.

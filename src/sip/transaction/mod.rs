@@ -304,6 +304,12 @@ impl<O: Copy> Transactions<O> {
         }
     }
 
+    /// Forgets a server transaction at once: its request, should it be repeated, is a new one.
+    pub fn forget(&mut self, key: &ServerKey) {
+        self.server_deadlines.set(key, None);
+        self.servers.remove(key);
+    }
+
     /// Whether a server transaction is there.
     pub fn has(&self, key: &ServerKey) -> bool {
         self.servers.contains_key(key)
