@@ -9,6 +9,7 @@
 mod agent;
 #[path = "../tests/it/support/scenario.rs"]
 mod scenario;
+mod usage;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use agent::Agent;
 use scenario::{Statistics, file_ending};
+use usage::{cpu_seconds, memory_kb};
 
 /// Calls a second.
 const RATES: [u32; 8] = [50, 100, 200, 400, 800, 1_000, 1_200, 1_600];
@@ -73,7 +75,7 @@ fn row(title: &str, agent: &Served, run: &Run) {
         run.percentile(50),
         run.percentile(95),
         run.cpu_seconds * 1e3 / calls,
-        agent.memory_mb(),
+        memory_kb(agent.process.id()) / 1_024.0,
     );
 }
 
@@ -103,20 +105,6 @@ impl Served {
         BufReader::new(process.stdout.take().expect("its output")).read_line(&mut line).expect("its port");
         Self { process, port: line.trim().parse().expect("a port") }
     }
-
-    /// User and system time so far (proc(5): fields 14 and 15 of stat, in hundredths of a second on Linux).
-    fn cpu_seconds(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("the agent runs");
-        let after_name = stat.rsplit_once(')').expect("a name in parentheses").1;
-        after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>()
-            / 100.0
-    }
-
-    fn memory_mb(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("the agent runs");
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its resident memory");
-        resident.split_whitespace().next().and_then(|kb| kb.parse::<f64>().ok()).expect("kilobytes") / 1_024.0
-    }
 }
 
 impl Drop for Served {
@@ -140,7 +128,7 @@ impl Run {
     fn new(dir: &Path, scenario: &str, rate: u32, agent: &Served) -> Self {
         let runs = fs::read_dir(dir).map(Iterator::count).unwrap_or_default();
         let dir = dir.join(format!("{runs}-{scenario}-{rate}"));
-        let cpu_before = agent.cpu_seconds();
+        let cpu_before = cpu_seconds(agent.process.id());
         fs::create_dir_all(&dir).expect("a folder for sipp");
         fs::write(dir.join("call.xml"), scenario::text(scenario)).expect("the scenario");
         let status = Command::new("sipp")
@@ -167,7 +155,7 @@ impl Run {
         setup_ms.sort_by(f64::total_cmp);
         // The agent's transactions and sipp's sockets come to rest.
         std::thread::sleep(Duration::from_secs(1));
-        Self { statistics, setup_ms, cpu_seconds: agent.cpu_seconds() - cpu_before }
+        Self { statistics, setup_ms, cpu_seconds: cpu_seconds(agent.process.id()) - cpu_before }
     }
 
     fn percentile(&self, percent: usize) -> f64 {

@@ -25,7 +25,7 @@ use crate::engine::tts::{SpeakJob, SpeechChunk, Tts};
 use crate::engine::vad::Silero;
 use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language};
-use crate::log::recovery;
+use crate::log::{Disk, recovery};
 use crate::net::listen::Listen;
 use crate::net::ports::PortPool;
 use crate::net::resolve;
@@ -85,6 +85,7 @@ pub fn dialog(config: &Config, secrets: &Secrets) -> Result<Dialog> {
 pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
     let accounts = config.accounts(secrets)?;
     let lock = lock_log(&config.log.dir)?;
+    let disk = Disk::start(&config.log.dir).context("the call log's folder cannot be watched over")?;
     match recovery::recover(&config.log.dir) {
         Ok(0) => {}
         Ok(calls) => tracing::warn!(calls, "calls that were interrupted by the end of the program were mended"),
@@ -124,6 +125,7 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
         ports: PortPool::new(&config.sip.bind, config.rtp.port_min, config.rtp.port_max),
         sip: sip.clone(),
         log_dir: config.log.dir.clone(),
+        written: disk.written(),
         accounts: config.account.iter().map(line).collect(),
         direct: Line {
             name: None,
@@ -145,6 +147,10 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
     // A model in the middle of an utterance needs up to a second; nobody waits for it any more.
     if timeout(ENGINES, engines).await.is_err() {
         tracing::debug!("an engine was still at work");
+    }
+    // It may be waiting for a disk that hangs: the system ends it with the program.
+    if timeout(ENGINES, spawn_blocking(move || disk.stop())).await.is_err() {
+        tracing::debug!("the disk is still at work");
     }
     drop(lock);
     Ok(())

@@ -26,7 +26,7 @@ use crate::engine::tts::{SpeakJob, SpeechChunk, Tts};
 use crate::engine::vad::Silero;
 use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language, TurnId};
-use crate::log::{CallLog, CallRecord, Direction, LogItem, LogWriter, Status};
+use crate::log::{CallLog, CallRecord, Direction, LogItem, LogWriter, Status, Written};
 use crate::net::ports::PortPool;
 use crate::net::sip::{NewCall, SipHandle};
 use crate::rtp::codec::Codec;
@@ -43,8 +43,8 @@ const REPLY_QUEUE: usize = 16;
 const MAX_DATAGRAM_BYTES: usize = 2_048;
 /// What the log shows of a Call-ID, which the peer chooses.
 const MAX_CALL_ID_CHARS: usize = 64;
-/// Sound goes to the call log in pieces of 200 ms.
-const LOG_SAMPLES: usize = SAMPLE_RATE_HZ as usize / 5;
+/// Sound goes to the call log in pieces of 400 ms.
+const LOG_SAMPLES: usize = SAMPLE_RATE_HZ as usize * 2 / 5;
 
 /// What all calls share.
 pub struct Office {
@@ -57,6 +57,8 @@ pub struct Office {
     pub ports: PortPool,
     pub sip: SipHandle,
     pub log_dir: PathBuf,
+    /// Told of what calls have written there.
+    pub written: Written,
     /// The accounts, in the order of their ids.
     pub accounts: Vec<Line>,
     /// Calls that come over none of them.
@@ -421,7 +423,7 @@ impl Driver {
         if conversation.message() != self.conversation.message()
             && let (Some(message), Some(log)) = (conversation.message(), &mut self.log)
         {
-            log.item(LogItem::Message(message.clone()));
+            log.item(LogItem::Message(message.clone().into()));
         }
         self.conversation = conversation;
     }
@@ -493,7 +495,7 @@ impl Driver {
         self.asked = None;
         self.parts.clear();
         if let Some(log) = &mut self.log {
-            log.item(LogItem::Turn(turn));
+            log.item(LogItem::Turn(turn.into()));
         }
     }
 
@@ -560,8 +562,9 @@ async fn open_log(office: &Office, incoming: &Incoming, codec: Option<String>) -
         moved_to: Vec::new(),
         turns: Vec::new(),
     };
-    let dir = office.log_dir.clone();
-    let opened = spawn_blocking(move || CallLog::create(&dir, record).and_then(LogWriter::start)).await;
+    let (dir, written) = (office.log_dir.clone(), office.written.clone());
+    let opened =
+        spawn_blocking(move || CallLog::create(&dir, record).and_then(|log| LogWriter::start(log, written))).await;
     match opened {
         Ok(Ok(log)) => Some(log),
         Ok(Err(error)) => {

@@ -14,8 +14,6 @@ use crate::call::ears::SAMPLE_RATE_HZ;
 use crate::call::{EndedBy, TurnRecord};
 use crate::engine::dialog::Message;
 
-/// Pieces of 200 ms of sound between two waits for the disk.
-const SYNC_EVERY: u32 = 5;
 /// Calls of one second that find a name of their own.
 const MAX_CALLS_A_SECOND: u32 = 1_000;
 
@@ -52,8 +50,8 @@ pub enum LogItem {
     Gap {
         samples: u64,
     },
-    Turn(TurnRecord),
-    Message(Message),
+    Turn(Box<TurnRecord>),
+    Message(Box<Message>),
     Notified(Notified),
     /// The call goes on with somebody else, at this SIP URI.
     Moved(String),
@@ -73,8 +71,6 @@ pub struct CallLog {
     transcript: File,
     /// Whether the disk took everything that was written to the transcript.
     transcript_whole: bool,
-    /// Pieces of sound since the disk was last waited for.
-    unsynced: u32,
 }
 
 impl CallLog {
@@ -102,7 +98,7 @@ impl CallLog {
         let mut transcript = OpenOptions::new().append(true).create_new(true).open(&files.transcript)?;
         transcript.write_all(transcript::header(&record).as_bytes())?;
         record.save(&files.record)?;
-        Ok(Self { files, record, input, output, transcript, transcript_whole: true, unsynced: 0 })
+        Ok(Self { files, record, input, output, transcript, transcript_whole: true })
     }
 
     pub fn files(&self) -> &CallFiles {
@@ -115,9 +111,9 @@ impl CallLog {
         match item {
             LogItem::Audio { received, sent } => self.audio(&received, &sent),
             LogItem::Gap { samples } => self.gap(samples),
-            LogItem::Turn(turn) => self.turn(turn),
+            LogItem::Turn(turn) => self.turn(*turn),
             LogItem::Message(message) => {
-                self.record.message = Some(message);
+                self.record.message = Some(*message);
                 self.save()
             }
             LogItem::Notified(notified) => {
@@ -132,19 +128,14 @@ impl CallLog {
         }
     }
 
-    /// Takes the sound of both sides, of the same length. A process killed after it leaves files that play; every second
-    /// the disk itself has them.
+    /// Takes the sound of both sides, of the same length. A process killed after it leaves files that play.
     fn audio(&mut self, received: &[i16], sent: &[i16]) -> io::Result<()> {
         let (input, output) = (self.input.append(received), self.output.append(sent));
         if input.is_err() || output.is_err() {
             self.record.lost_samples += received.len() as u64;
         }
-        self.unsynced = (self.unsynced + 1) % SYNC_EVERY;
-        let on_disk = match self.unsynced {
-            0 => self.input.sync().and(self.output.sync()),
-            _ => self.input.flush().and(self.output.flush()),
-        };
-        input.and(output).and(on_disk)
+        let playable = self.input.flush().and(self.output.flush());
+        input.and(output).and(playable)
     }
 
     fn gap(&mut self, samples: u64) -> io::Result<()> {
@@ -306,7 +297,7 @@ pub(super) mod tests {
         let files = log.files().clone();
         let audio = |n: i16| LogItem::Audio { received: vec![n; 1_600], sent: vec![-n; 1_600] };
         log.write(audio(1)).unwrap();
-        log.write(LogItem::Turn(turn("Алло"))).unwrap();
+        log.write(LogItem::Turn(turn("Алло").into())).unwrap();
 
         let ballast = disk.fill();
         // The last page of a file, 4 KiB, has room for some of it, so that the transcript ends in half a turn.
@@ -314,7 +305,7 @@ pub(super) mod tests {
         assert!(refused.ends_with(&[true; 5]), "{refused:?}");
         for n in 0..20 {
             let question = format!("Вопрос {n}: {}", "а".repeat(200));
-            assert!(log.write(LogItem::Turn(turn(&question))).is_err(), "its record is refused");
+            assert!(log.write(LogItem::Turn(turn(&question).into())).is_err(), "its record is refused");
         }
         let misses = |text: &str| !fs::read_to_string(&files.transcript).unwrap_or_default().contains(text);
         assert!(misses("Вопрос 19"), "the disk is not full");
@@ -322,7 +313,7 @@ pub(super) mod tests {
 
         fs::remove_file(ballast).unwrap();
         log.write(audio(10)).unwrap();
-        log.write(LogItem::Message(Message { name: Some("Иван".to_owned()), ..Message::default() })).unwrap();
+        log.write(LogItem::Message(Message { name: Some("Иван".to_owned()), ..Message::default() }.into())).unwrap();
         log.write(LogItem::Finish { by: EndedBy::Caller, at: Local::now() }).unwrap();
 
         let lost = refused.iter().filter(|refused| **refused).count();

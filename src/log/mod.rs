@@ -6,6 +6,7 @@
 //!
 //! Left out: retention, redaction, an index.
 
+mod disk;
 mod files;
 pub mod record;
 pub mod recovery;
@@ -13,6 +14,7 @@ mod transcript;
 pub mod wav;
 mod writer;
 
+pub use disk::{Disk, Written};
 pub use files::{CallLog, LogItem};
 pub use record::{CallRecord, Direction, Notified, Status};
 pub use writer::LogWriter;

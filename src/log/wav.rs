@@ -17,6 +17,8 @@ pub struct WavFile {
     file: File,
     rate_hz: u32,
     samples: u64,
+    /// How long the file is in bytes, as far as we made it so.
+    length: u64,
 }
 
 impl WavFile {
@@ -24,7 +26,7 @@ impl WavFile {
     /// When the file exists already or cannot be made.
     pub fn create(path: &Path, rate_hz: u32) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        let wav = Self { file, rate_hz, samples: 0 };
+        let mut wav = Self { file, rate_hz, samples: 0, length: 0 };
         wav.flush()?;
         Ok(wav)
     }
@@ -32,8 +34,8 @@ impl WavFile {
     /// Opens a file that a killed process left, and takes its length from its size.
     pub(super) fn reopen(path: &Path, rate_hz: u32) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).open(path)?;
-        let samples = file.metadata()?.len().saturating_sub(HEADER_BYTES) / BYTES_PER_SAMPLE;
-        Ok(Self { file, rate_hz, samples })
+        let length = file.metadata()?.len();
+        Ok(Self { file, rate_hz, samples: length.saturating_sub(HEADER_BYTES) / BYTES_PER_SAMPLE, length })
     }
 
     pub fn samples(&self) -> u64 {
@@ -48,7 +50,9 @@ impl WavFile {
         let bytes: Vec<u8> = pcm.iter().flat_map(|s| s.to_le_bytes()).collect();
         let at = HEADER_BYTES + self.samples * BYTES_PER_SAMPLE;
         self.samples += pcm.len() as u64;
-        self.file.write_all_at(&bytes, at)
+        self.file.write_all_at(&bytes, at)?;
+        self.length = at + bytes.len() as u64;
+        Ok(())
     }
 
     /// Leaves out so many samples, which are silence then.
@@ -60,9 +64,13 @@ impl WavFile {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn flush(&self) -> io::Result<()> {
+    pub fn flush(&mut self) -> io::Result<()> {
         let data_bytes = self.samples * BYTES_PER_SAMPLE;
-        self.file.set_len(HEADER_BYTES + data_bytes)?;
+        let length = HEADER_BYTES + data_bytes;
+        if self.length != length {
+            self.file.set_len(length)?;
+            self.length = length;
+        }
         self.file.write_all_at(&header(self.rate_hz, data_bytes), 0)
     }
 
@@ -70,7 +78,7 @@ impl WavFile {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn sync(&self) -> io::Result<()> {
+    pub fn sync(&mut self) -> io::Result<()> {
         self.flush()?;
         self.file.sync_data()
     }

@@ -7,11 +7,12 @@ use std::thread::{self, JoinHandle};
 
 use chrono::{DateTime, Local};
 
+use super::disk::Written;
 use super::files::{CallLog, LogItem};
 use crate::call::EndedBy;
 
-/// Items that wait for the disk: with 200 ms of sound an item, a minute and a half.
-const QUEUE: usize = 512;
+/// Items that wait for the disk: with 400 ms of sound an item, a minute and a half.
+const QUEUE: usize = 256;
 /// Turns, messages and the gaps between them that wait for a place in the queue: several hours of a call.
 const PENDING: usize = 4_096;
 
@@ -27,9 +28,9 @@ pub struct LogWriter {
 impl LogWriter {
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start(log: CallLog) -> io::Result<Self> {
+    pub fn start(log: CallLog, written: Written) -> io::Result<Self> {
         let (queue, items) = sync_channel(QUEUE);
-        let thread = thread::Builder::new().name("call-log".to_owned()).spawn(move || write(log, &items))?;
+        let thread = thread::Builder::new().name("call-log".to_owned()).spawn(move || write(log, &items, &written))?;
         Ok(Self { queue, pending: VecDeque::new(), thread })
     }
 
@@ -92,23 +93,24 @@ impl LogWriter {
     }
 }
 
-fn write(mut log: CallLog, items: &Receiver<LogItem>) {
+fn write(mut log: CallLog, items: &Receiver<LogItem>, written: &Written) {
     let mut alarm = Alarm::default();
     for item in items {
         alarm.look(log.write(item));
+        written.note();
     }
 }
 
 /// A full disk is said once, and so is its end: the call goes on.
 #[derive(Debug, Default)]
-enum Alarm {
+pub(super) enum Alarm {
     #[default]
     Quiet,
     Ringing,
 }
 
 impl Alarm {
-    fn look(&mut self, result: io::Result<()>) {
+    pub(super) fn look(&mut self, result: io::Result<()>) {
         match (&*self, result) {
             (Alarm::Quiet, Err(error)) => {
                 tracing::error!(%error, "the call log cannot be written (is the disk full?): the call goes on, its record has gaps");
@@ -136,9 +138,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = CallLog::create(dir.path(), record()).unwrap();
         let files = log.files().clone();
-        let mut writer = LogWriter::start(log).unwrap();
+        let mut writer = LogWriter::start(log, Written::default()).unwrap();
         writer.audio(vec![1; 1_600], vec![2; 1_600]);
-        writer.item(LogItem::Turn(turn("Алло")));
+        writer.item(LogItem::Turn(turn("Алло").into()));
         writer.finish(EndedBy::Caller, Local::now());
         assert_eq!((sound(&files.input), sound(&files.output)), (vec![1; 1_600], vec![2; 1_600]));
         let transcript = fs::read_to_string(&files.transcript).unwrap();
@@ -156,7 +158,7 @@ mod tests {
         let ((queue, items), (open, gate)) = (sync_channel(QUEUE), sync_channel(1));
         let thread = thread::spawn(move || {
             gate.recv().ok();
-            write(log, &items);
+            write(log, &items, &Written::default());
         });
         (LogWriter { queue, pending: VecDeque::new(), thread }, open, files)
     }
@@ -171,7 +173,7 @@ mod tests {
         }
         writer.audio(vec![3; 10], vec![3; 10]);
         writer.audio(vec![3; 10], vec![3; 10]);
-        writer.item(LogItem::Turn(turn("Алло")));
+        writer.item(LogItem::Turn(turn("Алло").into()));
         writer.item(LogItem::Gap { samples: 5 });
         writer.audio(vec![3; 10], vec![3; 10]);
         assert_eq!(writer.pending.len(), 3, "a gap, a turn, a gap");
@@ -214,7 +216,7 @@ mod tests {
             writer.item(LogItem::Gap { samples: 1 });
         }
         for _ in 0..PENDING {
-            writer.item(LogItem::Turn(turn("")));
+            writer.item(LogItem::Turn(turn("").into()));
             writer.audio(vec![3], vec![3]);
         }
         assert_eq!(writer.pending.len(), PENDING);

@@ -80,18 +80,18 @@ impl Playout {
     pub fn next_frame(&mut self) -> (Frame, Option<u64>) {
         let mut frame = [0; FRAME_SAMPLES];
         let mut mark = None;
-        let mut faded = std::mem::take(&mut self.fading).into_iter();
-        for slot in &mut frame {
-            if let Some(sample) = faded.next() {
-                *slot = sample;
-                continue;
-            }
-            let Some(segment) = self.segments.front_mut() else { break };
-            if let Some(sample) = segment.pcm.pop_front() {
-                *slot = sample;
+        let faded = std::mem::take(&mut self.fading);
+        let (front, mut rest) = frame.split_at_mut(faded.len().min(FRAME_SAMPLES));
+        front.copy_from_slice(&faded[..front.len()]);
+        while let Some(segment) = self.segments.front_mut().filter(|_| !rest.is_empty()) {
+            let (now, later) = rest.split_at_mut(segment.pcm.len().min(rest.len()));
+            let taken = segment.pcm.drain(..now.len());
+            now.iter_mut().zip(taken).for_each(|(slot, sample)| *slot = sample);
+            if !now.is_empty() {
                 mark = Some(segment.mark);
-                self.queued -= 1;
             }
+            self.queued -= now.len();
+            rest = later;
             if segment.pcm.is_empty() {
                 self.segments.pop_front();
             }
