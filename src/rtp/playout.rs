@@ -84,13 +84,14 @@ impl Playout {
         let (front, mut rest) = frame.split_at_mut(faded.len().min(FRAME_SAMPLES));
         front.copy_from_slice(&faded[..front.len()]);
         while let Some(segment) = self.segments.front_mut().filter(|_| !rest.is_empty()) {
-            let (now, later) = rest.split_at_mut(segment.pcm.len().min(rest.len()));
-            let taken = segment.pcm.drain(..now.len());
+            let count = segment.pcm.len().min(rest.len());
+            let (now, later) = std::mem::take(&mut rest).split_at_mut(count);
+            let taken = segment.pcm.drain(..count);
             now.iter_mut().zip(taken).for_each(|(slot, sample)| *slot = sample);
-            if !now.is_empty() {
+            if count > 0 {
                 mark = Some(segment.mark);
             }
-            self.queued -= now.len();
+            self.queued -= count;
             rest = later;
             if segment.pcm.is_empty() {
                 self.segments.pop_front();
