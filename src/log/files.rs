@@ -13,6 +13,7 @@ use super::wav::WavFile;
 use crate::call::ears::SAMPLE_RATE_HZ;
 use crate::call::{EndedBy, TurnRecord};
 use crate::engine::dialog::Message;
+use crate::rtp::quality::Quality;
 
 /// Pieces of 200 ms of sound between two waits for the disk.
 const SYNC_EVERY: u32 = 5;
@@ -57,6 +58,8 @@ pub enum LogItem {
     Notified(Notified),
     /// The call goes on with somebody else, at this SIP URI.
     Moved(String),
+    /// How well both could be heard: written with the end of the call, which follows.
+    Quality(Quality),
     Finish {
         by: EndedBy,
         at: DateTime<Local>,
@@ -127,6 +130,10 @@ impl CallLog {
             LogItem::Moved(with) => {
                 self.record.moved_to.push(with);
                 self.save()
+            }
+            LogItem::Quality(quality) => {
+                self.record.quality = Some(quality);
+                Ok(())
             }
             LogItem::Finish { by, at } => self.finish(by, at),
         }
@@ -229,6 +236,7 @@ pub(super) mod tests {
             message: None,
             notified: None,
             moved_to: Vec::new(),
+            quality: None,
             turns: Vec::new(),
         }
     }
