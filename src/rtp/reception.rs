@@ -71,7 +71,16 @@ impl Reception {
         (self.deviations > 0).then(|| self.deviations_ms / self.deviations as f64)
     }
 
-    /// Takes a packet of the peer's. `clock_hz` is the RTP clock of its payload, above 0.
+    /// Takes a packet of the peer's that is not sound: it has a place in the sequence, but its delay tells nothing.
+    pub fn arrive_silent(&mut self, packet: &Packet<'_>) {
+        if let Some(source) = self.source.as_mut().filter(|source| source.ssrc == packet.ssrc)
+            && let Counted::After { missing: 1.. } = source.count(packet.seq)
+        {
+            self.gaps += 1;
+        }
+    }
+
+    /// Takes a packet of the peer's sound. `clock_hz` is the RTP clock of its payload, above 0.
     pub fn arrive(&mut self, now: Instant, packet: &Packet<'_>, clock_hz: u32) {
         let Some(source) = self.source.as_mut().filter(|source| source.ssrc == packet.ssrc) else {
             self.source = Some(Source::new(packet.ssrc, packet.seq));
@@ -90,7 +99,7 @@ impl Reception {
         let Some(source) = &mut self.source else { return };
         let elapsed = now.saturating_duration_since(self.began);
         // It wraps as the timestamps do.
-        let arrival = (elapsed.as_micros() * u128::from(clock_hz) / 1_000_000) as u32;
+        let arrival = ((elapsed.as_micros() as u64).wrapping_mul(clock_hz.into()) / 1_000_000) as u32;
         let transit = arrival.wrapping_sub(timestamp.0);
         let before = source.transit.replace((transit, clock_hz));
         if let Some((before, rate)) = before
@@ -268,6 +277,19 @@ mod tests {
             reception.arrive(start + Duration::from_millis(20) * u32::from(n), &packet(n, timestamp), clock_hz);
         }
         assert_eq!(reception.report().unwrap().jitter, 0);
+    }
+
+    #[test]
+    fn what_is_no_sound_has_its_place_in_the_sequence() {
+        let (mut reception, _) = after(&[1, 2]);
+        for seq in [3, 4, 6] {
+            reception.arrive_silent(&packet(seq, 0));
+        }
+        reception.arrive_silent(&Packet { ssrc: Ssrc(9), ..packet(50, 0) });
+        reception.arrive(start(), &packet(7, 160), 8_000);
+        let report = reception.report().unwrap();
+        assert_eq!((report.ssrc, report.lost, report.highest_seq), (Ssrc(7), 1, 7));
+        assert_eq!((reception.gaps(), reception.deviations), (1, 2));
     }
 
     #[test]

@@ -163,12 +163,11 @@ impl Rtcp {
         self.round_trip
     }
 
-    /// Takes a datagram of the peer's. Tells whether it was one of RTCP.
-    pub fn handle_input(&mut self, now: Instant, from: SocketAddr, datagram: &[u8], sent: Sent) -> bool {
+    /// Takes a datagram of the peer's, with the source of one that did not come with the sound. Tells whether it was one of
+    /// RTCP.
+    pub fn handle_input(&mut self, now: Instant, from: Option<SocketAddr>, datagram: &[u8], sent: Sent) -> bool {
         let Some(received) = read(datagram, sent.ssrc) else { return false };
-        if matches!(self.path, Some(RtcpPath::At(_))) {
-            self.source = Some(from);
-        }
+        self.source = from.or(self.source);
         if let Some((ssrc, ntp)) = received.sender {
             self.last_sr = Some((ssrc, ntp.middle(), now));
         }

@@ -3,7 +3,7 @@
 //! Where the peer is decides the [latch](super::latch); what both tell each other of what they receive is [RTCP](super::rtcp).
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::codec::{Codec, g711};
@@ -167,7 +167,7 @@ impl Stream {
     pub fn handle_input(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
         let packet = match Packet::parse(datagram) {
             Ok(packet) => packet,
-            Err(PacketError::Rtcp) => return self.handle_rtcp(now, from, datagram),
+            Err(PacketError::Rtcp) => return self.reported(now, from.ip(), None, datagram),
             Err(PacketError::NotRtp | PacketError::Truncated) => {
                 self.stats.not_rtp += 1;
                 return;
@@ -176,6 +176,9 @@ impl Stream {
         let agreed = self.config.accepted.iter().find(|(payload_type, _)| *payload_type == packet.payload_type);
         let Some(&(_, codec)) = agreed else {
             self.stats.unexpected_payload += 1;
+            if from == self.latch.target() {
+                self.reception.arrive_silent(&packet);
+            }
             return;
         };
         let target = self.latch.target();
@@ -191,12 +194,7 @@ impl Stream {
 
     /// Takes a datagram from the socket for RTCP. Whatever is not the peer's is counted and ignored.
     pub fn handle_rtcp(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
-        let sent = self.sent(now);
-        if self.latch.is_peers_host(from.ip()) && self.rtcp.handle_input(now, from, datagram, sent) {
-            self.last_report = Some(now);
-        } else {
-            self.stats.not_rtp += 1;
-        }
+        self.reported(now, from.ip(), Some(from), datagram);
     }
 
     /// Does what is due by `now`: one tick for every 20 ms. Does nothing while outputs wait to be drained.
@@ -329,6 +327,15 @@ impl Stream {
         let behind = now.saturating_duration_since(self.next_tick).as_micros() as u64 * clock_hz / 1_000_000;
         let timestamp = self.timestamp.wrapping_add((behind as u32).wrapping_sub(ahead as u32));
         Sent { ssrc: self.config.ssrc, timestamp, packets: self.stats.sent, octets: self.sent_octets }
+    }
+
+    fn reported(&mut self, now: Instant, host: IpAddr, from: Option<SocketAddr>, datagram: &[u8]) {
+        let sent = self.sent(now);
+        if self.latch.is_peers_host(host) && self.rtcp.handle_input(now, from, datagram, sent) {
+            self.last_report = Some(now);
+        } else {
+            self.stats.not_rtp += 1;
+        }
     }
 
     fn report(&mut self, report: Option<Outgoing>) {

@@ -43,7 +43,7 @@ impl End {
     }
 
     fn take(&mut self, at: Duration, datagram: &[u8]) -> bool {
-        self.rtcp.handle_input(self.start + at, addr("192.0.2.1:4001"), datagram, self.sent)
+        self.rtcp.handle_input(self.start + at, Some(addr("192.0.2.1:4001")), datagram, self.sent)
     }
 
     fn hear(&mut self, seqs: &[u16]) {
