@@ -116,6 +116,7 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
             ears: config.ears.clone(),
             turn: config.turn.clone(),
             languages: config.languages.clone(),
+            media_timeout: Duration::from_secs(config.rtp.media_timeout_s.into()),
         }),
         script: Arc::new(Script::from(&engines.dialog)),
         stt: engines.stt.clone(),

@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use chrono::{DateTime, Local};
 
+use crate::rtp::rtcp::NtpTime;
+
 #[expect(clippy::disallowed_methods, reason = "the shell tells the core the time")]
 pub fn now() -> Instant {
     Instant::now()
@@ -12,4 +14,10 @@ pub fn now() -> Instant {
 /// The time of day, for people and files.
 pub fn time_of_day() -> DateTime<Local> {
     Local::now()
+}
+
+/// The time of day, for RTCP.
+pub fn ntp() -> NtpTime {
+    let now = time_of_day();
+    NtpTime::from_unix(now.timestamp(), now.timestamp_subsec_nanos())
 }

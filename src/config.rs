@@ -57,12 +57,14 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// `[rtp]`: the ports of the calls' sound, first and last.
+/// `[rtp]`: the ports of the calls' sound and its reports, first and last, and how long a caller may be gone.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, try_from = "RtpPorts")]
 pub struct RtpConfig {
     pub port_min: u16,
     pub port_max: u16,
+    /// In seconds.
+    pub media_timeout_s: u32,
 }
 
 #[derive(Deserialize)]
@@ -70,31 +72,36 @@ pub struct RtpConfig {
 struct RtpPorts {
     port_min: u16,
     port_max: u16,
+    media_timeout_s: u32,
 }
 
 impl Default for RtpPorts {
     fn default() -> Self {
-        Self { port_min: 10_000, port_max: 20_000 }
+        Self { port_min: 10_000, port_max: 20_000, media_timeout_s: 30 }
     }
 }
 
 impl TryFrom<RtpPorts> for RtpConfig {
     type Error = String;
 
-    fn try_from(RtpPorts { port_min, port_max }: RtpPorts) -> Result<Self, String> {
-        match port_min >= 1_024 && port_min < port_max {
-            true => Ok(Self { port_min, port_max }),
-            false => {
-                Err(format!("port_min = {port_min} and port_max = {port_max}, expected 1024 <= port_min < port_max"))
-            }
+    fn try_from(RtpPorts { port_min, port_max, media_timeout_s }: RtpPorts) -> Result<Self, String> {
+        // An even one and the next.
+        if port_min < 1_024 || port_min >= port_max || port_min.next_multiple_of(2) >= port_max {
+            return Err(format!(
+                "port_min = {port_min} and port_max = {port_max}, expected 1024 <= port_min < port_max with an even port below port_max"
+            ));
         }
+        if !(5..=86_400).contains(&media_timeout_s) {
+            return Err(format!("media_timeout_s = {media_timeout_s}, expected 5 to 86400"));
+        }
+        Ok(Self { port_min, port_max, media_timeout_s })
     }
 }
 
 impl Default for RtpConfig {
     fn default() -> Self {
-        let RtpPorts { port_min, port_max } = RtpPorts::default();
-        Self { port_min, port_max }
+        let RtpPorts { port_min, port_max, media_timeout_s } = RtpPorts::default();
+        Self { port_min, port_max, media_timeout_s }
     }
 }
 
@@ -445,6 +452,8 @@ mod tests {
             ("[sip]\nport = \"many\"\n", "secretary.toml:2:8: ", "u16"),
             ("[sip]\nport = 70000\n", "secretary.toml:2:8: ", "u16"),
             ("[rtp]\nport_min = 20\nport_max = 10\n", "secretary.toml:1:1: ", "port_min < port_max"),
+            ("[rtp]\nport_min = 10001\nport_max = 10002\n", "secretary.toml:1:1: ", "even port below port_max"),
+            ("[rtp]\nmedia_timeout_s = 4\n", "secretary.toml:1:1: ", "expected 5 to 86400"),
             ("languages = []\n", "secretary.toml:1:13: ", "\"ru\" and \"en\""),
             ("[sip]\nmax_calls = 0\n", "secretary.toml:2:13: ", "at least 1"),
             ("[sip\n", "secretary.toml:1:", "expected"),

@@ -7,6 +7,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use secretary::rtp::codec::Codec;
+use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
+use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
+use secretary::rtp::{self, Stream, StreamConfig};
 use secretary::sip::auth::{self, AuthError, Authorization, Authorizer, Challenge, Counted, Credentials, Subject};
 use secretary::sip::message::{
     Frame, FramingError, Headers, MAX_MESSAGE, Malformed, Message, NameAddr, ParseError, StreamFramer, Uri, Via,
@@ -148,6 +151,92 @@ pub fn sdp(data: &[u8]) {
     let Ok((answer, media)) = sdp::answer(&offer, &local) else { return };
     assert!(media.accepted.contains(&(media.payload_type, media.codec)));
     assert_eq!(sdp::continue_session(&answer, &answer).as_ref(), Ok(&answer));
+}
+
+/// Whom SDP promised, what a NAT may make of him, and two whom nobody knows.
+const SENDERS: [([u8; 4], u16); 4] =
+    [([192, 0, 2, 1], 4_000), ([198, 51, 100, 9], 1_024), ([203, 0, 113, 66], 4_000), ([203, 0, 113, 67], 5_000)];
+
+/// A stream that is sent anything keeps its time and its bounds, and never leaves a peer that SDP promised for another.
+///
+/// The input is a sequence of datagrams, each behind a byte for the sender (the lower two bits) and the wait before it in
+/// steps of 5 ms (the upper six), and a byte for its length.
+pub fn rtp(now: Instant, data: &[u8]) {
+    flow(now, data, Port::Sound);
+}
+
+/// The same on the port for reports, between packets of a peer who talks.
+pub fn rtcp(now: Instant, data: &[u8]) {
+    flow(now, data, Port::Reports);
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Port {
+    Sound,
+    Reports,
+}
+
+fn flow(start: Instant, data: &[u8], port: Port) {
+    let senders = SENDERS.map(|(ip, port)| std::net::SocketAddr::from((ip, port)));
+    let reports_to = std::net::SocketAddr::from((SENDERS[0].0, SENDERS[0].1 + 1));
+    let config = StreamConfig {
+        remote: senders[0],
+        codec: Codec::Pcma,
+        payload_type: 8,
+        accepted: vec![(8, Codec::Pcma), (0, Codec::Pcmu)],
+        ssrc: Ssrc(0x0a0b_0c0d),
+        first_seq: Seq(65_530),
+        first_timestamp: RtpTimestamp(u32::MAX - 1_000),
+        rtcp: RtcpStart { ntp: NtpTime::from_unix(1_700_000_000, 0), seed: 1 },
+    };
+    let mut stream = Stream::new(start, config);
+    stream.set_rtcp(Some(if port == Port::Sound { RtcpPath::Muxed } else { RtcpPath::At(reports_to) }));
+    let (mut now, mut ticks, mut rest, mut n) = (start, 0u64, data, 0u16);
+    // How much of each sender could be sound.
+    let mut packets = [0u32; SENDERS.len()];
+    while let Some((&[head, length], after)) = rest.split_first_chunk() {
+        let (datagram, after) = after.split_at(usize::from(length).min(after.len()));
+        (rest, n) = (after, n.wrapping_add(1));
+        now += Duration::from_millis(5 * u64::from(head >> 2));
+        let sender = usize::from(head & 3);
+        match port {
+            Port::Sound => {
+                packets[sender] += u32::from(Packet::parse(datagram).is_ok());
+                stream.handle_input(now, senders[sender], datagram);
+            }
+            Port::Reports => {
+                let timestamp = RtpTimestamp(u32::from(n) * 160);
+                let (ssrc, payload) = (Ssrc(7), &[0xd5; 160]);
+                let sound = Packet { payload_type: 8, marker: false, seq: Seq(n), timestamp, ssrc, payload };
+                stream.handle_input(now, senders[0], &sound.build());
+                stream.handle_rtcp(now, senders[sender], datagram);
+            }
+        }
+        while stream.poll_timeout() <= now {
+            stream.handle_timeout(stream.poll_timeout());
+            while let Some(output) = stream.poll_output() {
+                match output {
+                    rtp::Output::Tick { .. } => ticks += 1,
+                    rtp::Output::Skipped { .. } => panic!("time went on evenly"),
+                    rtp::Output::Transmit { to, .. } => {
+                        let proved = senders.iter().zip(packets).any(|(sender, packets)| *sender == to && packets >= 4);
+                        assert!(to == senders[0] || proved, "{to} has not proved itself: {packets:?}");
+                    }
+                    rtp::Output::TransmitRtcp { to, datagram } => {
+                        assert_eq!(to.ip(), senders[0].ip());
+                        assert!(datagram.len() <= 128 && matches!(datagram[1], 200 | 201), "{datagram:02x?}");
+                    }
+                }
+            }
+        }
+        assert_eq!(u128::from(ticks), now.duration_since(start).as_millis() / 20 + 1);
+    }
+    let (stats, quality) = (stream.stats(), stream.quality());
+    assert!(stats.buffered <= Duration::from_secs(2), "{stats:?}");
+    for mos in quality.mos.into_iter().chain(quality.sent.map(|sent| sent.mos)) {
+        assert!((1.0..=4.5).contains(&mos), "{quality:?}");
+    }
+    assert!(quality.round_trip_ms.is_none_or(|ms| (0.0..=10_000.0).contains(&ms)), "{quality:?}");
 }
 
 const MAX_CALLS: usize = 4;

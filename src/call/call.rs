@@ -10,6 +10,8 @@ use super::{CallConfig, EndedBy, Input, Output, Script};
 use crate::engine::vad::Vad;
 use crate::rtp::codec::Codec;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
+use crate::rtp::quality::Quality;
+use crate::rtp::rtcp::RtcpStart;
 use crate::rtp::{self, Stream, StreamConfig, StreamStats};
 use crate::sip::SessionEvent;
 use crate::sip::sdp::{self, LocalMedia, Media, SdpError};
@@ -34,6 +36,7 @@ pub struct StreamStart {
     pub timestamp: u32,
     /// The session id of our SDP (RFC 4566 §5.2).
     pub sdp_session: u64,
+    pub rtcp: RtcpStart,
 }
 
 /// Our side of one session's media.
@@ -107,6 +110,9 @@ pub struct Call {
     is_held: bool,
     /// What the last offer or answer agreed; `None` while an answer to our own offer is awaited.
     agreed: Option<Media>,
+    media_timeout: Duration,
+    /// When one of us last had no reason to send.
+    idle: Option<Instant>,
 }
 
 impl Call {
@@ -131,15 +137,30 @@ impl Call {
                 ssrc: Ssrc(start.ssrc),
                 first_seq: Seq(start.seq),
                 first_timestamp: RtpTimestamp(start.timestamp),
+                rtcp: start.rtcp,
             },
         );
         // Not before we know that the caller is where his SDP says: a forged INVITE must not point our sound at others.
         stream.set_send(false);
         let ears = Ears::new(vad, config.ears.clone());
+        let media_timeout = config.media_timeout;
         let talk = Talk::new(now, config, script, ears);
         let described = sdp.clone();
         let phase = Phase::Answering { since: now };
-        Ok((Self { phase, stream, talk, ours, described, offered: None, holding: false, is_held: false, agreed }, sdp))
+        let call = Self {
+            phase,
+            stream,
+            talk,
+            ours,
+            described,
+            offered: None,
+            holding: false,
+            is_held: false,
+            agreed,
+            media_timeout,
+            idle: None,
+        };
+        Ok((call, sdp))
     }
 
     /// The SDP offer of a session that the call may move to, with somebody else; [`Input::Moved`] makes it so. Until then
@@ -178,6 +199,7 @@ impl Call {
         (self.holding, self.is_held) = (false, false);
         self.agreed = None;
         self.stream.set_send(false);
+        self.stream.set_rtcp(None);
         if let Some(media) = agreed {
             self.agree(media);
         }
@@ -186,6 +208,7 @@ impl Call {
     pub fn handle_input(&mut self, now: Instant, input: Input) {
         match input {
             Input::Datagram { from, bytes } => self.stream.handle_input(now, from, &bytes),
+            Input::Report { from, bytes } => self.stream.handle_rtcp(now, from, &bytes),
             Input::Session(event) => self.handle_session(now, event),
             Input::Heard { part, result } => self.talk.heard(now, part, result),
             Input::Sentence { turn, text } => self.talk.sentence(now, turn, &text),
@@ -194,7 +217,10 @@ impl Call {
             Input::Sound { phrase, pcm } => self.talk.sound(now, phrase, &pcm, &mut self.stream),
             Input::Synthesised { phrase, result } => self.talk.synthesised(phrase, result),
             Input::Moved { sdp } => self.moved(now, &sdp),
-            Input::PeerLeft => self.stream.set_send(false),
+            Input::PeerLeft => {
+                self.stream.set_send(false);
+                self.stream.set_rtcp(None);
+            }
             Input::Hold => self.hold(true),
             Input::Resume => self.hold(false),
             Input::HangUp(by) => self.hang_up(now, by),
@@ -288,7 +314,10 @@ impl Call {
 
     fn send_if_agreed(&mut self) {
         let agreed = self.agreed.as_ref().is_some_and(|media| media.sends);
-        self.stream.set_send(agreed && !self.holding && self.phase == Phase::Talking);
+        let is_there = self.phase == Phase::Talking;
+        self.stream.set_send(agreed && !self.holding && is_there);
+        // On hold too: reports say that the other side is still there.
+        self.stream.set_rtcp(self.agreed.as_ref().filter(|_| is_there).map(|media| media.rtcp));
     }
 
     /// Puts the peer on hold or takes him off it (RFC 3264 §8.4). He hears nothing meanwhile and is not listened to.
@@ -351,6 +380,7 @@ impl Call {
         // A program that is being stopped waits for nobody.
         let patience = if by == EndedBy::Shutdown { Duration::ZERO } else { SETTLE_TIMEOUT };
         self.phase = Phase::Closing { by, deadline: now + patience };
+        self.stream.say_goodbye(now);
         self.drain_stream(now);
         self.talk.close(now, &mut self.stream);
         self.settle_when_closed(now);
@@ -379,10 +409,24 @@ impl Call {
             Phase::Talking => {
                 self.stream.handle_timeout(now);
                 self.drain_stream(now);
+                if self.is_dead(now) {
+                    tracing::warn!("nothing has come of the caller for a long time, neither sound nor reports");
+                    self.hang_up(now, EndedBy::NoMedia);
+                }
             }
             Phase::Closing { .. } => self.settle_when_closed(now),
             Phase::Over => {}
         }
+    }
+
+    /// Whether the peer has fallen silent though he should send. Who is on hold, or says that he only listens, need not, and
+    /// one who never sent anything may have nothing to send.
+    fn is_dead(&mut self, now: Instant) -> bool {
+        if !self.stream.is_sending() || self.agreed.as_ref().is_some_and(|media| !media.receives) {
+            self.idle = Some(now);
+        }
+        let heard = self.stream.last_heard().map(|heard| self.idle.map_or(heard, |idle| idle.max(heard)));
+        heard.is_some_and(|since| now.saturating_duration_since(since) >= self.media_timeout)
     }
 
     fn drain_stream(&mut self, now: Instant) {
@@ -390,6 +434,9 @@ impl Call {
             match output {
                 rtp::Output::Transmit { to, datagram } => {
                     self.talk.out.push_back(Output::Transmit { to, datagram });
+                }
+                rtp::Output::TransmitRtcp { to, datagram } => {
+                    self.talk.out.push_back(Output::TransmitRtcp { to, datagram });
                 }
                 rtp::Output::Tick { received, sent, mark, .. } => {
                     self.talk.out.push_back(Output::Record { received, sent });
@@ -430,6 +477,11 @@ impl Call {
 
     pub fn stream_stats(&self) -> StreamStats {
         self.stream.stats()
+    }
+
+    /// How well both could be heard so far.
+    pub fn quality(&self) -> Quality {
+        self.stream.quality()
     }
 }
 

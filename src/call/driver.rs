@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::Rng;
-use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet, spawn_blocking};
 use tokio::time::sleep_until;
@@ -27,9 +26,10 @@ use crate::engine::vad::Silero;
 use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language, TurnId};
 use crate::log::{CallLog, CallRecord, Direction, LogItem, LogWriter, Status, Written};
-use crate::net::ports::PortPool;
+use crate::net::ports::{MediaSockets, PortPool};
 use crate::net::sip::{NewCall, SipHandle};
 use crate::rtp::codec::Codec;
+use crate::rtp::rtcp::RtcpStart;
 use crate::rtp::{FRAME_SAMPLES, Frame};
 use crate::sip::{AccountId, CallKey, CallOut, Command, Incoming, SessionEvent};
 pub use notify::Notify;
@@ -183,7 +183,7 @@ struct Driver {
     office: Arc<Office>,
     sessions: Sessions,
     call: Call,
-    socket: UdpSocket,
+    sockets: MediaSockets,
     /// What the call log calls the caller's number, and who is told of a message.
     caller_number: Option<String>,
     keys: bool,
@@ -212,8 +212,7 @@ impl Driver {
     async fn answer(office: Arc<Office>, key: CallKey, incoming: Box<Incoming>) -> Result<Self, Refusal> {
         let line = office.line(incoming.account);
         let keys = line.keys;
-        let socket = office.ports.bind(incoming.our_address).map_err(|e| Refusal::new(503, e))?;
-        let port = socket.local_addr().map_err(|e| Refusal::new(503, e))?.port();
+        let sockets = office.ports.bind(incoming.our_address).map_err(|e| Refusal::new(503, e))?;
         // It loads a model: 40 ms.
         let silero = office.vad.clone();
         let vad = spawn_blocking(move || silero.start()).await.map_err(|e| Refusal::new(500, e))?;
@@ -222,7 +221,7 @@ impl Driver {
             config: Arc::clone(&office.config),
             script: Arc::clone(&office.script),
             vad,
-            media: MediaAddress { address: incoming.our_address, port },
+            media: MediaAddress { address: incoming.our_address, port: sockets.port() },
             codecs: line.codecs.clone(),
             start: stream_start(),
         };
@@ -237,7 +236,7 @@ impl Driver {
             office,
             sessions: Sessions::new(key, incoming.our_address),
             call,
-            socket,
+            sockets,
             caller_number: incoming.parties.caller_number.clone(),
             keys,
             arrivals,
@@ -256,7 +255,7 @@ impl Driver {
 
     async fn run(mut self, mut events: mpsc::Receiver<(CallKey, SessionEvent)>, mut running: watch::Receiver<Running>) {
         let Some(mut arrivals) = self.arrivals_rx.take() else { return };
-        let mut buffer = [0; MAX_DATAGRAM_BYTES];
+        let (mut buffer, mut report) = ([0; MAX_DATAGRAM_BYTES], [0; MAX_DATAGRAM_BYTES]);
         let by = loop {
             if let Some(by) = self.drain().await {
                 break by;
@@ -264,13 +263,20 @@ impl Driver {
             let Some(wake) = self.call.poll_timeout() else { break EndedBy::Failure };
             let wake = self.sessions.poll_timeout().map_or(wake, |at| wake.min(at));
             tokio::select! {
-                received = self.socket.recv_from(&mut buffer) => match received {
+                received = self.sockets.rtp.recv_from(&mut buffer) => match received {
                     Ok((length, from)) => {
                         let bytes = buffer.get(..length).unwrap_or_default().to_vec();
                         self.call.handle_input(clock::now(), Input::Datagram { from, bytes });
                     }
                     // An ICMP error of an earlier packet; RTP goes on.
                     Err(error) => tracing::trace!(%error, "RTP receive failed"),
+                },
+                received = self.sockets.rtcp.recv_from(&mut report) => match received {
+                    Ok((length, from)) => {
+                        let bytes = report.get(..length).unwrap_or_default().to_vec();
+                        self.call.handle_input(clock::now(), Input::Report { from, bytes });
+                    }
+                    Err(error) => tracing::trace!(%error, "RTCP receive failed"),
                 },
                 Some((key, event)) = events.recv() => self.session_event(key, event).await,
                 Some(arrival) = arrivals.recv() => self.arrived(arrival),
@@ -322,8 +328,13 @@ impl Driver {
         while let Some(output) = self.call.poll_output() {
             match output {
                 Output::Transmit { to, datagram } => {
-                    if let Err(error) = self.socket.send_to(&datagram, to).await {
+                    if let Err(error) = self.sockets.rtp.send_to(&datagram, to).await {
                         tracing::trace!(%error, "an RTP packet could not be sent");
+                    }
+                }
+                Output::TransmitRtcp { to, datagram } => {
+                    if let Err(error) = self.sockets.rtcp.send_to(&datagram, to).await {
+                        tracing::trace!(%error, "a report could not be sent");
                     }
                 }
                 Output::AnswerOffer { sdp } => {
@@ -507,16 +518,23 @@ impl Driver {
         self.replies.shutdown().await;
         self.leave_others().await;
         self.flush_sound();
-        let stats = self.call.stream_stats();
+        let (stats, quality) = (self.call.stream_stats(), self.call.quality());
         tracing::info!(
             ended.by = ?by,
-            rtp.received = stats.received,
-            rtp.lost = stats.lost,
-            rtp.late = stats.late,
+            rtp.received = quality.received,
+            rtp.lost = quality.lost,
+            rtp.late = quality.late,
+            rtp.jitter_ms = quality.jitter_ms,
+            rtp.round_trip_ms = quality.round_trip_ms,
+            rtp.mos = quality.mos,
+            rtp.sent_mos = quality.sent.map(|sent| sent.mos),
             rtp.sent = stats.sent,
             rtp.skipped_ticks = stats.skipped_ticks,
             "call over"
         );
+        if let Some(log) = &mut self.log {
+            log.item(LogItem::Quality(quality));
+        }
         let at = clock::time_of_day();
         self.notify(by, at).await;
         if let Some(log) = self.log.take()
@@ -535,6 +553,7 @@ fn stream_start() -> StreamStart {
         seq: rng.random(),
         timestamp: rng.random(),
         sdp_session: rng.random::<u64>() >> 1,
+        rtcp: RtcpStart { ntp: clock::ntp(), seed: rng.random() },
     }
 }
 
@@ -560,6 +579,7 @@ async fn open_log(office: &Office, incoming: &Incoming, codec: Option<String>) -
         message: None,
         notified: None,
         moved_to: Vec::new(),
+        quality: None,
         turns: Vec::new(),
     };
     let (dir, written) = (office.log_dir.clone(), office.written.clone());

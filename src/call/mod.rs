@@ -43,6 +43,8 @@ pub struct CallConfig {
     pub turn: TurnConfig,
     /// Languages a caller may speak; the first is the one the call begins in.
     pub languages: Vec<Language>,
+    /// A caller who was heard and then neither sends sound nor reports for so long is gone.
+    pub media_timeout: Duration,
 }
 
 /// Something that happened outside of the call.
@@ -50,6 +52,8 @@ pub struct CallConfig {
 pub enum Input {
     /// A datagram on the call's RTP port.
     Datagram { from: SocketAddr, bytes: Vec<u8> },
+    /// A datagram on the next port, which is for RTCP.
+    Report { from: SocketAddr, bytes: Vec<u8> },
     /// The session's other side, or its transactions.
     Session(SessionEvent),
     /// A part was transcribed, or could not be.
@@ -82,6 +86,8 @@ pub enum Input {
 pub enum Output {
     /// A datagram for the other side, from the call's RTP port.
     Transmit { to: SocketAddr, datagram: Vec<u8> },
+    /// A report for the other side, from the next port.
+    TransmitRtcp { to: SocketAddr, datagram: Vec<u8> },
     /// Answer a re-INVITE with this SDP.
     AnswerOffer { sdp: Vec<u8> },
     /// Refuse a re-INVITE; the session stays as it was.
@@ -137,6 +143,8 @@ pub enum EndedBy {
     Shutdown,
     /// Somebody else took the call before she answered.
     Elsewhere,
+    /// The caller was heard, and then nothing came of him for `media_timeout_s`.
+    NoMedia,
     /// The session failed: no ACK, no answer to a request, no way to the peer.
     Failure,
 }

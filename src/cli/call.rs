@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use hound::{SampleFormat, WavSpec, WavWriter};
 use rand::Rng;
-use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 
@@ -19,12 +18,13 @@ use crate::app::USER_AGENT;
 use crate::clock;
 use crate::config::{Config, Secrets};
 use crate::net::listen::{Listen, TlsSettings};
-use crate::net::ports::PortPool;
+use crate::net::ports::{MediaSockets, PortPool};
 use crate::net::sip::SipHandle;
 use crate::net::{resolve, sip as sip_net};
 use crate::rtp::codec::Codec;
 use crate::rtp::codec::resample::resample;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
+use crate::rtp::rtcp::RtcpStart;
 use crate::rtp::{FRAME_DURATION, FRAME_SAMPLES, Frame, Output, Stream, StreamConfig};
 use crate::sip::message::Uri;
 use crate::sip::sdp::{self, LocalMedia, Media, SdpError};
@@ -193,10 +193,10 @@ async fn converse(
     acts: Vec<Act>,
     address: IpAddr,
 ) -> Result<()> {
-    let socket = PortPool::new(&[address], RTP_PORTS.0, RTP_PORTS.1).bind(address)?;
+    let sockets = PortPool::new(&[address], RTP_PORTS.0, RTP_PORTS.1).bind(address)?;
     let local = LocalMedia {
         address,
-        port: socket.local_addr()?.port(),
+        port: sockets.port(),
         codecs: &Codec::ALL,
         session_id: rand::rng().random::<u64>() >> 1,
         session_version: 0,
@@ -211,7 +211,7 @@ async fn converse(
         sip,
         key,
         events,
-        socket,
+        sockets,
         local,
         described: offer,
         stream: None,
@@ -243,7 +243,7 @@ struct Talk<'a> {
     sip: &'a SipHandle,
     key: CallKey,
     events: mpsc::Receiver<(CallKey, SessionEvent)>,
-    socket: UdpSocket,
+    sockets: MediaSockets,
     local: LocalMedia<'static>,
     /// Our latest description.
     described: Vec<u8>,
@@ -262,14 +262,17 @@ impl Talk<'_> {
     async fn run(&mut self) -> Result<()> {
         // The playout takes a minute at the most.
         let mut unplayed = Vec::new();
-        let mut buffer = [0; 2_048];
+        let (mut buffer, mut report) = ([0; 2_048], [0; 2_048]);
         let mut stage = Stage::Calling;
         loop {
             let due = self.keys.front().map(|(at, _)| *at);
             let wake = self.stream.as_ref().map(Stream::poll_timeout).into_iter().chain(due).min();
             tokio::select! {
-                received = self.socket.recv_from(&mut buffer) => if let (Ok((length, from)), Some(stream)) = (received, &mut self.stream) {
+                received = self.sockets.rtp.recv_from(&mut buffer) => if let (Ok((length, from)), Some(stream)) = (received, &mut self.stream) {
                     stream.handle_input(clock::now(), from, buffer.get(..length).unwrap_or_default());
+                },
+                received = self.sockets.rtcp.recv_from(&mut report) => if let (Ok((length, from)), Some(stream)) = (received, &mut self.stream) {
+                    stream.handle_rtcp(clock::now(), from, report.get(..length).unwrap_or_default());
                 },
                 event = self.events.recv() => {
                     let (_, event) = event.context("the SIP endpoint is gone")?;
@@ -310,7 +313,10 @@ impl Talk<'_> {
                 match output {
                     Output::Transmit { to, datagram } => {
                         // A peer that is gone says BYE, or is silent until we do.
-                        let _ = self.socket.send_to(&datagram, to).await;
+                        let _ = self.sockets.rtp.send_to(&datagram, to).await;
+                    }
+                    Output::TransmitRtcp { to, datagram } => {
+                        let _ = self.sockets.rtcp.send_to(&datagram, to).await;
                     }
                     Output::Skipped { ticks } => self.far.extend(iter::repeat_n(0, ticks as usize * FRAME_SAMPLES)),
                     Output::Tick { received, .. } => {
@@ -388,12 +394,13 @@ impl Talk<'_> {
     }
 
     fn settle(&mut self, media: Media) {
-        let Media { remote, codec, payload_type, accepted, sends } = media;
+        let Media { remote, codec, payload_type, accepted, sends, rtcp, .. } = media;
         match &mut self.stream {
             Some(stream) => stream.redirect(remote, codec, payload_type, accepted),
             None => {
                 let mut rng = rand::rng();
                 let (ssrc, seq, timestamp) = (rng.random(), rng.random(), rng.random());
+                let start = RtcpStart { ntp: clock::ntp(), seed: rng.random() };
                 let config = StreamConfig {
                     remote,
                     codec,
@@ -402,12 +409,14 @@ impl Talk<'_> {
                     ssrc: Ssrc(ssrc),
                     first_seq: Seq(seq),
                     first_timestamp: RtpTimestamp(timestamp),
+                    rtcp: start,
                 };
                 self.stream = Some(Stream::new(clock::now(), config));
             }
         }
         if let Some(stream) = &mut self.stream {
             stream.set_send(sends);
+            stream.set_rtcp(Some(rtcp));
         }
     }
 

@@ -13,6 +13,7 @@ use super::wav::WavFile;
 use crate::call::ears::SAMPLE_RATE_HZ;
 use crate::call::{EndedBy, TurnRecord};
 use crate::engine::dialog::Message;
+use crate::rtp::quality::Quality;
 
 /// Calls of one second that find a name of their own.
 const MAX_CALLS_A_SECOND: u32 = 1_000;
@@ -55,6 +56,8 @@ pub enum LogItem {
     Notified(Notified),
     /// The call goes on with somebody else, at this SIP URI.
     Moved(String),
+    /// How well both could be heard: written with the end of the call, which follows.
+    Quality(Quality),
     Finish {
         by: EndedBy,
         at: DateTime<Local>,
@@ -123,6 +126,10 @@ impl CallLog {
             LogItem::Moved(with) => {
                 self.record.moved_to.push(with);
                 self.save()
+            }
+            LogItem::Quality(quality) => {
+                self.record.quality = Some(quality);
+                Ok(())
             }
             LogItem::Finish { by, at } => self.finish(by, at),
         }
@@ -220,6 +227,7 @@ pub(super) mod tests {
             message: None,
             notified: None,
             moved_to: Vec::new(),
+            quality: None,
             turns: Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{EndedBy, TurnRecord};
 use crate::engine::dialog::Message;
+use crate::rtp::quality::Quality;
 
 /// How far the call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +73,8 @@ pub struct CallRecord {
     pub notified: Option<Notified>,
     /// The SIP URIs of those with whom the call went on.
     pub moved_to: Vec<String>,
+    /// How well both could be heard; absent until the call is over.
+    pub quality: Option<Quality>,
     pub turns: Vec<TurnRecord>,
 }
 

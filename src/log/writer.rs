@@ -130,6 +130,7 @@ mod tests {
     use super::*;
     use crate::log::files::CallFiles;
     use crate::log::files::tests::{json, record, sound, turn};
+    use crate::rtp::quality::{Quality, SentQuality};
     use std::fs;
     use std::path::Path;
 
@@ -141,6 +142,17 @@ mod tests {
         let mut writer = LogWriter::start(log, Written::default()).unwrap();
         writer.audio(vec![1; 1_600], vec![2; 1_600]);
         writer.item(LogItem::Turn(turn("Алло").into()));
+        let sent = SentQuality { packets: 50, lost: 1, jitter_ms: 0.5, mos: 4.3 };
+        let quality = Quality {
+            received: 10,
+            lost: 2,
+            late: 0,
+            jitter_ms: Some(1.5),
+            round_trip_ms: None,
+            mos: Some(3.9),
+            sent: Some(sent),
+        };
+        writer.item(LogItem::Quality(quality));
         writer.finish(EndedBy::Caller, Local::now());
         assert_eq!((sound(&files.input), sound(&files.output)), (vec![1; 1_600], vec![2; 1_600]));
         let transcript = fs::read_to_string(&files.transcript).unwrap();
@@ -149,6 +161,10 @@ mod tests {
         let json = json(&files);
         assert_eq!((&json["status"], &json["ended_by"]), (&"completed".into(), &"caller".into()));
         assert_eq!(json["recorded_s"], 0.2);
+        assert_eq!(
+            json["quality"].to_string(),
+            r#"{"jitter_ms":1.5,"late":0,"lost":2,"mos":3.9,"received":10,"round_trip_ms":null,"sent":{"jitter_ms":0.5,"lost":1,"mos":4.3,"packets":50}}"#
+        );
     }
 
     /// A writer whose disk hangs until the sender goes.

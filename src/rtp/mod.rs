@@ -4,13 +4,19 @@
 //! Behind it stand the wire ([`packet`]), order and lateness ([`jitter`]), loss ([`conceal`]), what we say ([`playout`])
 //! and the codecs ([`codec`]). Everything is 8 kHz mono.
 //!
-//! Left out: RTCP (received and ignored), SRTP, G.722, Opus, comfort noise, DTMF, and a delay that adapts to jitter.
+//! Where the peer is decides the latch; reports go both ways ([`rtcp`]) and the call is rated by them ([`quality`]).
+//!
+//! Left out: SRTP, G.722, Opus, comfort noise, DTMF, and a delay that adapts to jitter.
 
 pub mod codec;
 pub mod conceal;
 pub mod jitter;
+mod latch;
 pub mod packet;
 pub mod playout;
+pub mod quality;
+mod reception;
+pub mod rtcp;
 mod stream;
 
 pub use stream::{Output, Received, Stream, StreamConfig, StreamStats};

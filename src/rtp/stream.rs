@@ -1,23 +1,22 @@
 //! One RTP stream each way between us and one peer: what is received, played to the peer, and counted.
 //!
-//! **Symmetric RTP** (RFC 4961). Behind NAT the address in SDP is often not where packets come from, so we send to where
-//! the first valid packet came from. From then on we are latched: packets from elsewhere are dropped, or a stranger who
-//! guesses the port could take the call over. Two things may move the latch: packets from the very address that SDP
-//! names, at once, and anybody's after the latched source has been silent for [`LATCH_TIMEOUT`].
+//! Where the peer is decides the [latch](super::latch); what both tell each other of what they receive is [RTCP](super::rtcp).
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::codec::{Codec, g711};
 use super::conceal::Concealer;
 use super::jitter::{DEFAULT_TARGET, JitterBuffer, Piece};
+use super::latch::Latch;
 use super::packet::{Packet, PacketError, RtpTimestamp, Seq, Ssrc};
 use super::playout::{Playout, Unplayed};
+use super::quality::{Path, Quality, SentQuality, tenths};
+use super::reception::Reception;
+use super::rtcp::{Outgoing, Rtcp, RtcpPath, RtcpStart, Sent};
 use super::{FRAME_DURATION, FRAME_SAMPLES, Frame};
 
-/// After so much silence of the latched source, another may take its place.
-pub const LATCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// How many late ticks are made up for in one [`Stream::handle_timeout`]: 200 ms. The rest is skipped.
 const MAX_CATCH_UP: u32 = 10;
 
@@ -34,6 +33,7 @@ pub struct StreamConfig {
     pub ssrc: Ssrc,
     pub first_seq: Seq,
     pub first_timestamp: RtpTimestamp,
+    pub rtcp: RtcpStart,
 }
 
 /// What a received frame is made of.
@@ -52,6 +52,11 @@ pub enum Received {
 #[expect(clippy::large_enum_variant, reason = "one of each every 20 ms, moved once")]
 pub enum Output {
     Transmit {
+        to: SocketAddr,
+        datagram: Vec<u8>,
+    },
+    /// A report, from the port for those.
+    TransmitRtcp {
         to: SocketAddr,
         datagram: Vec<u8>,
     },
@@ -82,7 +87,7 @@ pub struct StreamStats {
     /// Audio that was made up, in ms.
     pub concealed_ms: u64,
     pub sent: u64,
-    /// Datagrams that are not RTP: RTCP, STUN, garbage.
+    /// Datagrams that are neither RTP nor the peer's RTCP: STUN, garbage, strangers' reports.
     pub not_rtp: u64,
     /// Payload types that were not agreed.
     pub unexpected_payload: u64,
@@ -104,22 +109,19 @@ pub struct StreamStats {
     pub last_received: Option<Instant>,
 }
 
-/// Where the peer is.
-#[derive(Debug, Clone, Copy)]
-enum Peer {
-    /// Where SDP says; nothing has come yet.
-    Signalled,
-    Latched {
-        source: SocketAddr,
-        heard: Instant,
-    },
-}
-
 /// One stream each way. Mutate with a verb, then drain [`poll_output`](Self::poll_output) until `None`.
 #[derive(Debug)]
 pub struct Stream {
     config: StreamConfig,
-    peer: Peer,
+    latch: Latch,
+    rtcp: Rtcp,
+    reception: Reception,
+    /// When the peer's last report came.
+    last_report: Option<Instant>,
+    /// Of the jitter buffer, in ms, over all ticks with sound of the peer's, and the number of those.
+    buffering_ms: f64,
+    buffered_ticks: u32,
+    sent_octets: u64,
     jitter: JitterBuffer,
     concealer: Concealer,
     playout: Playout,
@@ -139,7 +141,13 @@ impl Stream {
     /// The first tick is due at `now`.
     pub fn new(now: Instant, config: StreamConfig) -> Self {
         Self {
-            peer: Peer::Signalled,
+            latch: Latch::new(config.remote),
+            rtcp: Rtcp::new(now, config.rtcp),
+            reception: Reception::new(now),
+            last_report: None,
+            buffering_ms: 0.0,
+            buffered_ticks: 0,
+            sent_octets: 0,
             jitter: JitterBuffer::new(DEFAULT_TARGET),
             concealer: Concealer::new(),
             playout: Playout::default(),
@@ -159,7 +167,8 @@ impl Stream {
     pub fn handle_input(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
         let packet = match Packet::parse(datagram) {
             Ok(packet) => packet,
-            Err(PacketError::NotRtp | PacketError::Rtcp | PacketError::Truncated) => {
+            Err(PacketError::Rtcp) => return self.reported(now, from.ip(), None, datagram),
+            Err(PacketError::NotRtp | PacketError::Truncated) => {
                 self.stats.not_rtp += 1;
                 return;
             }
@@ -167,14 +176,25 @@ impl Stream {
         let agreed = self.config.accepted.iter().find(|(payload_type, _)| *payload_type == packet.payload_type);
         let Some(&(_, codec)) = agreed else {
             self.stats.unexpected_payload += 1;
+            if from == self.latch.target() {
+                self.reception.arrive_silent(&packet);
+            }
             return;
         };
-        if !self.latch(now, from) {
+        let target = self.latch.target();
+        if !self.latch.admit(now, from, &packet) {
             self.stats.strangers += 1;
             return;
         }
+        self.stats.latch_changes += u64::from(self.latch.target() != target);
         self.stats.last_received = Some(now);
+        self.reception.arrive(now, &packet, codec.clock_rate_hz());
         self.jitter.insert(now, &packet, codec);
+    }
+
+    /// Takes a datagram from the socket for RTCP. Whatever is not the peer's is counted and ignored.
+    pub fn handle_rtcp(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        self.reported(now, from.ip(), Some(from), datagram);
     }
 
     /// Does what is due by `now`: one tick for every 20 ms. Does nothing while outputs wait to be drained.
@@ -190,6 +210,9 @@ impl Stream {
         for _ in 0..due.min(MAX_CATCH_UP) {
             self.tick();
         }
+        let sent = self.sent(now);
+        let report = self.rtcp.handle_timeout(now, sent, &mut self.reception);
+        self.report(report);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called next.
@@ -219,9 +242,7 @@ impl Stream {
     /// A new agreement for the same stream (re-INVITE): SSRC, sequence and timestamps go on. The latch opens only if the
     /// peer names another address than before.
     pub fn redirect(&mut self, remote: SocketAddr, codec: Codec, payload_type: u8, accepted: Vec<(u8, Codec)>) {
-        if remote != self.config.remote {
-            self.peer = Peer::Signalled;
-        }
+        self.latch.promise(remote);
         self.config = StreamConfig { remote, codec, payload_type, accepted, ..self.config };
     }
 
@@ -233,6 +254,52 @@ impl Stream {
     /// Whether what is played goes out; not on hold.
     pub fn is_sending(&self) -> bool {
         self.send
+    }
+
+    /// Where reports go from now on. At first they go nowhere.
+    pub fn set_rtcp(&mut self, path: Option<RtcpPath>) {
+        self.rtcp.set_path(path);
+    }
+
+    /// Tells a peer who has had reports of ours that the stream is over. None follows.
+    pub fn say_goodbye(&mut self, now: Instant) {
+        let sent = self.sent(now);
+        let report = self.rtcp.goodbye(now, sent, &mut self.reception);
+        self.report(report);
+    }
+
+    /// When the peer was last heard, by a packet of sound or a report; `None` as long as he has sent no sound from where he
+    /// is now.
+    pub fn last_heard(&self) -> Option<Instant> {
+        self.latch.heard().map(|heard| self.last_report.map_or(heard, |report| report.max(heard)))
+    }
+
+    /// How the sound was so far.
+    pub fn quality(&self) -> Quality {
+        let stats = self.jitter.stats();
+        let round_trip = self.rtcp.round_trip();
+        let path = Path {
+            round_trip: round_trip.unwrap_or_default(),
+            buffering: Duration::from_secs_f64(self.buffering_ms / f64::from(self.buffered_ticks.max(1)) / 1_000.0),
+            loss: share(stats.lost + stats.late, stats.received + stats.lost),
+            run: stats.lost as f64 / self.reception.gaps().max(1) as f64,
+        };
+        let sent = self.rtcp.far().map(|far| {
+            let lost = u64::try_from(far.lost).unwrap_or(0);
+            // His jitter buffer is taken to be like ours at first, and his losses to be single ones.
+            let path = Path { buffering: DEFAULT_TARGET, loss: share(lost, far.sent), run: 1.0, ..path };
+            let jitter_ms = f64::from(far.jitter) * 1_000.0 / f64::from(self.config.codec.clock_rate_hz());
+            SentQuality { packets: far.sent, lost, jitter_ms: tenths(jitter_ms), mos: path.mos() }
+        });
+        Quality {
+            received: stats.received,
+            lost: stats.lost,
+            late: stats.late,
+            jitter_ms: self.reception.jitter_ms().map(tenths),
+            round_trip_ms: round_trip.map(|round_trip| tenths(round_trip.as_secs_f64() * 1_000.0)),
+            mos: (stats.received > 0).then(|| path.mos()),
+            sent,
+        }
     }
 
     pub fn stats(&self) -> StreamStats {
@@ -252,24 +319,35 @@ impl Stream {
         }
     }
 
-    /// Whether a packet from this address is the peer's; see the module's documentation.
-    fn latch(&mut self, now: Instant, from: SocketAddr) -> bool {
-        let target = self.target();
-        if let Peer::Latched { source, heard } = self.peer {
-            let silent = now.saturating_duration_since(heard) >= LATCH_TIMEOUT;
-            if from != source && from != self.config.remote && !silent {
-                return false;
-            }
-        }
-        self.peer = Peer::Latched { source: from, heard: now };
-        self.stats.latch_changes += u64::from(from != target);
-        true
+    /// What the next report says of our stream.
+    fn sent(&self, now: Instant) -> Sent {
+        let clock_hz = u64::from(self.config.codec.clock_rate_hz());
+        // `timestamp` is that of the next tick.
+        let ahead = self.next_tick.saturating_duration_since(now).as_micros() as u64 * clock_hz / 1_000_000;
+        let behind = now.saturating_duration_since(self.next_tick).as_micros() as u64 * clock_hz / 1_000_000;
+        let timestamp = self.timestamp.wrapping_add((behind as u32).wrapping_sub(ahead as u32));
+        Sent { ssrc: self.config.ssrc, timestamp, packets: self.stats.sent, octets: self.sent_octets }
     }
 
-    fn target(&self) -> SocketAddr {
-        match self.peer {
-            Peer::Signalled => self.config.remote,
-            Peer::Latched { source, .. } => source,
+    fn reported(&mut self, now: Instant, host: IpAddr, from: Option<SocketAddr>, datagram: &[u8]) {
+        let sent = self.sent(now);
+        if self.latch.is_peers_host(host) && self.rtcp.handle_input(now, from, datagram, sent) {
+            self.last_report = Some(now);
+        } else {
+            self.stats.not_rtp += 1;
+        }
+    }
+
+    fn report(&mut self, report: Option<Outgoing>) {
+        match report {
+            Some(Outgoing { to: Some(to), datagram }) => self.outputs.push_back(Output::TransmitRtcp { to, datagram }),
+            Some(Outgoing { to: None, datagram }) => {
+                let to = self.latch.target();
+                if is_somewhere(to) {
+                    self.outputs.push_back(Output::Transmit { to, datagram });
+                }
+            }
+            None => {}
         }
     }
 
@@ -318,6 +396,10 @@ impl Stream {
             };
             rest = fill(rest, &pcm);
         }
+        if real {
+            self.buffering_ms += self.jitter.buffered().as_secs_f64() * 1_000.0;
+            self.buffered_ticks = self.buffered_ticks.saturating_add(1);
+        }
         let quality = match (real, concealed) {
             (true, _) => Received::Real,
             (false, true) => Received::Concealed,
@@ -328,12 +410,13 @@ impl Stream {
 
     /// Sends 20 ms, of silence if there is nothing to say, unless we are on hold.
     fn transmit(&mut self) -> (Frame, Option<u64>) {
-        let to = self.target();
-        if !self.send || to.ip().is_unspecified() || to.port() == 0 {
+        let to = self.latch.target();
+        if !self.send || !is_somewhere(to) {
             self.paused = true;
             return ([0; FRAME_SAMPLES], None);
         }
         let (frame, mark) = self.playout.next_frame();
+        let payload = g711::encode(self.config.codec, &frame);
         let packet = Packet {
             payload_type: self.config.payload_type,
             // RFC 3551 §4.1: only after a time without packets; silence alone is no reason.
@@ -341,13 +424,24 @@ impl Stream {
             seq: self.seq,
             timestamp: self.timestamp,
             ssrc: self.config.ssrc,
-            payload: &g711::encode(self.config.codec, &frame),
+            payload: &payload,
         };
         self.outputs.push_back(Output::Transmit { to, datagram: packet.build() });
         self.seq = self.seq.next();
         self.stats.sent += 1;
+        self.sent_octets += payload.len() as u64;
         (frame, mark)
     }
+}
+
+/// Whether anything can be sent there.
+fn is_somewhere(to: SocketAddr) -> bool {
+    !to.ip().is_unspecified() && to.port() != 0
+}
+
+/// 0 of nothing.
+fn share(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
 }
 
 /// Writes `pcm` to the front of `frame` and returns what is left of it.

@@ -3,18 +3,22 @@
 //! Parsing and writing is sdp-types'; here is what the lines mean. One audio stream is agreed on; every other stream of
 //! an offer is answered with port 0.
 //!
-//! Left out: SRTP (refused with a clear error), ICE, host names in `c=`, multicast, telephone-event, RTCP attributes.
+//! Left out: SRTP (refused with a clear error), ICE, host names in `c=`, multicast, telephone-event, a port of our own
+//! for RTCP other than the next one.
 
 use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::{Attribute, Connection, Media as MediaLine, NetType, Origin, Session, Time};
 
 use crate::rtp::codec::Codec;
+use crate::rtp::rtcp::RtcpPath;
 
 /// Longest description that is read, in bytes. Video phones with ICE send some 4 KiB.
 const MAX_LEN: usize = 16 * 1_024;
 /// Most media streams of a description.
 const MAX_STREAMS: usize = 16;
+/// Sound and its reports on one port (RFC 5761).
+const RTCP_MUX: &str = "rtcp-mux";
 
 /// Why a description cannot be used: 488 Not Acceptable Here to whoever offered it (RFC 3261 §21.4.26).
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +77,10 @@ impl Direction {
     const fn receives(self) -> bool {
         matches!(self, Self::SendRecv | Self::RecvOnly)
     }
+
+    const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
 }
 
 /// Our side of a session.
@@ -99,8 +107,11 @@ pub struct Media {
     pub payload_type: u8,
     /// What may come in. More than the codec chosen, as some peers go on with another one of their offer.
     pub accepted: Vec<(u8, Codec)>,
-    /// Whether we send. Whether the peer does is seen by what comes.
+    /// Whether we send.
     pub sends: bool,
+    /// Whether the peer says that it does; what comes is heard in any case.
+    pub receives: bool,
+    pub rtcp: RtcpPath,
 }
 
 /// An offer that we can answer.
@@ -138,7 +149,12 @@ pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media),
         .enumerate()
         .map(|(n, line)| {
             if n == *audio {
-                audio_line(local.port, &line.proto, &[(media.payload_type, media.codec)], stream.direction.mirrored())
+                let codec = [(media.payload_type, media.codec)];
+                let mut ours = audio_line(local.port, &line.proto, &codec, stream.direction.mirrored());
+                if media.rtcp == RtcpPath::Muxed {
+                    ours.add_attribute(Attribute::new(RTCP_MUX));
+                }
+                ours
             } else {
                 bare_line(&line.media, 0, &line.proto, line.fmt.clone())
             }
@@ -160,7 +176,9 @@ pub fn offer_hold(local: &LocalMedia<'_>) -> Vec<u8> {
 fn offer_direction(local: &LocalMedia<'_>, direction: Direction) -> Vec<u8> {
     let mut session = describe(local);
     session.times = vec![Time::new(0, 0)];
-    session.medias = vec![audio_line(local.port, "RTP/AVP", &payload_types(local.codecs), direction)];
+    let mut line = audio_line(local.port, "RTP/AVP", &payload_types(local.codecs), direction);
+    line.add_attribute(Attribute::new(RTCP_MUX));
+    session.medias = vec![line];
     write(&session)
 }
 
@@ -201,6 +219,7 @@ struct AudioStream {
     formats: String,
     /// An unspecified address counts as not receiving (RFC 3264 §8.4).
     direction: Direction,
+    rtcp: RtcpPath,
 }
 
 impl AudioStream {
@@ -221,6 +240,7 @@ impl AudioStream {
             codecs: codecs(line),
             formats: line.fmt.chars().take(100).collect(),
             direction,
+            rtcp: if line.has_attribute(RTCP_MUX) { RtcpPath::Muxed } else { RtcpPath::At(rtcp_address(line, ip)) },
         })
     }
 
@@ -231,7 +251,15 @@ impl AudioStream {
 
 fn agree(stream: &AudioStream, spoken: Vec<(u8, Codec)>) -> Result<Media, SdpError> {
     let &(payload_type, codec) = spoken.first().ok_or_else(|| SdpError::NoCommonCodec(stream.formats.clone()))?;
-    Ok(Media { remote: stream.remote, codec, payload_type, accepted: spoken, sends: stream.direction.receives() })
+    Ok(Media {
+        remote: stream.remote,
+        codec,
+        payload_type,
+        accepted: spoken,
+        sends: stream.direction.receives(),
+        receives: stream.direction.sends(),
+        rtcp: stream.rtcp,
+    })
 }
 
 fn parse(sdp: &[u8]) -> Result<Session, SdpError> {
@@ -259,6 +287,17 @@ fn usable_audio(session: &Session) -> Result<(usize, &MediaLine), SdpError> {
         }
     }
     Err(encrypted.map_or(SdpError::NoAudio, SdpError::Encrypted))
+}
+
+/// Where a stream's reports go that are not on its own port: the next one, unless `a=rtcp:PORT [IN IP4 ADDRESS]` has
+/// another (RFC 3605). Port 0 is nowhere.
+fn rtcp_address(line: &MediaLine, ip: IpAddr) -> SocketAddr {
+    let next = SocketAddr::new(ip, line.port.checked_add(1).unwrap_or(0));
+    let Some(value) = line.get_attribute_values("rtcp").flatten().next() else { return next };
+    let mut words = value.split_whitespace();
+    let Some(port) = words.next().and_then(|port| port.parse().ok()) else { return next };
+    let given = words.nth(2).and_then(|ip| ip.parse().ok()).filter(|ip: &IpAddr| !ip.is_multicast());
+    SocketAddr::new(given.unwrap_or(ip), port)
 }
 
 fn address(connection: &Connection) -> Result<IpAddr, SdpError> {
@@ -387,6 +426,8 @@ mod tests {
                 payload_type: 8,
                 accepted: vec![(8, Codec::Pcma), (0, Codec::Pcmu)],
                 sends: true,
+                receives: true,
+                rtcp: RtcpPath::At("198.51.100.1:4001".parse().unwrap()),
             }
         );
     }
@@ -397,6 +438,31 @@ mod tests {
             "m=audio 4000 RTP/AVP 0 97 97 300 x 8\na=rtpmap:0 PCMU/16000\na=rtpmap:97 pcmu/8000/1\na=rtpmap:8 PCMA/8000/2\n",
         );
         assert_eq!((media.codec, media.payload_type, media.accepted), (Codec::Pcmu, 97, vec![(97, Codec::Pcmu)]));
+    }
+
+    #[test]
+    fn reports_go_with_the_sound_to_the_next_port_or_to_the_one_that_is_named() {
+        for (attributes, path) in [
+            ("a=rtcp-mux\n", RtcpPath::Muxed),
+            ("a=rtcp:9 IN IP4 0.0.0.0\na=rtcp-mux\n", RtcpPath::Muxed),
+            ("", RtcpPath::At("198.51.100.1:4001".parse().unwrap())),
+            ("a=rtcp:4100\n", RtcpPath::At("198.51.100.1:4100".parse().unwrap())),
+            ("a=rtcp:4100 IN IP4 198.51.100.7\n", RtcpPath::At("198.51.100.7:4100".parse().unwrap())),
+            ("a=rtcp:4100 IN IP6 2001:db8::7\n", RtcpPath::At("[2001:db8::7]:4100".parse().unwrap())),
+            ("a=rtcp:4100 IN IP4 239.1.1.1\n", RtcpPath::At("198.51.100.1:4100".parse().unwrap())),
+            ("a=rtcp:x\n", RtcpPath::At("198.51.100.1:4001".parse().unwrap())),
+        ] {
+            let (sdp, media) = answered(&format!("m=audio 4000 RTP/AVP 0\n{attributes}"));
+            assert_eq!(media.rtcp, path, "{attributes}");
+            assert_eq!(
+                sdp.contains("\r\na=rtcp-mux\r\n"),
+                path == RtcpPath::Muxed,
+                "RFC 5761: accepted if offered: {sdp}"
+            );
+        }
+        let (_, highest) = answered("m=audio 65535 RTP/AVP 0\n");
+        assert_eq!(highest.rtcp, RtcpPath::At("198.51.100.1:0".parse().unwrap()), "there is no next port");
+        assert!(String::from_utf8(offer(&LOCAL)).unwrap().contains("\r\na=rtcp-mux\r\n"));
     }
 
     #[test]
@@ -421,18 +487,18 @@ mod tests {
 
     #[test]
     fn directions_are_mirrored() {
-        for (offered, mirrored, sends) in [
-            ("sendrecv", "sendrecv", true),
-            ("sendonly", "recvonly", false),
-            ("recvonly", "sendonly", true),
-            ("inactive", "inactive", false),
+        for (offered, mirrored, flows) in [
+            ("sendrecv", "sendrecv", (true, true)),
+            ("sendonly", "recvonly", (false, true)),
+            ("recvonly", "sendonly", (true, false)),
+            ("inactive", "inactive", (false, false)),
         ] {
             for lines in
                 [format!("m=audio 4000 RTP/AVP 0\na={offered}\n"), format!("a={offered}\nm=audio 4000 RTP/AVP 0\n")]
             {
                 let (sdp, media) = answered(&lines);
                 assert!(sdp.contains(&format!("\r\na={mirrored}\r\n")), "{sdp}");
-                assert_eq!(media.sends, sends, "{lines}");
+                assert_eq!((media.sends, media.receives), flows, "{lines}");
             }
         }
         let (sdp, media) = answered("a=inactive\nm=audio 4000 RTP/AVP 0\na=sendrecv\n");

@@ -143,6 +143,35 @@ fn registers_with_md5_and_with_sha_256() {
 }
 
 #[test]
+fn asterisk_and_she_understand_each_others_reports() {
+    let muxed = "[203](extension)\nauth=203\naors=203\nrtcp_mux=yes\n[203](password)\nusername=203\npassword=muxed\n\
+                 [203](registration)\n";
+    let netns = Netns::new();
+    let asterisk = Asterisk::start_with(&netns, muxed, "[office](+)\nexten => 203,1,Dial(PJSIP/203,15)\n");
+    let other = Account { registrar: asterisk::ADDRESS, username: "203", password: "muxed", transport: "udp" };
+    let secretary = Secretary::start(&netns, BESIDE_PBX, &[office_account(), other]);
+    for extension in ["200", "203"] {
+        asterisk.wait_registered(extension, Duration::from_secs(30));
+    }
+    asterisk.cli("rtcp set debug on");
+    // Reports on a port of their own, as Asterisk has it by default, and on that of the sound.
+    for (n, extension) in ["200", "203"].into_iter().enumerate() {
+        let mut caller = Caller::call(&netns, Telephone::Baresip, Way::Asterisk, extension, &silence(&netns));
+        caller.wait_established();
+        let call = secretary.wait_calls(n + 1, Duration::from_secs(10));
+        wait_recorded(&call, 16.0);
+        println!("{}", asterisk.cli("pjsip show channelstats"));
+        caller.hang_up();
+        let record = completed(&call);
+        println!("{record:?}");
+        println!("{}", asterisk.log());
+        for (way, field) in [("", "mos"), ("", "round_trip_ms"), ("sent", "mos"), ("sent", "packets")] {
+            assert!(record.quality(way, field).is_some(), "{way} {field}: {record:?}");
+        }
+    }
+}
+
+#[test]
 fn caller_hangs_up_and_the_files_are_closed() {
     let netns = Netns::new();
     let secretary = Secretary::start(&netns, DIRECT, &[]);

@@ -7,6 +7,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use secretary::rtp::codec::{Codec, g711};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::playout::Unplayed;
+use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
 use secretary::rtp::{FRAME_DURATION, Frame, Output, Received, Stream, StreamConfig};
 
 const PEER: &str = "192.0.2.1:4000";
@@ -32,6 +33,7 @@ struct Bench {
     stream: Stream,
     ticks: Vec<Tick>,
     transmitted: Vec<(SocketAddr, Vec<u8>)>,
+    reports: Vec<(SocketAddr, Vec<u8>)>,
     skipped: u32,
 }
 
@@ -51,9 +53,10 @@ impl Bench {
             ssrc: Ssrc(0xabcd),
             first_seq: Seq(65_534),
             first_timestamp: RtpTimestamp(u32::MAX - 200),
+            rtcp: RtcpStart { ntp: NtpTime::from_unix(1_700_000_000, 0), seed: 1 },
         };
         let stream = Stream::new(start, config);
-        Self { start, stream, ticks: Vec::new(), transmitted: Vec::new(), skipped: 0 }
+        Self { start, stream, ticks: Vec::new(), transmitted: Vec::new(), reports: Vec::new(), skipped: 0 }
     }
 
     /// Runs every timer up to `at`, each in its time.
@@ -68,6 +71,7 @@ impl Bench {
         while let Some(output) = self.stream.poll_output() {
             match output {
                 Output::Transmit { to, datagram } => self.transmitted.push((to, datagram)),
+                Output::TransmitRtcp { to, datagram } => self.reports.push((to, datagram)),
                 Output::Tick { received, quality, sent, mark } => {
                     self.ticks.push(Tick { received, quality, sent, mark });
                 }
@@ -315,38 +319,125 @@ fn packets_go_to_where_they_come_from_and_strangers_are_ignored() {
     for n in 0..100u32 {
         let at = ms(20 * u64::from(n) + 1);
         bench.receive(at, nat, &packet(n));
-        bench.receive(at, stranger, &packet(n + 1_000));
+        bench.receive(at, stranger, &packet(n * 50 + 1_000));
     }
-    assert_eq!(bench.transmitted[0].0, addr(PEER));
-    assert!(bench.transmitted[1..].iter().all(|(to, _)| *to == addr(nat)));
+    // Three packets are no proof yet.
+    assert!(bench.transmitted[..4].iter().all(|(to, _)| *to == addr(PEER)));
+    assert!(bench.transmitted[4..].iter().all(|(to, _)| *to == addr(nat)));
     let stats = bench.stream.stats();
-    assert_eq!((stats.latch_changes, stats.strangers, stats.received, stats.resets), (1, 100, 100, 0));
+    assert_eq!((stats.latch_changes, stats.strangers, stats.received, stats.resets), (1, 103, 97, 0));
 
-    // Three seconds after the peer fell silent, another may take its place (a restarted NAT, a moved phone).
-    bench.receive(ms(4_900), stranger, &packet(2_000));
-    assert_eq!(bench.stream.stats().strangers, 101);
-    bench.receive(ms(5_000), stranger, &packet(2_001));
-    bench.run_until(ms(5_020));
-    assert_eq!(bench.transmitted.last().unwrap().0, addr(stranger));
-    assert_eq!(bench.stream.stats().latch_changes, 2);
-    assert_eq!(bench.stream.stats().last_received, Some(bench.start + ms(5_000)));
+    // The NAT restarts: the stream goes on from another port.
+    let rebound = "198.51.100.9:2048";
+    for n in 120..150u32 {
+        bench.receive(ms(20 * u64::from(n) + 1), rebound, &packet(n));
+    }
+    assert_eq!(bench.transmitted.last().unwrap().0, addr(rebound));
+    let stats = bench.stream.stats();
+    assert_eq!((stats.latch_changes, stats.strangers, stats.resets), (2, 106, 0));
+    assert_eq!(stats.last_received, Some(bench.start + ms(20 * 149 + 1)));
+}
+
+/// RTP-bleed: who sends to the ports of a call, guessing, gets neither its sound nor a word into it.
+#[test]
+fn a_stranger_who_floods_the_port_neither_hears_nor_is_heard() {
+    for home in [PEER, "198.51.100.9:1024"] {
+        let mut rng = StdRng::seed_from_u64(9);
+        let mut bench = Bench::new();
+        let mut n = 0u32;
+        let mut call = |bench: &mut Bench, until_s: u32, is_silent: bool| {
+            for _ in n..until_s * 50 {
+                let at = ms(20 * u64::from(n) + 1);
+                if !is_silent {
+                    bench.receive(at, home, &packet(n));
+                }
+                n += 1;
+                // Nothing before the call has its peer: then the first one to prove himself would be it.
+                for _ in 0..if n > 10 { 5 } else { 0 } {
+                    let from = format!("203.0.113.{}:{}", rng.random_range(1..3), rng.random_range(4_000..4_003));
+                    let own =
+                        Packet { ssrc: Ssrc(rng.random_range(5..7)), ..Packet::parse(&packet(n)).unwrap() }.build();
+                    bench.receive(at + ms(1), &from, &own);
+                    let guessed: u16 = rng.random();
+                    let far = packet(u32::from(guessed) | 0x8000);
+                    bench.receive(at + ms(1), &from, &far);
+                    bench.receive(at + ms(1), &from, &[0x80, 201, 0, 1, 0, 0, 0x12, 0x34]);
+                }
+            }
+        };
+        call(&mut bench, 10, false);
+        call(&mut bench, 120, true);
+        call(&mut bench, 130, false);
+        let stats = bench.stream.stats();
+        println!("{home}: {stats:?}");
+        assert!(bench.transmitted[5..].iter().all(|(to, _)| *to == addr(home)), "not one packet goes to a stranger");
+        assert!((990..=1_000).contains(&stats.received), "{}", stats.received);
+        assert!(stats.strangers > 60_000 && stats.not_rtp > 30_000);
+    }
 }
 
 #[test]
 fn the_signalled_address_takes_its_place_back() {
     let mut bench = Bench::new();
-    bench.receive(ms(1), "203.0.113.66:4000", &packet(0));
-    bench.receive(ms(21), PEER, &packet(1));
-    bench.receive(ms(22), "203.0.113.66:4000", &packet(2));
-    bench.run_until(ms(40));
+    for n in 0..5 {
+        bench.receive(ms(20 * n + 1), "203.0.113.66:4000", &packet(n as u32 + 100));
+    }
+    bench.run_until(ms(90));
+    assert_eq!(bench.transmitted.last().unwrap().0, addr("203.0.113.66:4000"));
+    bench.receive(ms(101), PEER, &packet(1));
+    bench.receive(ms(102), "203.0.113.66:4000", &packet(105));
+    bench.run_until(ms(120));
     assert_eq!(bench.transmitted.last().unwrap().0, addr(PEER));
-    assert_eq!(bench.stream.stats().strangers, 1);
+    assert_eq!(bench.stream.stats().strangers, 3 + 1);
+}
+
+#[test]
+fn reports_go_from_their_own_port_or_with_the_sound_and_are_told_from_it() {
+    for (path, nth) in [(RtcpPath::At(addr("192.0.2.1:4001")), 0), (RtcpPath::Muxed, 1)] {
+        let mut bench = Bench::new();
+        bench.run_until(ms(10_000));
+        assert!(bench.reports.is_empty() && bench.transmitted.iter().all(|(_, d)| Packet::parse(d).is_ok()));
+        bench.stream.set_rtcp(Some(path));
+        let from = [("192.0.2.1:4001", false), (PEER, true)][nth];
+        for n in 500..1_500u32 {
+            let at = ms(20 * u64::from(n) + 1);
+            bench.receive(at, PEER, &packet(n));
+            if n % 250 == 0 {
+                // A receiver's report that nobody has asked for.
+                let report = [0x80, 201, 0, 1, 0, 0, 0x12, 0x34];
+                match from {
+                    (from, true) => bench.receive(at, from, &report),
+                    (from, false) => bench.stream.handle_rtcp(bench.start + at, addr(from), &report),
+                }
+            }
+        }
+        let muxed: Vec<_> = bench.transmitted.iter().filter(|(_, d)| Packet::parse(d).is_err()).collect();
+        let reports = if nth == 0 { bench.reports.iter().collect() } else { muxed.clone() };
+        assert_eq!((muxed.is_empty(), bench.reports.is_empty()), (nth == 0, nth == 1));
+        assert!((3..=10).contains(&reports.len()), "{} in 20 s", reports.len());
+        for (to, datagram) in &reports {
+            assert_eq!(*to, addr(["192.0.2.1:4001", PEER][nth]));
+            // Ours, one block about theirs, and the name.
+            assert_eq!((datagram[0], datagram[1], &datagram[4..8]), (0x81, 200, &[0, 0, 0xab, 0xcd][..]));
+            assert_eq!((&datagram[28..32], datagram[53]), (&[0, 0, 0x12, 0x34][..], 202));
+        }
+        assert_eq!((bench.stream.stats().not_rtp, bench.stream.stats().received), (0, 1_000));
+        let said = bench.transmitted.len() + bench.reports.len();
+        bench.stream.say_goodbye(bench.start + ms(30_000));
+        bench.run_until(ms(60_000));
+        let last = bench.stream.poll_output();
+        assert!(last.is_none());
+        let after = bench.transmitted.len() + bench.reports.len() - said;
+        assert_eq!(after, 1_501 + 1, "sound, and one goodbye");
+    }
 }
 
 #[test]
 fn a_new_agreement_keeps_the_numbers() {
     let mut bench = Bench::new();
-    bench.receive(ms(1), "198.51.100.9:1024", &packet(0));
+    for n in 0..4 {
+        bench.receive(ms(1 + u64::from(n)), "198.51.100.9:1024", &packet(n));
+    }
     bench.run_until(ms(50));
     // The same address again: the latch stays.
     bench.stream.redirect(addr(PEER), Codec::Pcmu, 0, vec![(0, Codec::Pcmu)]);
@@ -360,7 +451,7 @@ fn a_new_agreement_keeps_the_numbers() {
     assert_eq!(packets.iter().map(|p| p.payload_type).collect::<Vec<_>>(), [8, 8, 8, 0, 0]);
     assert_eq!(packets[4].seq, Seq(65_534u16.wrapping_add(4)));
     assert!(packets.iter().all(|p| p.ssrc == Ssrc(0xabcd)));
-    bench.receive(ms(91), "192.0.2.7:5000", &packet(1));
+    bench.receive(ms(91), "192.0.2.7:5000", &packet(5));
     assert_eq!(bench.stream.stats().unexpected_payload, 1, "PCMA is not agreed any more");
 }
 

@@ -41,6 +41,16 @@ fn our_descriptions_can_be_read_by_ourselves() {
 }
 
 #[test]
+fn a_stream_that_is_sent_anything_keeps_its_time() {
+    replay("rtp", |data| fuzz::rtp(epoch(), data));
+}
+
+#[test]
+fn reports_of_anybody_change_nothing_but_figures() {
+    replay("rtcp", |data| fuzz::rtcp(epoch(), data));
+}
+
+#[test]
 fn an_endpoint_that_is_told_anything_comes_to_rest() {
     replay("endpoint", |data| fuzz::endpoint(epoch(), data));
 }

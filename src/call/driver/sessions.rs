@@ -4,12 +4,11 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use tokio::net::UdpSocket;
-
 use super::{Driver, stream_start};
 use crate::call::{Input, MediaAddress};
 use crate::clock;
 use crate::log::LogItem;
+use crate::net::ports::MediaSockets;
 use crate::sip::message::Uri;
 use crate::sip::{CallKey, Command, EndCause, Incoming, SessionEvent};
 
@@ -31,7 +30,7 @@ pub(super) struct Sessions {
 /// The call to the one whom we are sent to.
 struct Next {
     key: CallKey,
-    socket: UdpSocket,
+    sockets: MediaSockets,
     target: Uri,
 }
 
@@ -82,20 +81,19 @@ impl Driver {
         if self.sessions.next.is_some() {
             return refuse(491).await;
         }
-        let bound = self.office.ports.bind(self.sessions.address).and_then(|s| Ok((s.local_addr()?.port(), s)));
-        let (port, socket) = match bound {
-            Ok(bound) => bound,
+        let sockets = match self.office.ports.bind(self.sessions.address) {
+            Ok(sockets) => sockets,
             Err(error) => {
                 tracing::warn!(%error, "no port for the one whom we are sent to");
                 return refuse(500).await;
             }
         };
-        let media = MediaAddress { address: self.sessions.address, port };
+        let media = MediaAddress { address: self.sessions.address, port: sockets.port() };
         let offer = self.call.offer_move(media, stream_start().sdp_session);
         match self.office.sip.accept_transfer(call, offer).await {
             Some(key) => {
                 tracing::info!("the caller sends us to somebody else");
-                self.sessions.next = Some(Next { key, socket, target });
+                self.sessions.next = Some(Next { key, sockets, target });
             }
             None => refuse(480).await,
         }
@@ -105,9 +103,9 @@ impl Driver {
         let now = clock::now();
         match event {
             SessionEvent::Answered { sdp, .. } => {
-                let Some(Next { key, socket, target }) = self.sessions.next.take() else { return };
+                let Some(Next { key, sockets, target }) = self.sessions.next.take() else { return };
                 tracing::info!("the call goes on with the one whom we were sent to");
-                let old = self.settle_in(key, socket, self.sessions.address, target.to_string(), None);
+                let old = self.settle_in(key, sockets, self.sessions.address, target.to_string(), None);
                 if !self.sessions.is_gone {
                     self.sessions.left = Some((old, now + LEAVE_AFTER));
                 }
@@ -134,22 +132,21 @@ impl Driver {
             // RFC 3891 §3: there is nobody's place to take any more.
             return refuse(603).await;
         }
-        let bound = self.office.ports.bind(incoming.our_address).and_then(|s| Ok((s.local_addr()?.port(), s)));
-        let (port, socket) = match bound {
-            Ok(bound) => bound,
+        let sockets = match self.office.ports.bind(incoming.our_address) {
+            Ok(sockets) => sockets,
             Err(error) => {
                 tracing::warn!(%error, "no port for the one who takes the caller's place");
                 return refuse(503).await;
             }
         };
-        let media = MediaAddress { address: incoming.our_address, port };
+        let media = MediaAddress { address: incoming.our_address, port: sockets.port() };
         let session = stream_start().sdp_session;
         match self.call.answer_move(clock::now(), media, session, incoming.offer.as_deref()) {
             Ok(sdp) => {
                 tracing::info!("the call goes on with somebody who takes the caller's place");
                 // The core ends the session that is replaced.
                 let Incoming { caller, parties, our_address, .. } = *incoming;
-                self.settle_in(key, socket, our_address, caller.uri.to_string(), parties.caller_number);
+                self.settle_in(key, sockets, our_address, caller.uri.to_string(), parties.caller_number);
                 self.sessions.is_gone = false;
                 self.office.sip.command(Command::Answer { call: key, sdp }).await;
                 self.leave_others().await;
@@ -165,12 +162,12 @@ impl Driver {
     fn settle_in(
         &mut self,
         key: CallKey,
-        socket: UdpSocket,
+        sockets: MediaSockets,
         address: IpAddr,
         with: String,
         number: Option<String>,
     ) -> CallKey {
-        self.socket = socket;
+        self.sockets = sockets;
         self.sessions.address = address;
         self.conversation.set_caller_number(number);
         if let Some(log) = &mut self.log {

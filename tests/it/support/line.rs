@@ -17,6 +17,7 @@ use secretary::engine::stt::Transcript;
 use secretary::engine::{Language, TurnId};
 use secretary::rtp::codec::Codec;
 use secretary::rtp::packet::{RtpTimestamp, Seq, Ssrc};
+use secretary::rtp::rtcp::{NtpTime, RtcpStart};
 use secretary::rtp::{self, Stream, StreamConfig};
 use secretary::sip::SessionEvent;
 use secretary::sip::sdp::{self, LocalMedia};
@@ -24,8 +25,10 @@ use secretary::sip::sdp::{self, LocalMedia};
 use super::loudness::Loudness;
 
 const OURS: &str = "192.0.2.10:10000";
+const OUR_REPORTS: &str = "192.0.2.10:10001";
 const CALLERS: &str = "192.0.2.20:20000";
 const STEP: Duration = Duration::from_millis(5);
+pub const MEDIA_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the network does to each packet.
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,6 +70,8 @@ impl Default for Engines {
 enum Event {
     ToUs(Vec<u8>),
     ToCaller(Vec<u8>),
+    ReportToUs(Vec<u8>),
+    ReportToCaller(Vec<u8>),
     Input(Input),
 }
 
@@ -83,6 +88,9 @@ pub struct Line {
     agenda: BinaryHeap<Reverse<(Instant, usize)>>,
     events: Vec<Option<Event>>,
     pub sent_packets: usize,
+    pub sent_reports: usize,
+    /// The caller's telephone is without power.
+    pub is_dead: bool,
     /// Where the caller sits now, if it is somebody else.
     pub moved_to: Option<SocketAddr>,
     pub cancelled: Vec<PartId>,
@@ -111,6 +119,10 @@ fn lines(language: Language) -> Lines {
         not_heard: of("Простите, я не расслышала.", "Sorry, I did not hear you."),
         goodbye: of("До свидания.", "Goodbye."),
     }
+}
+
+fn reports(seed: u64) -> RtcpStart {
+    RtcpStart { ntp: NtpTime::from_unix(1_700_000_000, 0), seed }
 }
 
 fn address(text: &str) -> SocketAddr {
@@ -142,12 +154,19 @@ impl Line {
                 ears: EarsConfig::default(),
                 turn: TurnConfig::default(),
                 languages: vec![Language::Ru, Language::En],
+                media_timeout: MEDIA_TIMEOUT,
             }),
             script: Arc::new(Script { ru: lines(Language::Ru), en: lines(Language::En) }),
             vad: Box::new(Loudness),
             media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port() },
             codecs: Codec::ALL.to_vec(),
-            start: StreamStart { ssrc: 1, seq: 65_530, timestamp: u32::MAX - 1_000, sdp_session: 7 },
+            start: StreamStart {
+                ssrc: 1,
+                seq: 65_530,
+                timestamp: u32::MAX - 1_000,
+                sdp_session: 7,
+                rtcp: reports(seed),
+            },
         };
         let (call, answer) = Call::answer(now, setup, Some(&offer("sendrecv"))).unwrap();
         let local = LocalMedia {
@@ -159,7 +178,7 @@ impl Line {
         };
         let media = sdp::accept_answer(&answer, &local).unwrap();
         assert_eq!((media.remote, media.codec), (address(OURS), Codec::Pcma));
-        let caller = Stream::new(
+        let mut caller = Stream::new(
             now,
             StreamConfig {
                 remote: media.remote,
@@ -169,8 +188,10 @@ impl Line {
                 ssrc: Ssrc(2),
                 first_seq: Seq(1),
                 first_timestamp: RtpTimestamp(1),
+                rtcp: reports(seed + 1),
             },
         );
+        caller.set_rtcp(Some(media.rtcp));
         Self {
             now,
             start: now,
@@ -182,6 +203,8 @@ impl Line {
             agenda: BinaryHeap::new(),
             events: Vec::new(),
             sent_packets: 0,
+            sent_reports: 0,
+            is_dead: false,
             moved_to: None,
             cancelled: Vec::new(),
             parts_ms: Vec::new(),
@@ -246,6 +269,12 @@ impl Line {
                     self.sent_packets += 1;
                     self.over_the_network(|| Event::ToCaller(datagram.clone()));
                 }
+                Output::TransmitRtcp { to, datagram } => {
+                    assert_eq!(to.ip(), self.caller_address().ip());
+                    assert_eq!(to.port() % 2, 1, "the port after that of the sound");
+                    self.sent_reports += 1;
+                    self.over_the_network(|| Event::ReportToCaller(datagram.clone()));
+                }
                 Output::AnswerOffer { sdp } => self.answered_offers.push(sdp),
                 Output::RejectOffer => self.rejected_offers += 1,
                 Output::Offer { sdp } => self.offers.push(sdp),
@@ -300,6 +329,12 @@ impl Line {
                 self.call.handle_input(self.now, Input::Datagram { from, bytes });
             }
             Event::ToCaller(bytes) => self.caller.handle_input(self.now, address(OURS), &bytes),
+            Event::ReportToUs(bytes) => {
+                let mut from = self.caller_address();
+                from.set_port(from.port() + 1);
+                self.call.handle_input(self.now, Input::Report { from, bytes });
+            }
+            Event::ReportToCaller(bytes) => self.caller.handle_rtcp(self.now, address(OUR_REPORTS), &bytes),
             Event::Input(Input::Heard { part, .. }) if self.cancelled.contains(&part) => {}
             Event::Input(Input::Heard { part, .. }) => {
                 let text = self.engines.texts.pop_front().unwrap_or_default();
@@ -327,7 +362,11 @@ impl Line {
         self.caller.handle_timeout(self.now);
         while let Some(output) = self.caller.poll_output() {
             match output {
+                rtp::Output::Transmit { .. } | rtp::Output::TransmitRtcp { .. } if self.is_dead => {}
                 rtp::Output::Transmit { datagram, .. } => self.over_the_network(|| Event::ToUs(datagram.clone())),
+                rtp::Output::TransmitRtcp { datagram, .. } => {
+                    self.over_the_network(|| Event::ReportToUs(datagram.clone()));
+                }
                 rtp::Output::Tick { received, .. } => self.caller_heard.extend(received),
                 rtp::Output::Skipped { .. } => panic!("time goes on evenly"),
             }

@@ -189,6 +189,12 @@ impl Record {
         self.0["ended_by"].as_str().unwrap_or_default()
     }
 
+    /// A figure of how well the caller (`""`) or the secretary (`"sent"`) could be heard.
+    pub fn quality(&self, way: &str, field: &str) -> Option<f64> {
+        let quality = &self.0["quality"];
+        if way.is_empty() { quality[field].as_f64() } else { quality[way][field].as_f64() }
+    }
+
     /// The codec of the call, as RTP names it.
     pub fn codec(&self) -> &str {
         self.0["codec"].as_str().unwrap_or_default()

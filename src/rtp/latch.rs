@@ -1,0 +1,144 @@
+//! Where the peer is: symmetric RTP (RFC 4961) that nobody can steal (the RTP-bleed attack).
+//!
+//! Behind NAT the address in SDP is often not where packets come from, so sound is sent to where it comes from. Whose it may
+//! be:
+//!
+//! - the source that SDP promised, at once and at any time;
+//! - while nothing has come from there, the first source that proves itself by [`PROOF`] packets of one SSRC whose sequence
+//!   goes on; until then it is neither heard nor sent to;
+//! - once a source is latched, no stranger, however long it is silent. Only where its own stream goes on from another
+//!   address, same SSRC and sequence, has a NAT given it a new one; it too has to prove itself.
+//!
+//! Left out: who can see the packets can continue them; against him only encryption helps.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use super::packet::{Packet, Seq, Ssrc};
+
+/// Packets in a row that make a source one to be believed: 80 ms of sound.
+const PROOF: u32 = 4;
+/// The most that a sequence number may be ahead of the one before to go on: some loss is no disproof.
+const MAX_STEP: u16 = 10;
+/// The longest time between two packets of a proof.
+const PROOF_PATIENCE: Duration = Duration::from_secs(1);
+/// So long the latched source has been silent before its stream can go on from elsewhere.
+const REBIND_AFTER: Duration = Duration::from_millis(200);
+/// The most packets that may have been lost meanwhile: a minute.
+const MAX_REBIND_STEP: u16 = 3_000;
+/// Sources that prove themselves at the same time.
+const MAX_CANDIDATES: usize = 8;
+
+/// Who is believed to be the peer.
+#[derive(Debug)]
+pub(super) struct Latch {
+    /// By SDP.
+    promised: SocketAddr,
+    held: Option<Source>,
+    candidates: Vec<Candidate>,
+}
+
+/// A stream of packets from one address.
+#[derive(Debug, Clone, Copy)]
+struct Source {
+    address: SocketAddr,
+    ssrc: Ssrc,
+    seq: Seq,
+    heard: Instant,
+}
+
+#[derive(Debug)]
+struct Candidate {
+    source: Source,
+    packets: u32,
+}
+
+impl Source {
+    fn is_continued_by(&self, packet: &Packet<'_>, most: u16) -> bool {
+        let step = packet.seq.0.wrapping_sub(self.seq.0);
+        packet.ssrc == self.ssrc && (1..=most).contains(&step)
+    }
+}
+
+impl Latch {
+    pub fn new(promised: SocketAddr) -> Self {
+        Self { promised, held: None, candidates: Vec::new() }
+    }
+
+    /// SDP says where the peer is. Another address than before opens the latch; an unspecified one, which is hold
+    /// (RFC 2543), promises nothing.
+    pub fn promise(&mut self, promised: SocketAddr) {
+        if promised != self.promised && !promised.ip().is_unspecified() {
+            *self = Self::new(promised);
+        }
+    }
+
+    /// Where to send.
+    pub fn target(&self) -> SocketAddr {
+        self.held.map_or(self.promised, |source| source.address)
+    }
+
+    /// When the peer's last packet came since it was promised where it is.
+    pub fn heard(&self) -> Option<Instant> {
+        self.held.map(|source| source.heard)
+    }
+
+    /// Whether what comes from this host can be the peer's. RTCP need not come from the port of the sound.
+    pub fn is_peers_host(&self, host: IpAddr) -> bool {
+        host == self.target().ip() || host == self.promised.ip()
+    }
+
+    /// Whether a packet from this address is the peer's.
+    pub fn admit(&mut self, now: Instant, from: SocketAddr, packet: &Packet<'_>) -> bool {
+        let source = Source { address: from, ssrc: packet.ssrc, seq: packet.seq, heard: now };
+        match &mut self.held {
+            Some(held) if held.address == from => {
+                // A late packet is no step back.
+                if held.ssrc == packet.ssrc && !held.is_continued_by(packet, u16::MAX / 2) {
+                    held.heard = now;
+                } else {
+                    *held = source;
+                }
+                return true;
+            }
+            _ if from == self.promised => {}
+            Some(held) => {
+                let has_gone = now.saturating_duration_since(held.heard) >= REBIND_AFTER;
+                if !has_gone || !held.is_continued_by(packet, MAX_REBIND_STEP) || !self.prove(source, packet) {
+                    return false;
+                }
+            }
+            None => {
+                if !self.prove(source, packet) {
+                    return false;
+                }
+            }
+        }
+        self.held = Some(source);
+        self.candidates.clear();
+        true
+    }
+
+    /// Notes a packet of a source that is not believed yet. Tells whether it is enough.
+    fn prove(&mut self, source: Source, packet: &Packet<'_>) -> bool {
+        let known = self.candidates.iter_mut().find(|candidate| candidate.source.address == source.address);
+        let Some(candidate) = known else {
+            if self.candidates.len() >= MAX_CANDIDATES {
+                let least = |(_, c): &(usize, &Candidate)| (c.packets, c.source.heard);
+                if let Some((n, _)) = self.candidates.iter().enumerate().min_by_key(least) {
+                    self.candidates.swap_remove(n);
+                }
+            }
+            self.candidates.push(Candidate { source, packets: 1 });
+            return false;
+        };
+        let in_time = source.heard.saturating_duration_since(candidate.source.heard) <= PROOF_PATIENCE;
+        let goes_on = in_time && candidate.source.is_continued_by(packet, MAX_STEP);
+        candidate.packets = if goes_on { candidate.packets + 1 } else { 1 };
+        candidate.source = source;
+        candidate.packets >= PROOF
+    }
+}
+
+#[cfg(test)]
+mod tests;
