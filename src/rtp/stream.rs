@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::codec::{Codec, g711};
 use super::conceal::Concealer;
+use super::dtmf::{self, Due, Events};
 use super::jitter::{DEFAULT_TARGET, JitterBuffer, Piece};
 use super::packet::{Packet, PacketError, RtpTimestamp, Seq, Ssrc};
 use super::playout::{Playout, Unplayed};
@@ -31,6 +32,8 @@ pub struct StreamConfig {
     pub payload_type: u8,
     /// Payload types that may come in. Others are counted and dropped.
     pub accepted: Vec<(u8, Codec)>,
+    /// How keys are told, if they are.
+    pub events: Option<Events>,
     pub ssrc: Ssrc,
     pub first_seq: Seq,
     pub first_timestamp: RtpTimestamp,
@@ -65,6 +68,10 @@ pub enum Output {
     /// We were called too late: so many ticks passed without audio either way.
     Skipped {
         ticks: u32,
+    },
+    /// The peer has pressed a key: 0 to 9, `*`, `#`, A to D.
+    Key {
+        key: char,
     },
 }
 
@@ -123,6 +130,11 @@ pub struct Stream {
     jitter: JitterBuffer,
     concealer: Concealer,
     playout: Playout,
+    /// Keys of the peer, and ours.
+    keys: dtmf::Receiver,
+    presses: dtmf::Sender,
+    /// Who sends the sound.
+    source: Option<Ssrc>,
     send: bool,
     /// Nothing was sent for the last tick, so that the next packet begins a talkspurt.
     paused: bool,
@@ -143,6 +155,9 @@ impl Stream {
             jitter: JitterBuffer::new(DEFAULT_TARGET),
             concealer: Concealer::new(),
             playout: Playout::default(),
+            keys: dtmf::Receiver::default(),
+            presses: dtmf::Sender::default(),
+            source: None,
             send: true,
             paused: true,
             seq: config.first_seq,
@@ -165,16 +180,36 @@ impl Stream {
             }
         };
         let agreed = self.config.accepted.iter().find(|(payload_type, _)| *payload_type == packet.payload_type);
-        let Some(&(_, codec)) = agreed else {
+        let codec = agreed.map(|(_, codec)| *codec);
+        let is_event = self.config.events.is_some_and(|events| events.receive == packet.payload_type);
+        if codec.is_none() && !is_event {
             self.stats.unexpected_payload += 1;
             return;
-        };
+        }
         if !self.latch(now, from) {
             self.stats.strangers += 1;
             return;
         }
         self.stats.last_received = Some(now);
-        self.jitter.insert(now, &packet, codec);
+        match codec {
+            Some(codec) => {
+                self.source = Some(packet.ssrc);
+                self.keys.sound(&packet);
+                self.jitter.insert(now, &packet, codec);
+            }
+            None => self.take_event(now, &packet),
+        }
+    }
+
+    /// A packet in which a key is told instead of sound.
+    fn take_event(&mut self, now: Instant, packet: &Packet<'_>) {
+        let dtmf::Taken { key, sound } = self.keys.take(now, packet);
+        // Its sequence number is one of the sound's, so that nothing is missing between them; some gateways tell keys as
+        // a source of their own, which is no business of the sound's.
+        if self.source == Some(packet.ssrc) {
+            self.jitter.insert(now, &Packet { timestamp: sound, payload: &[], ..*packet }, self.config.codec);
+        }
+        self.outputs.extend(key.map(|key| Output::Key { key }));
     }
 
     /// Does what is due by `now`: one tick for every 20 ms. Does nothing while outputs wait to be drained.
@@ -216,13 +251,34 @@ impl Stream {
         self.playout.is_playing()
     }
 
+    /// Presses a key when those before it have been. Sound that is queued waits meanwhile. Returns whether it is told in
+    /// RTP: not if that is not agreed, if the peer does not take it, or if too many wait.
+    pub fn press(&mut self, key: char) -> bool {
+        self.config.events.is_some_and(|events| self.presses.press(key, events.wanted))
+    }
+
+    /// Whether keys are being pressed or wait for it.
+    pub fn is_pressing(&self) -> bool {
+        self.presses.is_pressing()
+    }
+
     /// A new agreement for the same stream (re-INVITE): SSRC, sequence and timestamps go on. The latch opens only if the
     /// peer names another address than before.
-    pub fn redirect(&mut self, remote: SocketAddr, codec: Codec, payload_type: u8, accepted: Vec<(u8, Codec)>) {
+    pub fn redirect(
+        &mut self,
+        remote: SocketAddr,
+        codec: Codec,
+        payload_type: u8,
+        accepted: Vec<(u8, Codec)>,
+        events: Option<Events>,
+    ) {
         if remote != self.config.remote {
             self.peer = Peer::Signalled;
         }
-        self.config = StreamConfig { remote, codec, payload_type, accepted, ..self.config };
+        if events.is_none() {
+            self.presses = dtmf::Sender::default();
+        }
+        self.config = StreamConfig { remote, codec, payload_type, accepted, events, ..self.config };
     }
 
     /// Stops and resumes sending (hold). What is queued waits meanwhile; time goes on.
@@ -331,17 +387,30 @@ impl Stream {
         let to = self.target();
         if !self.send || to.ip().is_unspecified() || to.port() == 0 {
             self.paused = true;
+            self.presses.interrupt();
             return ([0; FRAME_SAMPLES], None);
         }
-        let (frame, mark) = self.playout.next_frame();
-        let packet = Packet {
-            payload_type: self.config.payload_type,
-            // RFC 3551 §4.1: only after a time without packets; silence alone is no reason.
-            marker: std::mem::take(&mut self.paused),
+        let due = self.presses.tick(self.timestamp);
+        let (frame, mark) = match due {
+            Due::Sound => self.playout.next_frame(),
+            Due::Silence | Due::Event { .. } => ([0; FRAME_SAMPLES], None),
+        };
+        // RFC 3551 §4.1: only after a time without packets; silence alone is no reason.
+        let after_pause = std::mem::take(&mut self.paused);
+        let StreamConfig { codec, payload_type, events, ssrc, .. } = self.config;
+        let sound = Packet {
+            payload_type,
+            marker: after_pause,
             seq: self.seq,
             timestamp: self.timestamp,
-            ssrc: self.config.ssrc,
-            payload: &g711::encode(self.config.codec, &frame),
+            ssrc,
+            payload: &g711::encode(codec, &frame),
+        };
+        let packet = match (&due, events) {
+            (&Due::Event { marker, timestamp, ref payload }, Some(Events { send, .. })) => {
+                Packet { payload_type: send, marker, timestamp, payload, ..sound }
+            }
+            _ => sound,
         };
         self.outputs.push_back(Output::Transmit { to, datagram: packet.build() });
         self.seq = self.seq.next();

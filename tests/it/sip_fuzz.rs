@@ -41,6 +41,11 @@ fn our_descriptions_can_be_read_by_ourselves() {
 }
 
 #[test]
+fn presses_are_told_once_whatever_came_before() {
+    replay("dtmf", |data| fuzz::dtmf(epoch(), data));
+}
+
+#[test]
 fn an_endpoint_that_is_told_anything_comes_to_rest() {
     replay("endpoint", |data| fuzz::endpoint(epoch(), data));
 }
