@@ -16,8 +16,9 @@ use tokio::time::timeout;
 
 use crate::call::driver::{self, Line, Notify, Office, Running};
 use crate::call::ears::SAMPLE_RATE_HZ;
+use crate::call::keys::Dtmf;
 use crate::call::{CallConfig, Script};
-use crate::config::{AccountConfig, Config, Direct, Dtmf, Secrets};
+use crate::config::{AccountConfig, Config, Direct, Secrets};
 use crate::engine::dialog::Dialog;
 use crate::engine::onnx::OnnxRuntime;
 use crate::engine::stt::Stt;
@@ -132,7 +133,7 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
             name: None,
             answer_after: Duration::from_secs(config.sip.answer_after_s.into()),
             codecs: vec![Codec::Pcma, Codec::Pcmu],
-            keys: true,
+            dtmf: Dtmf::default(),
         },
         call_out,
         notify: notify(&config),
@@ -162,7 +163,7 @@ fn line(account: &AccountConfig) -> Line {
         name: Some(account.name.clone()),
         answer_after: Duration::from_secs(account.answer_after_s.into()),
         codecs: account.codecs.clone(),
-        keys: account.dtmf == Dtmf::Info,
+        dtmf: account.dtmf,
     }
 }
 

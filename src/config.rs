@@ -20,7 +20,7 @@ use crate::sip::{Account, AccountId, EndpointConfig};
 
 mod sip;
 
-pub use sip::{AccountConfig, Direct, Dtmf, MessageConfig, Registrar, SipConfig, TlsConfig, UserConfig};
+pub use sip::{AccountConfig, Direct, MessageConfig, Registrar, SipConfig, TlsConfig, UserConfig};
 
 /// The whole configuration; secretary.toml says what each key does.
 #[derive(Debug, Clone, Deserialize)]
@@ -390,6 +390,7 @@ fn languages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Language>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::keys::Dtmf;
     use crate::sip::CallOut;
 
     fn refused(text: &str) -> String {
@@ -417,7 +418,7 @@ mod tests {
         assert_eq!((all.account.len(), all.faq.len(), all.sip.user.len()), (1, 1, 1));
         // Each key of an account is shown with its default or what stands for it.
         let account = &all.account[0];
-        assert_eq!((account.answer_after_s, account.dtmf, account.codecs.len()), (0, Dtmf::Info, 2));
+        assert_eq!((account.answer_after_s, account.dtmf, account.codecs.len()), (0, Dtmf::Rtp, 2));
         assert_eq!(all.message.address(&all.account).as_deref(), Some("101@pbx.example.com"));
     }
 
@@ -537,7 +538,7 @@ mod tests {
             ("access = [\"pbx\"]", "secretary.toml:5:10: ", "203.0.113.0/24"),
             ("codecs = [\"opus\"]", "secretary.toml:5:10: ", "`pcma` or `pcmu`"),
             ("codecs = []", "secretary.toml:5:10: ", "\"pcma\" and \"pcmu\""),
-            ("dtmf = \"rfc4733\"", "secretary.toml:5:8: ", "`info` or `none`"),
+            ("dtmf = \"rfc4733\"", "secretary.toml:5:8: ", "`rtp`, `info`, `none`"),
             ("credentials = [{ realm = \"r\" }]", "secretary.toml:5:", "password_env"),
             ("transport = \"sctp\"", "secretary.toml:5:13: ", "`udp`, `tcp`, `tls`"),
         ] {

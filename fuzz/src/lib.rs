@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use secretary::rtp::codec::Codec;
+use secretary::rtp::dtmf::{self, Due, EventSet, Receiver, Sender};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
 use secretary::rtp::{self, Stream, StreamConfig};
@@ -142,6 +143,7 @@ pub fn sdp(data: &[u8]) {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 5)),
         port: 10_000,
         codecs: &Codec::ALL,
+        events: Some(dtmf::PAYLOAD_TYPE),
         session_id: 77,
         session_version: 1,
     };
@@ -150,6 +152,7 @@ pub fn sdp(data: &[u8]) {
     let Ok(offer) = sdp::parse_offer(data) else { return };
     let Ok((answer, media)) = sdp::answer(&offer, &local) else { return };
     assert!(media.accepted.contains(&(media.payload_type, media.codec)));
+    assert!(media.events.is_none_or(|events| media.accepted.iter().all(|(number, _)| *number != events.receive)));
     assert_eq!(sdp::continue_session(&answer, &answer).as_ref(), Ok(&answer));
 }
 
@@ -237,6 +240,56 @@ fn flow(start: Instant, data: &[u8], port: Port) {
         assert!((1.0..=4.5).contains(&mos), "{quality:?}");
     }
     assert!(quality.round_trip_ms.is_none_or(|ms| (0.0..=10_000.0).contains(&ms)), "{quality:?}");
+}
+
+/// Any packets with named events are read without harm, and after them each press of ours is told once.
+///
+/// The input is packets of ten bytes: how many ms later; what it is (bit 0 sound, bit 1 the marker, bit 2 another source);
+/// by how much its sequence number is ahead; by how many times 160 its timestamp, in two bytes; five of payload.
+pub fn dtmf(mut now: Instant, data: &[u8]) {
+    let mut receiver = Receiver::default();
+    let (mut seq, mut timestamp) = (0_u16, 0_u32);
+    for packet in data.chunks_exact(10) {
+        let [wait, what, ahead, high, low, payload @ ..] = packet else { return };
+        now += Duration::from_millis(u64::from(*wait) * 20);
+        seq = seq.wrapping_add_signed(i16::from(ahead.cast_signed()));
+        timestamp = timestamp.wrapping_add_signed(i32::from(i16::from_be_bytes([*high, *low])) * 160);
+        let packet = Packet {
+            payload_type: dtmf::PAYLOAD_TYPE,
+            marker: what & 2 != 0,
+            seq: Seq(seq),
+            timestamp: RtpTimestamp(timestamp),
+            ssrc: Ssrc((what & 4).into()),
+            payload,
+        };
+        if what & 1 != 0 {
+            receiver.sound(&packet);
+        } else {
+            let taken = receiver.take(now, &packet);
+            assert!(taken.key.is_none_or(|key| "0123456789*#ABCD".contains(key)));
+        }
+    }
+    if let Some(list) = EventSet::parse(&String::from_utf8_lossy(data)) {
+        assert!(list.is_empty() || EventSet::parse(&list.to_string()) == Some(list));
+    }
+    // Whatever came before, who begins anew is heard.
+    let (mut sender, mut told) = (Sender::default(), String::new());
+    let keys = "55#0";
+    assert!(keys.chars().all(|key| sender.press(key, EventSet::KEYS)));
+    while sender.is_pressing() {
+        now += Duration::from_millis(20);
+        seq = seq.wrapping_add(1);
+        timestamp = timestamp.wrapping_add(160);
+        let (payload_type, ssrc) = (dtmf::PAYLOAD_TYPE, Ssrc(77));
+        match sender.tick(RtpTimestamp(timestamp)) {
+            Due::Event { marker, timestamp, ref payload } => {
+                let packet = Packet { payload_type, marker, seq: Seq(seq), timestamp, ssrc, payload };
+                told.extend(receiver.take(now, &packet).key);
+            }
+            Due::Silence | Due::Sound => {}
+        }
+    }
+    assert_eq!(told, keys);
 }
 
 const MAX_CALLS: usize = 4;

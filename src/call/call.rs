@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ears::Ears;
+use super::keys::{Keys, Way};
 use super::talk::Talk;
 use super::{CallConfig, EndedBy, Input, Output, Script};
 use crate::engine::vad::Vad;
 use crate::rtp::codec::Codec;
+use crate::rtp::dtmf;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::quality::Quality;
 use crate::rtp::rtcp::RtcpStart;
@@ -44,6 +46,8 @@ struct Ours {
     media: MediaAddress,
     /// What we speak, the favourite first.
     codecs: Vec<Codec>,
+    /// Under which payload type we offer keys, if at all; see [`LocalMedia`].
+    events: Option<u8>,
     /// Of our SDP.
     session: u64,
 }
@@ -58,6 +62,7 @@ impl Ours {
             address: self.media.address,
             port: self.media.port,
             codecs: &self.codecs,
+            events: self.events,
             session_id: self.session,
             session_version: 0,
         }
@@ -72,6 +77,8 @@ pub struct CallSetup {
     pub media: MediaAddress,
     /// What is spoken, the favourite first; not empty.
     pub codecs: Vec<Codec>,
+    /// Whether keys are taken in RTP.
+    pub events: bool,
     pub start: StreamStart,
 }
 
@@ -99,6 +106,7 @@ pub struct Call {
     phase: Phase,
     stream: Stream,
     talk: Talk,
+    keys: Keys,
     ours: Ours,
     /// Our latest description.
     described: Vec<u8>,
@@ -122,8 +130,9 @@ impl Call {
     /// # Errors
     /// When the offer cannot be read or has nothing that we speak (488 is the answer then).
     pub fn answer(now: Instant, setup: CallSetup, offer: Option<&[u8]>) -> Result<(Self, Vec<u8>), SdpError> {
-        let CallSetup { config, script, vad, media, codecs, start } = setup;
-        let ours = Ours { media, codecs, session: start.sdp_session };
+        let CallSetup { config, script, vad, media, codecs, events, start } = setup;
+        let events = events.then_some(dtmf::PAYLOAD_TYPE);
+        let ours = Ours { media, codecs, events, session: start.sdp_session };
         let (sdp, agreed) = describe(&ours, offer)?;
         let unknown = SocketAddr::new(media.address, 0);
         let codec = agreed.as_ref().map(|m| m.codec).or(ours.codecs.first().copied()).unwrap_or(Codec::Pcma);
@@ -133,6 +142,7 @@ impl Call {
                 codec,
                 payload_type: agreed.as_ref().map_or(codec.payload_type(), |m| m.payload_type),
                 accepted: agreed.as_ref().map_or_else(|| ours.accepted(), |m| m.accepted.clone()),
+                events: agreed.as_ref().and_then(|m| m.events),
                 remote: agreed.as_ref().map_or(unknown, |m| m.remote),
                 ssrc: Ssrc(start.ssrc),
                 first_seq: Seq(start.seq),
@@ -147,26 +157,28 @@ impl Call {
         let talk = Talk::new(now, config, script, ears);
         let described = sdp.clone();
         let phase = Phase::Answering { since: now };
-        let call = Self {
+        let mut call = Self {
             phase,
             stream,
             talk,
+            keys: Keys::default(),
             ours,
             described,
             offered: None,
             holding: false,
             is_held: false,
-            agreed,
+            agreed: None,
             media_timeout,
             idle: None,
         };
+        call.note(agreed);
         Ok((call, sdp))
     }
 
     /// The SDP offer of a session that the call may move to, with somebody else; [`Input::Moved`] makes it so. Until then
     /// the call goes on as it is.
     pub fn offer_move(&mut self, media: MediaAddress, sdp_session: u64) -> Vec<u8> {
-        let ours = Ours { media, codecs: self.ours.codecs.clone(), session: sdp_session };
+        let ours = self.elsewhere(media, sdp_session);
         let sdp = sdp::offer(&ours.local());
         self.offered = Some((ours, sdp.clone()));
         sdp
@@ -184,13 +196,19 @@ impl Call {
         sdp_session: u64,
         offer: Option<&[u8]>,
     ) -> Result<Vec<u8>, SdpError> {
-        let ours = Ours { media, codecs: self.ours.codecs.clone(), session: sdp_session };
+        let ours = self.elsewhere(media, sdp_session);
         let (sdp, agreed) = describe(&ours, offer)?;
         if !self.is_over() {
             self.phase = Phase::Moving { since: now };
         }
         self.settle_in(ours, sdp.clone(), agreed);
         Ok(sdp)
+    }
+
+    /// Our side of another session.
+    fn elsewhere(&self, media: MediaAddress, session: u64) -> Ours {
+        let events = self.ours.events.map(|_| dtmf::PAYLOAD_TYPE);
+        Ours { media, codecs: self.ours.codecs.clone(), events, session }
     }
 
     /// The session is another one now.
@@ -207,7 +225,10 @@ impl Call {
 
     pub fn handle_input(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Datagram { from, bytes } => self.stream.handle_input(now, from, &bytes),
+            Input::Datagram { from, bytes } => {
+                self.stream.handle_input(now, from, &bytes);
+                self.drain_stream(now);
+            }
             Input::Report { from, bytes } => self.stream.handle_rtcp(now, from, &bytes),
             Input::Session(event) => self.handle_session(now, event),
             Input::Heard { part, result } => self.talk.heard(now, part, result),
@@ -259,11 +280,7 @@ impl Call {
                 self.holding = self.is_held;
                 self.send_if_agreed();
             }
-            SessionEvent::Digit { digit, .. } => {
-                if self.phase == Phase::Talking {
-                    self.talk.key(now, digit, &mut self.stream);
-                }
-            }
+            SessionEvent::Digit { digit, duration } => self.key(now, Way::Info, digit, duration),
             SessionEvent::Ended { cause } => self.close(now, EndedBy::from(&cause)),
             // Of calls that we make, of the one that began this call, and what the driver decides.
             SessionEvent::Incoming(_)
@@ -272,6 +289,13 @@ impl Call {
             | SessionEvent::Answered { .. }
             | SessionEvent::TransferRequested { .. }
             | SessionEvent::Transfer(_) => {}
+        }
+    }
+
+    /// The caller has pressed a key, for `lasted` as far as that is known.
+    fn key(&mut self, now: Instant, way: Way, key: char, lasted: Duration) {
+        if self.phase == Phase::Talking && self.keys.is_new(now, way, key, lasted) {
+            self.talk.key(now, key, &mut self.stream);
         }
     }
 
@@ -307,9 +331,17 @@ impl Call {
     }
 
     fn agree(&mut self, media: Media) {
-        self.stream.redirect(media.remote, media.codec, media.payload_type, media.accepted.clone());
-        self.agreed = Some(media);
+        self.stream.redirect(media.remote, media.codec, media.payload_type, media.accepted.clone(), media.events);
+        self.note(Some(media));
         self.send_if_agreed();
+    }
+
+    fn note(&mut self, agreed: Option<Media>) {
+        // What a number means is settled for the session.
+        if let Some(events) = agreed.as_ref().and_then(|media| media.events) {
+            self.ours.events = Some(events.receive);
+        }
+        self.agreed = agreed;
     }
 
     fn send_if_agreed(&mut self) {
@@ -447,6 +479,7 @@ impl Call {
                         }
                     }
                 }
+                rtp::Output::Key { key } => self.key(now, Way::Rtp, key, Duration::ZERO),
                 rtp::Output::Skipped { ticks } => self.talk.out.push_back(Output::Gap { ticks }),
             }
         }

@@ -17,6 +17,7 @@ use tracing::Instrument;
 
 use super::call::{Call, CallSetup, MediaAddress, StreamStart};
 use super::ears::SAMPLE_RATE_HZ;
+use super::keys::Dtmf;
 use super::{CallConfig, EndedBy, Expects, Input, Output, PartId, Script, TurnRecord};
 use crate::clock;
 use crate::engine::dialog::{Conversation, Dialog, DialogEvent};
@@ -84,8 +85,8 @@ pub struct Line {
     pub answer_after: Duration,
     /// What is spoken, the favourite first; not empty.
     pub codecs: Vec<Codec>,
-    /// Whether pressed keys are taken from INFO.
-    pub keys: bool,
+    /// Where pressed keys are taken from.
+    pub dtmf: Dtmf,
 }
 
 /// Whether the program goes on.
@@ -186,7 +187,7 @@ struct Driver {
     sockets: MediaSockets,
     /// What the call log calls the caller's number, and who is told of a message.
     caller_number: Option<String>,
-    keys: bool,
+    dtmf: Dtmf,
     arrivals: mpsc::Sender<Arrival>,
     arrivals_rx: Option<mpsc::Receiver<Arrival>>,
     parts: HashMap<PartId, Cancel>,
@@ -211,7 +212,7 @@ struct Asked {
 impl Driver {
     async fn answer(office: Arc<Office>, key: CallKey, incoming: Box<Incoming>) -> Result<Self, Refusal> {
         let line = office.line(incoming.account);
-        let keys = line.keys;
+        let dtmf = line.dtmf;
         let sockets = office.ports.bind(incoming.our_address).map_err(|e| Refusal::new(503, e))?;
         // It loads a model: 40 ms.
         let silero = office.vad.clone();
@@ -223,6 +224,7 @@ impl Driver {
             vad,
             media: MediaAddress { address: incoming.our_address, port: sockets.port() },
             codecs: line.codecs.clone(),
+            events: dtmf == Dtmf::Rtp,
             start: stream_start(),
         };
         let (call, sdp) =
@@ -238,7 +240,7 @@ impl Driver {
             call,
             sockets,
             caller_number: incoming.parties.caller_number.clone(),
-            keys,
+            dtmf,
             arrivals,
             arrivals_rx: Some(arrivals_rx),
             parts: HashMap::new(),

@@ -9,6 +9,7 @@
 mod call;
 pub mod driver;
 pub mod ears;
+pub mod keys;
 pub mod mouth;
 pub mod notice;
 pub mod script;

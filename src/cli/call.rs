@@ -15,6 +15,7 @@ use tokio::time::{sleep_until, timeout};
 use super::ConfigArg;
 use super::wav::read_mono;
 use crate::app::USER_AGENT;
+use crate::call::keys::{Dtmf, Keys, Way};
 use crate::clock;
 use crate::config::{Config, Secrets};
 use crate::net::listen::{Listen, TlsSettings};
@@ -23,6 +24,7 @@ use crate::net::sip::SipHandle;
 use crate::net::{resolve, sip as sip_net};
 use crate::rtp::codec::Codec;
 use crate::rtp::codec::resample::resample;
+use crate::rtp::dtmf;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::rtcp::RtcpStart;
 use crate::rtp::{FRAME_DURATION, FRAME_SAMPLES, Frame, Output, Stream, StreamConfig};
@@ -59,7 +61,8 @@ pub struct Args {
     /// A WAV file to play when the other side falls silent (or says nothing for 5 s). Several are played in turn.
     #[arg(long, value_name = "FILE")]
     play: Vec<PathBuf>,
-    /// Keys to press after the last recording, told by INFO: 0 to 9, *, #, A to D.
+    /// Keys to press after the last recording: 0 to 9, *, #, A to D. They are told in RTP (RFC 4733) if the other side
+    /// takes them there, else by INFO.
     #[arg(long, value_name = "KEYS", value_parser = keys)]
     digits: Option<String>,
     /// Whom to send the other side to after that: a SIP address; with --account also a number or a name there.
@@ -157,10 +160,11 @@ pub async fn run(args: Args) -> Result<()> {
     };
     let (sip, _calls, task) = sip_net::start(listen, Endpoint::new(endpoint, rand::random())).await?;
     let id = account.as_ref().map(|account| account.id);
+    let dtmf = id.and_then(|id| config.account.get(usize::from(id.0)).map(|account| account.dtmf)).unwrap_or_default();
     if let Some(account) = account {
         sip.command(Command::Register(account)).await;
     }
-    let result = converse(&sip, &args, id, acts, address).await;
+    let result = converse(&sip, &args, id, dtmf, acts, address).await;
     sip.stop(sip_net::AT_LEISURE).await;
     task.await?;
     result
@@ -190,6 +194,7 @@ async fn converse(
     sip: &SipHandle,
     args: &Args,
     account: Option<AccountId>,
+    dtmf: Dtmf,
     acts: Vec<Act>,
     address: IpAddr,
 ) -> Result<()> {
@@ -198,6 +203,7 @@ async fn converse(
         address,
         port: sockets.port(),
         codecs: &Codec::ALL,
+        events: (dtmf == Dtmf::Rtp).then_some(dtmf::PAYLOAD_TYPE),
         session_id: rand::rng().random::<u64>() >> 1,
         session_version: 0,
     };
@@ -219,6 +225,7 @@ async fn converse(
         pace,
         acts: acts.into(),
         keys,
+        theirs: Keys::default(),
     };
     let result = talk.run().await;
     if let Some(path) = &args.record
@@ -255,6 +262,8 @@ struct Talk<'a> {
     acts: VecDeque<Act>,
     /// Keys to press, and when the next one is due.
     keys: VecDeque<(Instant, char)>,
+    /// Keys of the other side.
+    theirs: Keys,
 }
 
 impl Talk<'_> {
@@ -318,11 +327,12 @@ impl Talk<'_> {
                     Output::TransmitRtcp { to, datagram } => {
                         let _ = self.sockets.rtcp.send_to(&datagram, to).await;
                     }
+                    Output::Key { key } => self.pressed(Way::Rtp, key, Duration::ZERO),
                     Output::Skipped { ticks } => self.far.extend(iter::repeat_n(0, ticks as usize * FRAME_SAMPLES)),
                     Output::Tick { received, .. } => {
                         self.far.extend_from_slice(&received);
                         let Some(stream) = self.stream.as_mut().filter(|_| stage == Stage::Talking) else { continue };
-                        let playing = stream.is_playing() || !self.keys.is_empty();
+                        let playing = stream.is_playing() || stream.is_pressing() || !self.keys.is_empty();
                         let step = self.pace.tick(&received, playing);
                         let taken = stream.play(0, &unplayed);
                         unplayed.drain(..taken);
@@ -366,7 +376,7 @@ impl Talk<'_> {
                     eprintln!("the answer to our offer is of no use: {error}");
                 }
             }
-            SessionEvent::Digit { digit, .. } => eprintln!("the other side pressed {digit}"),
+            SessionEvent::Digit { digit, duration } => self.pressed(Way::Info, digit, duration),
             SessionEvent::TransferRequested { .. } => {
                 eprintln!("the other side wants to send us to somebody else: refused");
                 self.sip.command(Command::RejectTransfer { call: self.key, status: 603 }).await;
@@ -385,6 +395,12 @@ impl Talk<'_> {
         }
     }
 
+    fn pressed(&mut self, way: Way, key: char, lasted: Duration) {
+        if self.theirs.is_new(clock::now(), way, key, lasted) {
+            eprintln!("the other side pressed {key}");
+        }
+    }
+
     /// Takes an answer; tells what was agreed.
     fn agree(&mut self, answer: &[u8]) -> Result<String, SdpError> {
         let media = sdp::accept_answer(answer, &self.local)?;
@@ -394,9 +410,11 @@ impl Talk<'_> {
     }
 
     fn settle(&mut self, media: Media) {
-        let Media { remote, codec, payload_type, accepted, sends, rtcp, .. } = media;
+        let Media { remote, codec, payload_type, accepted, events, sends, rtcp, .. } = media;
+        // What a number means is settled for the session.
+        self.local.events = events.map(|events| events.receive).or(self.local.events);
         match &mut self.stream {
-            Some(stream) => stream.redirect(remote, codec, payload_type, accepted),
+            Some(stream) => stream.redirect(remote, codec, payload_type, accepted, events),
             None => {
                 let mut rng = rand::rng();
                 let (ssrc, seq, timestamp) = (rng.random(), rng.random(), rng.random());
@@ -406,6 +424,7 @@ impl Talk<'_> {
                     codec,
                     payload_type,
                     accepted,
+                    events,
                     ssrc: Ssrc(ssrc),
                     first_seq: Seq(seq),
                     first_timestamp: RtpTimestamp(timestamp),
@@ -452,7 +471,9 @@ impl Talk<'_> {
 
     async fn press_due(&mut self) {
         while let Some((_, digit)) = self.keys.pop_front_if(|(at, _)| *at <= clock::now()) {
-            self.sip.command(Command::SendDigit { call: self.key, digit }).await;
+            if !self.stream.as_mut().is_some_and(|stream| stream.press(digit)) {
+                self.sip.command(Command::SendDigit { call: self.key, digit }).await;
+            }
         }
     }
 

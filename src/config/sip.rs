@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
 use super::{ConfigError, Found, Secrets};
+use crate::call::keys::Dtmf;
 use crate::engine::worker::at_least_one;
 use crate::net::listen::{Listen, TlsIdentity, TlsSettings};
 use crate::rtp::codec::Codec;
@@ -149,19 +150,9 @@ pub struct AccountConfig {
     /// What is spoken over it, the favourite first.
     #[serde(default = "both_laws", deserialize_with = "codecs")]
     pub codecs: Vec<Codec>,
+    /// How pressed keys are told.
     #[serde(default)]
     pub dtmf: Dtmf,
-}
-
-/// How pressed keys are told.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Dtmf {
-    /// By INFO.
-    #[default]
-    Info,
-    /// Not at all: what comes is ignored.
-    None,
 }
 
 /// One of an account's `credentials`.

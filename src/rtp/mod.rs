@@ -1,15 +1,16 @@
 //! The media of one call, without sockets and without a clock: RTP (RFC 3550) with the audio profile (RFC 3551).
 //!
 //! [`Stream`] is one stream each way: datagrams and time go in, datagrams and one [`Output::Tick`] per 20 ms come out.
-//! Behind it stand the wire ([`packet`]), order and lateness ([`jitter`]), loss ([`conceal`]), what we say ([`playout`])
-//! and the codecs ([`codec`]). Everything is 8 kHz mono.
+//! Behind it stand the wire ([`packet`]), order and lateness ([`jitter`]), loss ([`conceal`]), what we say ([`playout`]),
+//! pressed keys ([`dtmf`]) and the codecs ([`codec`]). Everything is 8 kHz mono.
 //!
 //! Where the peer is decides the latch; reports go both ways ([`rtcp`]) and the call is rated by them ([`quality`]).
 //!
-//! Left out: SRTP, G.722, Opus, comfort noise, DTMF, and a delay that adapts to jitter.
+//! Left out: SRTP, G.722, Opus, comfort noise, and a delay that adapts to jitter.
 
 pub mod codec;
 pub mod conceal;
+pub mod dtmf;
 pub mod jitter;
 mod latch;
 pub mod packet;

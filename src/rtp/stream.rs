@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::codec::{Codec, g711};
 use super::conceal::Concealer;
+use super::dtmf::{self, Due, Events};
 use super::jitter::{DEFAULT_TARGET, JitterBuffer, Piece};
 use super::latch::Latch;
 use super::packet::{Packet, PacketError, RtpTimestamp, Seq, Ssrc};
@@ -30,6 +31,8 @@ pub struct StreamConfig {
     pub payload_type: u8,
     /// Payload types that may come in. Others are counted and dropped.
     pub accepted: Vec<(u8, Codec)>,
+    /// How keys are told, if they are.
+    pub events: Option<Events>,
     pub ssrc: Ssrc,
     pub first_seq: Seq,
     pub first_timestamp: RtpTimestamp,
@@ -70,6 +73,10 @@ pub enum Output {
     /// We were called too late: so many ticks passed without audio either way.
     Skipped {
         ticks: u32,
+    },
+    /// The peer has pressed a key: 0 to 9, `*`, `#`, A to D.
+    Key {
+        key: char,
     },
 }
 
@@ -125,6 +132,11 @@ pub struct Stream {
     jitter: JitterBuffer,
     concealer: Concealer,
     playout: Playout,
+    /// Keys of the peer, and ours.
+    keys: dtmf::Receiver,
+    presses: dtmf::Sender,
+    /// Who sends the sound.
+    source: Option<Ssrc>,
     send: bool,
     /// Nothing was sent for the last tick, so that the next packet begins a talkspurt.
     paused: bool,
@@ -151,6 +163,9 @@ impl Stream {
             jitter: JitterBuffer::new(DEFAULT_TARGET),
             concealer: Concealer::new(),
             playout: Playout::default(),
+            keys: dtmf::Receiver::default(),
+            presses: dtmf::Sender::default(),
+            source: None,
             send: true,
             paused: true,
             seq: config.first_seq,
@@ -174,13 +189,15 @@ impl Stream {
             }
         };
         let agreed = self.config.accepted.iter().find(|(payload_type, _)| *payload_type == packet.payload_type);
-        let Some(&(_, codec)) = agreed else {
+        let codec = agreed.map(|(_, codec)| *codec);
+        let is_event = self.config.events.is_some_and(|events| events.receive == packet.payload_type);
+        if codec.is_none() && !is_event {
             self.stats.unexpected_payload += 1;
             if from == self.latch.target() {
                 self.reception.arrive_silent(&packet);
             }
             return;
-        };
+        }
         let target = self.latch.target();
         if !self.latch.admit(now, from, &packet) {
             self.stats.strangers += 1;
@@ -188,8 +205,27 @@ impl Stream {
         }
         self.stats.latch_changes += u64::from(self.latch.target() != target);
         self.stats.last_received = Some(now);
-        self.reception.arrive(now, &packet, codec.clock_rate_hz());
-        self.jitter.insert(now, &packet, codec);
+        match codec {
+            Some(codec) => {
+                self.source = Some(packet.ssrc);
+                self.keys.sound(&packet);
+                self.reception.arrive(now, &packet, codec.clock_rate_hz());
+                self.jitter.insert(now, &packet, codec);
+            }
+            None => self.take_event(now, &packet),
+        }
+    }
+
+    /// A packet in which a key is told instead of sound.
+    fn take_event(&mut self, now: Instant, packet: &Packet<'_>) {
+        let dtmf::Taken { key, sound } = self.keys.take(now, packet);
+        // Its sequence number is one of the sound's, so that nothing is missing between them; some gateways tell keys as
+        // a source of their own, which is no business of the sound's.
+        if self.source == Some(packet.ssrc) {
+            self.reception.arrive_silent(packet);
+            self.jitter.insert(now, &Packet { timestamp: sound, payload: &[], ..*packet }, self.config.codec);
+        }
+        self.outputs.extend(key.map(|key| Output::Key { key }));
     }
 
     /// Takes a datagram from the socket for RTCP. Whatever is not the peer's is counted and ignored.
@@ -239,11 +275,32 @@ impl Stream {
         self.playout.is_playing()
     }
 
+    /// Presses a key when those before it have been. Sound that is queued waits meanwhile. Returns whether it is told in
+    /// RTP: not if that is not agreed, if the peer does not take it, or if too many wait.
+    pub fn press(&mut self, key: char) -> bool {
+        self.config.events.is_some_and(|events| self.presses.press(key, events.wanted))
+    }
+
+    /// Whether keys are being pressed or wait for it.
+    pub fn is_pressing(&self) -> bool {
+        self.presses.is_pressing()
+    }
+
     /// A new agreement for the same stream (re-INVITE): SSRC, sequence and timestamps go on. The latch opens only if the
     /// peer names another address than before.
-    pub fn redirect(&mut self, remote: SocketAddr, codec: Codec, payload_type: u8, accepted: Vec<(u8, Codec)>) {
+    pub fn redirect(
+        &mut self,
+        remote: SocketAddr,
+        codec: Codec,
+        payload_type: u8,
+        accepted: Vec<(u8, Codec)>,
+        events: Option<Events>,
+    ) {
         self.latch.promise(remote);
-        self.config = StreamConfig { remote, codec, payload_type, accepted, ..self.config };
+        if events.is_none() {
+            self.presses = dtmf::Sender::default();
+        }
+        self.config = StreamConfig { remote, codec, payload_type, accepted, events, ..self.config };
     }
 
     /// Stops and resumes sending (hold). What is queued waits meanwhile; time goes on.
@@ -413,23 +470,35 @@ impl Stream {
         let to = self.latch.target();
         if !self.send || !is_somewhere(to) {
             self.paused = true;
+            self.presses.interrupt();
             return ([0; FRAME_SAMPLES], None);
         }
-        let (frame, mark) = self.playout.next_frame();
-        let payload = g711::encode(self.config.codec, &frame);
-        let packet = Packet {
-            payload_type: self.config.payload_type,
-            // RFC 3551 §4.1: only after a time without packets; silence alone is no reason.
-            marker: std::mem::take(&mut self.paused),
+        let due = self.presses.tick(self.timestamp);
+        let (frame, mark) = match due {
+            Due::Sound => self.playout.next_frame(),
+            Due::Silence | Due::Event { .. } => ([0; FRAME_SAMPLES], None),
+        };
+        // RFC 3551 §4.1: only after a time without packets; silence alone is no reason.
+        let after_pause = std::mem::take(&mut self.paused);
+        let StreamConfig { codec, payload_type, events, ssrc, .. } = self.config;
+        let sound = Packet {
+            payload_type,
+            marker: after_pause,
             seq: self.seq,
             timestamp: self.timestamp,
-            ssrc: self.config.ssrc,
-            payload: &payload,
+            ssrc,
+            payload: &g711::encode(codec, &frame),
+        };
+        let packet = match (&due, events) {
+            (&Due::Event { marker, timestamp, ref payload }, Some(Events { send, .. })) => {
+                Packet { payload_type: send, marker, timestamp, payload, ..sound }
+            }
+            _ => sound,
         };
         self.outputs.push_back(Output::Transmit { to, datagram: packet.build() });
         self.seq = self.seq.next();
         self.stats.sent += 1;
-        self.sent_octets += payload.len() as u64;
+        self.sent_octets += packet.payload.len() as u64;
         (frame, mark)
     }
 }

@@ -3,14 +3,15 @@
 //! Parsing and writing is sdp-types'; here is what the lines mean. One audio stream is agreed on; every other stream of
 //! an offer is answered with port 0.
 //!
-//! Left out: SRTP (refused with a clear error), ICE, host names in `c=`, multicast, telephone-event, a port of our own
-//! for RTCP other than the next one.
+//! Left out: SRTP (refused with a clear error), ICE, host names in `c=`, multicast, a port of our own for RTCP other than
+//! the next one.
 
 use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::{Attribute, Connection, Media as MediaLine, NetType, Origin, Session, Time};
 
 use crate::rtp::codec::Codec;
+use crate::rtp::dtmf::{self, EventSet, Events};
 use crate::rtp::rtcp::RtcpPath;
 
 /// Longest description that is read, in bytes. Video phones with ICE send some 4 KiB.
@@ -91,6 +92,9 @@ pub struct LocalMedia<'a> {
     pub port: u16,
     /// What we speak, the favourite first.
     pub codecs: &'a [Codec],
+    /// Under which payload type we offer named events (RFC 4733): [`dtmf::PAYLOAD_TYPE`], or what the session has already,
+    /// as a number keeps its meaning in it (RFC 3264 §8.3.2). `None`: not at all, and whoever offers them gets none.
+    pub events: Option<u8>,
     /// `o=`: unique for the session, the same in all its descriptions.
     pub session_id: u64,
     /// `o=`: one more with every change (RFC 3264 §8); see [`continue_session`].
@@ -107,6 +111,8 @@ pub struct Media {
     pub payload_type: u8,
     /// What may come in. More than the codec chosen, as some peers go on with another one of their offer.
     pub accepted: Vec<(u8, Codec)>,
+    /// How keys are told, if both sides do it in RTP.
+    pub events: Option<Events>,
     /// Whether we send.
     pub sends: bool,
     /// Whether the peer says that it does; what comes is heard in any case.
@@ -139,7 +145,12 @@ pub fn parse_offer(sdp: &[u8]) -> Result<Offer, SdpError> {
 /// [`SdpError::NoCommonCodec`].
 pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media), SdpError> {
     let Offer { session: offered, audio, stream } = offer;
-    let media = agree(stream, stream.spoken(local.codecs))?;
+    let spoken = stream.spoken(local.codecs);
+    // Under the offerer's number, both ways; of his events those that we know (RFC 3264 §6.1).
+    let events =
+        local.events.and(stream.events).map(|(number, wanted)| Events { receive: number, send: number, wanted });
+    let media = agree(stream, spoken, events)?;
+    let events = media.events.map(|events| (events.receive, events.wanted));
     let mut session = describe(local);
     // RFC 3264 §6: the `t=` of the answer equals that of the offer.
     session.times.clone_from(&offered.times);
@@ -150,7 +161,7 @@ pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media),
         .map(|(n, line)| {
             if n == *audio {
                 let codec = [(media.payload_type, media.codec)];
-                let mut ours = audio_line(local.port, &line.proto, &codec, stream.direction.mirrored());
+                let mut ours = audio_line(local.port, &line.proto, &codec, events, stream.direction.mirrored());
                 if media.rtcp == RtcpPath::Muxed {
                     ours.add_attribute(Attribute::new(RTCP_MUX));
                 }
@@ -176,7 +187,8 @@ pub fn offer_hold(local: &LocalMedia<'_>) -> Vec<u8> {
 fn offer_direction(local: &LocalMedia<'_>, direction: Direction) -> Vec<u8> {
     let mut session = describe(local);
     session.times = vec![Time::new(0, 0)];
-    let mut line = audio_line(local.port, "RTP/AVP", &payload_types(local.codecs), direction);
+    let events = local.events.map(|number| (number, EventSet::OURS));
+    let mut line = audio_line(local.port, "RTP/AVP", &payload_types(local.codecs), events, direction);
     line.add_attribute(Attribute::new(RTCP_MUX));
     session.medias = vec![line];
     write(&session)
@@ -193,7 +205,8 @@ pub fn accept_answer(sdp: &[u8], local: &LocalMedia<'_>) -> Result<Media, SdpErr
     // We are sent the numbers of our own offer, even if the answer has others (RFC 3264 §6.1).
     let accepted = payload_types(local.codecs).into_iter().filter(|(_, codec)| spoken.iter().any(|(_, c)| c == codec));
     let accepted = accepted.collect();
-    Ok(Media { accepted, ..agree(&stream, spoken)? })
+    let events = local.events.zip(stream.events).map(|(receive, (send, wanted))| Events { receive, send, wanted });
+    Ok(Media { accepted, ..agree(&stream, spoken, events)? })
 }
 
 /// Makes `next` the successor of the last description that we sent in a session: the same `o=`, its version one
@@ -215,6 +228,8 @@ pub fn continue_session(previous: &[u8], next: &[u8]) -> Result<Vec<u8>, SdpErro
 struct AudioStream {
     remote: SocketAddr,
     codecs: Vec<(u8, Codec)>,
+    /// The number of named events, and which of them are taken.
+    events: Option<(u8, EventSet)>,
     /// The formats as they stood, for the error message.
     formats: String,
     /// An unspecified address counts as not receiving (RFC 3264 §8.4).
@@ -238,6 +253,7 @@ impl AudioStream {
         Ok(Self {
             remote: SocketAddr::new(ip, line.port),
             codecs: codecs(line),
+            events: events(line),
             formats: line.fmt.chars().take(100).collect(),
             direction,
             rtcp: if line.has_attribute(RTCP_MUX) { RtcpPath::Muxed } else { RtcpPath::At(rtcp_address(line, ip)) },
@@ -249,13 +265,15 @@ impl AudioStream {
     }
 }
 
-fn agree(stream: &AudioStream, spoken: Vec<(u8, Codec)>) -> Result<Media, SdpError> {
+/// Events go with sound or not at all.
+fn agree(stream: &AudioStream, spoken: Vec<(u8, Codec)>, events: Option<Events>) -> Result<Media, SdpError> {
     let &(payload_type, codec) = spoken.first().ok_or_else(|| SdpError::NoCommonCodec(stream.formats.clone()))?;
     Ok(Media {
         remote: stream.remote,
         codec,
         payload_type,
         accepted: spoken,
+        events,
         sends: stream.direction.receives(),
         receives: stream.direction.sends(),
         rtcp: stream.rtcp,
@@ -310,10 +328,12 @@ fn address(connection: &Connection) -> Result<IpAddr, SdpError> {
 /// The formats of a stream that we know, each once.
 fn codecs(line: &MediaLine) -> Vec<(u8, Codec)> {
     let mut codecs: Vec<(u8, Codec)> = Vec::new();
-    for payload_type in line.fmt.split_whitespace().filter_map(|format| format.parse().ok()) {
-        let mapped = line.get_attribute_values("rtpmap").flatten().find_map(|value| rtpmap(value, payload_type));
+    for payload_type in formats(line) {
         // Static payload types need no rtpmap (RFC 3551 §6), but if there is one it counts.
-        let codec = mapped.unwrap_or_else(|| Codec::from_payload_type(payload_type));
+        let codec = match encoding(line, payload_type) {
+            Some(encoding) => encoding.and_then(|(name, hz)| Codec::from_rtpmap(name, hz)),
+            None => Codec::from_payload_type(payload_type),
+        };
         if let Some(codec) = codec
             && payload_type < 128
             && codecs.iter().all(|(known, _)| *known != payload_type)
@@ -324,17 +344,36 @@ fn codecs(line: &MediaLine) -> Vec<(u8, Codec)> {
     codecs
 }
 
-/// What `<payload type> <name>/<clock>[/<channels>]` says of a payload type: the outer `None` if it is about another,
-/// the inner if it names a codec that we do not know.
-fn rtpmap(value: &str, payload_type: u8) -> Option<Option<Codec>> {
-    let (number, encoding) = value.trim().split_once(char::is_whitespace)?;
-    if number.parse() != Ok(payload_type) {
-        return None;
-    }
-    let mut parts = encoding.trim().split('/');
+/// The first dynamic payload type of a stream that is named events at the clock of our codecs, and those that its `fmtp`
+/// lists of what we know; without any, none.
+fn events(line: &MediaLine) -> Option<(u8, EventSet)> {
+    let is_event = |(name, hz): (&str, u32)| name.eq_ignore_ascii_case(dtmf::NAME) && hz == dtmf::CLOCK_RATE_HZ;
+    let mut dynamic = formats(line).filter(|payload_type| (96..128).contains(payload_type));
+    let number = dynamic.find(|number| encoding(line, *number).flatten().is_some_and(is_event))?;
+    let listed = attribute_of(line, "fmtp", number).and_then(EventSet::parse).unwrap_or(EventSet::KEYS);
+    let known = listed.and(EventSet::OURS);
+    (!known.is_empty()).then_some((number, known))
+}
+
+fn formats(line: &MediaLine) -> impl Iterator<Item = u8> {
+    line.fmt.split_whitespace().filter_map(|format| format.parse().ok())
+}
+
+/// Name and clock in Hz that `a=rtpmap` says of a payload type: the outer `None` if there is no such line, the inner if it
+/// has no clock or is of more than one channel.
+fn encoding(line: &MediaLine, payload_type: u8) -> Option<Option<(&str, u32)>> {
+    let mut parts = attribute_of(line, "rtpmap", payload_type)?.split('/');
     let (name, clock_hz) = (parts.next().unwrap_or_default(), parts.next().and_then(|hz| hz.parse().ok()));
     let mono = parts.next().is_none_or(|channels| channels == "1");
-    Some(clock_hz.filter(|_| mono).and_then(|hz| Codec::from_rtpmap(name, hz)))
+    Some(clock_hz.filter(|_| mono).map(|hz| (name, hz)))
+}
+
+/// What `a=<attribute>:<payload type> …` says of a payload type.
+fn attribute_of<'l>(line: &'l MediaLine, attribute: &'static str, payload_type: u8) -> Option<&'l str> {
+    line.get_attribute_values(attribute).flatten().find_map(|value| {
+        let (number, rest) = value.trim().split_once(char::is_whitespace)?;
+        (number.parse() == Ok(payload_type)).then(|| rest.trim())
+    })
 }
 
 fn payload_types(codecs: &[Codec]) -> Vec<(u8, Codec)> {
@@ -347,12 +386,24 @@ fn describe(local: &LocalMedia<'_>) -> Session {
     session
 }
 
-fn audio_line(port: u16, proto: &str, codecs: &[(u8, Codec)], direction: Direction) -> MediaLine {
-    let formats: Vec<String> = codecs.iter().map(|(payload_type, _)| payload_type.to_string()).collect();
+fn audio_line(
+    port: u16,
+    proto: &str,
+    codecs: &[(u8, Codec)],
+    events: Option<(u8, EventSet)>,
+    direction: Direction,
+) -> MediaLine {
+    let numbers = codecs.iter().map(|(payload_type, _)| *payload_type).chain(events.map(|(number, _)| number));
+    let formats: Vec<String> = numbers.map(|payload_type| payload_type.to_string()).collect();
     let mut line = bare_line("audio", port, proto, formats.join(" "));
     for (payload_type, codec) in codecs {
         let value = format!("{payload_type} {}/{}", codec.name(), codec.clock_rate_hz());
         line.add_attribute(Attribute::with_value("rtpmap", value));
+    }
+    if let Some((number, wanted)) = events {
+        let value = format!("{number} {}/{}", dtmf::NAME, dtmf::CLOCK_RATE_HZ);
+        line.add_attribute(Attribute::with_value("rtpmap", value));
+        line.add_attribute(Attribute::with_value("fmtp", format!("{number} {wanted}")));
     }
     line.add_attribute(Attribute::with_value("ptime", 20));
     line.add_attribute(Attribute::new(direction.name()));
@@ -389,6 +440,7 @@ mod tests {
         address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 5)),
         port: 10_000,
         codecs: &Codec::ALL,
+        events: Some(dtmf::PAYLOAD_TYPE),
         session_id: 77,
         session_version: 1,
     };
@@ -425,6 +477,7 @@ mod tests {
                 codec: Codec::Pcma,
                 payload_type: 8,
                 accepted: vec![(8, Codec::Pcma), (0, Codec::Pcmu)],
+                events: None,
                 sends: true,
                 receives: true,
                 rtcp: RtcpPath::At("198.51.100.1:4001".parse().unwrap()),
@@ -558,6 +611,75 @@ mod tests {
     }
 
     #[test]
+    fn events_are_answered_under_the_offerers_number_with_what_both_know() {
+        for (lines, answer) in [
+            // Asterisk, baresip, Linphone, which has several clocks and says nothing of which events.
+            ("101 telephone-event/8000\na=fmtp:101 0-16", Some((101, "0-16"))),
+            ("101 telephone-event/8000\na=fmtp:101 0-15", Some((101, "0-15"))),
+            ("101 telephone-event/16000\na=rtpmap:98 telephone-event/8000", Some((98, "0-15"))),
+            ("127 TELEPHONE-EVENT/8000/1\na=fmtp:127 0-11,16", Some((127, "0-11,16"))),
+            ("96 telephone-event/8000\na=fmtp:96  0 - 9 , 11,66,70-255", Some((96, "0-9,11"))),
+            ("101 telephone-event/8000\na=fmtp:101 what", Some((101, "0-15"))),
+            ("101 telephone-event/8000\na=fmtp:98 0-3", Some((101, "0-15"))),
+            // None of ours, another clock, a static number, not among the formats, nothing.
+            ("101 telephone-event/8000\na=fmtp:101 32-49", None),
+            ("101 telephone-event/48000", None),
+            ("8 telephone-event/8000", None),
+            ("99 telephone-event/8000", None),
+            ("101 opus/48000/2", None),
+        ] {
+            let (sdp, media) = answered(&format!("m=audio 4000 RTP/AVP 98 101 0 8 127 96\na=rtpmap:{lines}\n"));
+            let formats = sdp.lines().find_map(|line| line.strip_prefix("m=audio 10000 RTP/AVP ")).unwrap();
+            match answer {
+                Some((number, events)) => {
+                    assert_eq!(formats, format!("0 {number}"), "{lines}");
+                    let described = format!("a=rtpmap:{number} telephone-event/8000\r\na=fmtp:{number} {events}\r\n");
+                    assert!(sdp.contains(&described), "{lines}: {sdp}");
+                    let wanted = EventSet::parse(events).unwrap();
+                    assert_eq!(media.events, Some(Events { receive: number, send: number, wanted }), "{lines}");
+                }
+                None => assert_eq!((formats, media.events), ("0", None), "{lines}"),
+            }
+        }
+        let without = LocalMedia { events: None, ..LOCAL };
+        let offered = sdp("m=audio 4000 RTP/AVP 0 101\na=rtpmap:101 telephone-event/8000\n");
+        let (sdp, media) = answer(&parse_offer(&offered).unwrap(), &without).unwrap();
+        assert!(!String::from_utf8(sdp).unwrap().contains("101") && media.events.is_none(), "we take none");
+    }
+
+    #[test]
+    fn events_are_never_all_that_is_agreed() {
+        let lines = "m=audio 4000 RTP/AVP 18 101\na=rtpmap:101 telephone-event/8000\n";
+        assert_eq!(error(lines), SdpError::NoCommonCodec("18 101".to_owned()));
+        assert_eq!(accept_answer(&sdp(lines), &LOCAL).unwrap_err(), SdpError::NoCommonCodec("18 101".to_owned()));
+    }
+
+    #[test]
+    fn events_that_we_offer_come_in_under_our_number_and_go_out_under_the_answerers() {
+        let offered = String::from_utf8(offer(&LOCAL)).unwrap();
+        assert!(offered.contains("m=audio 10000 RTP/AVP 0 8 101\r\n"), "{offered}");
+        assert!(offered.contains("a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\n"), "{offered}");
+        let answer = sdp("m=audio 4000 RTP/AVP 0 97\na=rtpmap:97 telephone-event/8000\na=fmtp:97 0-11\n");
+        let wanted = EventSet::parse("0-11").unwrap();
+        let media = accept_answer(&answer, &LOCAL).unwrap();
+        assert_eq!(media.events, Some(Events { receive: 101, send: 97, wanted }));
+        let without = LocalMedia { events: None, ..LOCAL };
+        assert_eq!(accept_answer(&answer, &without).unwrap().events, None, "we have not offered any");
+        assert!(!String::from_utf8(offer(&without)).unwrap().contains("telephone-event"));
+        assert_eq!(accept_answer(&sdp("m=audio 4000 RTP/AVP 0\n"), &LOCAL).unwrap().events, None);
+    }
+
+    #[test]
+    fn a_session_keeps_its_number_for_events() {
+        let (first, media) = answered("m=audio 4000 RTP/AVP 0 97\na=rtpmap:97 telephone-event/8000\n");
+        let (again, _) = answered("m=audio 4000 RTP/AVP 0 97\na=rtpmap:97 telephone-event/8000\n");
+        assert_eq!(continue_session(first.as_bytes(), again.as_bytes()).unwrap(), first.as_bytes());
+        let ours = LocalMedia { events: media.events.map(|events| events.receive), ..LOCAL };
+        let held = String::from_utf8(offer_hold(&ours)).unwrap();
+        assert!(held.contains("m=audio 10000 RTP/AVP 0 8 97\r\n") && !held.contains("101"), "{held}");
+    }
+
+    #[test]
     fn the_version_grows_only_with_a_change() {
         let first = offer(&LOCAL);
         assert_eq!(continue_session(&first, &first).unwrap(), first);
@@ -569,7 +691,8 @@ mod tests {
     #[test]
     fn damaged_descriptions_never_panic() {
         let mut rng = StdRng::seed_from_u64(3);
-        let whole = sdp("m=audio 4000 RTP/AVP 0 8 97\na=rtpmap:97 PCMU/8000\na=ptime:20\na=sendonly\nm=video 1 X y\n");
+        let whole = sdp("m=audio 4000 RTP/AVP 0 8 97 98\na=rtpmap:97 PCMU/8000\na=rtpmap:98 telephone-event/8000\n\
+             a=fmtp:98 0-15\na=ptime:20\na=sendonly\nm=video 1 X y\n");
         let mut usable = 0;
         for _ in 0..50_000 {
             let mut damaged = whole.clone();

@@ -462,27 +462,80 @@ fn press(line: &mut Line, keys: &str) {
     }
 }
 
+fn press_in_rtp(line: &mut Line, keys: &str) {
+    for key in keys.chars() {
+        assert!(line.caller.press(key));
+        line.run(400);
+    }
+}
+
+/// As a PBX does that does not know what we take.
+fn press_both_ways(line: &mut Line, keys: &str) {
+    for digit in keys.chars() {
+        assert!(line.caller.press(digit));
+        line.run(350);
+        line.session(SessionEvent::Digit { digit, duration: Duration::from_millis(160) });
+        line.run(50);
+    }
+}
+
+/// He is asked for a number, and does not wait for her to finish.
+fn asked_for_a_number(network: Network) -> Line {
+    let engines = Engines {
+        texts: ["Запишите мой номер телефона"].into(),
+        expects: Expects::Number,
+        answer: "Диктуйте номер, я записываю.",
+        ..Engines::default()
+    };
+    let mut line = Line::greeted_over(1, network, engines);
+    line.say(1_000);
+    line.run_until(5, |line| line.spoken.len() == 2);
+    line.run(500);
+    line
+}
+
 #[test]
 fn a_number_that_is_asked_for_can_be_typed() {
-    for (keys, wait_ms) in [("89161234567#", 100), ("89161234567", 2_100)] {
-        let engines = Engines {
-            texts: ["Запишите мой номер телефона"].into(),
-            expects: Expects::Number,
-            answer: "Диктуйте номер, я записываю.",
-            ..Engines::default()
-        };
-        let mut line = Line::greeted(engines);
-        line.say(1_000);
-        line.run_until(5, |line| line.spoken.len() == 2);
-        // He does not wait for her to finish.
-        line.run(500);
-        press(&mut line, keys);
-        line.run(wait_ms);
-        assert_eq!(line.asked.last().map(|(_, text)| text.as_str()), Some("89161234567"));
-        assert!(line.turns[1].heard_text.len() < line.turns[1].secretary_text.len(), "she stopped for him");
-        line.run_until(20, |line| line.turns.len() == 3);
-        assert_eq!((line.turns[2].caller_text.as_str(), line.turns[2].keys.as_str()), ("89161234567", keys));
+    let ways: [fn(&mut Line, &str); 3] = [press, press_in_rtp, press_both_ways];
+    for press in ways {
+        for (keys, wait_ms) in [("88005553535#", 100), ("88005553535", 2_100)] {
+            let mut line = asked_for_a_number(Network::default());
+            press(&mut line, keys);
+            line.run(wait_ms);
+            assert_eq!(line.asked.last().map(|(_, text)| text.as_str()), Some("88005553535"));
+            assert!(line.turns[1].heard_text.len() < line.turns[1].secretary_text.len(), "she stopped for him");
+            line.run_until(20, |line| line.turns.len() == 3);
+            assert_eq!((line.turns[2].caller_text.as_str(), line.turns[2].keys.as_str()), ("88005553535", keys));
+        }
     }
+}
+
+#[test]
+fn keys_in_rtp_survive_a_bad_network_and_are_no_loss_of_sound() {
+    let network = Network { loss: 0.1, doubling: 0.1, jitter: Duration::from_millis(50) };
+    let mut line = asked_for_a_number(network);
+    press_in_rtp(&mut line, "88005553535#");
+    line.run_until(20, |line| line.turns.len() == 3);
+    assert_eq!(line.turns[2].keys, "88005553535#");
+
+    let mut line = asked_for_a_number(Network::default());
+    press_in_rtp(&mut line, "88005553535#");
+    line.run(1_000);
+    let stats = line.call.stream_stats();
+    println!("{stats:?}");
+    assert_eq!((stats.lost, stats.late, stats.resets, stats.concealed_ms), (0, 0, 0, 0));
+}
+
+#[test]
+fn a_session_keeps_the_number_under_which_keys_come() {
+    let mut line = Line::greeted(Engines::default());
+    line.call.handle_input(line.now, Input::Hold);
+    line.drain();
+    let held = String::from_utf8_lossy(&line.offers[0]).into_owned();
+    assert!(held.contains("a=rtpmap:96 telephone-event/8000"), "{held}");
+    // A change of the session without an offer of his: it is ours again.
+    line.session(SessionEvent::Offer { sdp: None });
+    assert!(String::from_utf8_lossy(&line.answered_offers[0]).contains("a=rtpmap:96 telephone-event/8000"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod cli;
 mod dialog;
 mod engines;
 mod interop;
+mod keys;
 mod peers;
 mod program;
 mod rtp;

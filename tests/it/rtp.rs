@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use secretary::rtp::codec::{Codec, g711};
+use secretary::rtp::dtmf::{EventSet, Events};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::playout::Unplayed;
 use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
@@ -35,6 +36,7 @@ struct Bench {
     transmitted: Vec<(SocketAddr, Vec<u8>)>,
     reports: Vec<(SocketAddr, Vec<u8>)>,
     skipped: u32,
+    keys: String,
 }
 
 impl Bench {
@@ -50,13 +52,22 @@ impl Bench {
             codec: Codec::Pcma,
             payload_type: 8,
             accepted: vec![(8, Codec::Pcma), (0, Codec::Pcmu)],
+            events: None,
             ssrc: Ssrc(0xabcd),
             first_seq: Seq(65_534),
             first_timestamp: RtpTimestamp(u32::MAX - 200),
             rtcp: RtcpStart { ntp: NtpTime::from_unix(1_700_000_000, 0), seed: 1 },
         };
         let stream = Stream::new(start, config);
-        Self { start, stream, ticks: Vec::new(), transmitted: Vec::new(), reports: Vec::new(), skipped: 0 }
+        Self {
+            start,
+            stream,
+            ticks: Vec::new(),
+            transmitted: Vec::new(),
+            reports: Vec::new(),
+            skipped: 0,
+            keys: String::new(),
+        }
     }
 
     /// Runs every timer up to `at`, each in its time.
@@ -76,6 +87,7 @@ impl Bench {
                     self.ticks.push(Tick { received, quality, sent, mark });
                 }
                 Output::Skipped { ticks } => self.skipped += ticks,
+                Output::Key { key } => self.keys.push(key),
             }
         }
     }
@@ -83,6 +95,13 @@ impl Bench {
     fn receive(&mut self, at: Duration, from: &str, datagram: &[u8]) {
         self.run_until(at);
         self.stream.handle_input(self.start + at, addr(from), datagram);
+    }
+
+    /// Agrees upon keys: 101 comes in, 97 goes out.
+    fn with_keys(mut self) -> Self {
+        let events = Events { receive: 101, send: 97, wanted: EventSet::KEYS };
+        self.stream.redirect(addr(PEER), Codec::Pcma, 8, vec![(8, Codec::Pcma)], Some(events));
+        self
     }
 
     fn sent_packets(&self) -> Vec<Packet<'_>> {
@@ -440,11 +459,11 @@ fn a_new_agreement_keeps_the_numbers() {
     }
     bench.run_until(ms(50));
     // The same address again: the latch stays.
-    bench.stream.redirect(addr(PEER), Codec::Pcmu, 0, vec![(0, Codec::Pcmu)]);
+    bench.stream.redirect(addr(PEER), Codec::Pcmu, 0, vec![(0, Codec::Pcmu)], None);
     bench.run_until(ms(70));
     assert_eq!(bench.transmitted.last().unwrap().0, addr("198.51.100.9:1024"));
     // Another address: there we go.
-    bench.stream.redirect(addr("192.0.2.7:5000"), Codec::Pcmu, 0, vec![(0, Codec::Pcmu)]);
+    bench.stream.redirect(addr("192.0.2.7:5000"), Codec::Pcmu, 0, vec![(0, Codec::Pcmu)], None);
     bench.run_until(ms(90));
     assert_eq!(bench.transmitted.last().unwrap().0, addr("192.0.2.7:5000"));
     let packets = bench.sent_packets();
@@ -453,6 +472,83 @@ fn a_new_agreement_keeps_the_numbers() {
     assert!(packets.iter().all(|p| p.ssrc == Ssrc(0xabcd)));
     bench.receive(ms(91), "192.0.2.7:5000", &packet(5));
     assert_eq!(bench.stream.stats().unexpected_payload, 1, "PCMA is not agreed any more");
+}
+
+/// Packet `n` of a peer that has pressed `5` with packet `first`: at 160 ms the end, which is told thrice.
+fn pressed(n: u32, first: u32, ssrc: u32) -> Vec<u8> {
+    let tick = (n - first + 1).min(8);
+    let [high, low] = (tick as u16 * 160).to_be_bytes();
+    let payload = [5, if tick == 8 { 0x8a } else { 10 }, high, low];
+    let timestamp = Packet::parse(&packet(first)).unwrap().timestamp;
+    let sound = packet(n);
+    let sound = Packet::parse(&sound).unwrap();
+    Packet { payload_type: 101, marker: n == first, timestamp, ssrc: Ssrc(ssrc), payload: &payload, ..sound }.build()
+}
+
+#[test]
+fn pressed_keys_are_no_loss_of_sound() {
+    let mut bench = Bench::new().with_keys();
+    for n in 0..500 {
+        let datagram = match n % 50 {
+            30..40 => pressed(n, n - n % 50 + 30, 0x1234),
+            _ => packet(n),
+        };
+        bench.receive(ms(20 * u64::from(n)), PEER, &datagram);
+    }
+    bench.run_until(ms(10_050));
+    let stats = bench.stream.stats();
+    println!("{stats:?}");
+    assert_eq!(bench.keys, "5555555555");
+    assert_eq!((stats.lost, stats.late, stats.dropped, stats.resets, stats.corrections), (0, 0, 0, 0, 0));
+    assert_eq!((stats.concealed_ms, bench.count(Received::Concealed)), (0, 0));
+    assert_eq!(bench.count(Received::Real), 400, "all the sound between the keys");
+    assert_eq!(stats.unexpected_payload, 0);
+}
+
+#[test]
+fn keys_of_a_source_of_their_own_do_not_disturb_the_sound() {
+    let mut bench = Bench::new().with_keys();
+    for n in 0..500 {
+        let at = ms(20 * u64::from(n));
+        bench.receive(at, PEER, &packet(n));
+        if n % 50 >= 40 {
+            bench.receive(at + ms(1), PEER, &pressed(n, n - n % 50 + 40, 0x9999));
+        }
+    }
+    bench.run_until(ms(10_050));
+    let stats = bench.stream.stats();
+    assert_eq!(bench.keys, "5555555555");
+    assert_eq!((stats.received, stats.lost, stats.resets, stats.concealed_ms), (500, 0, 0, 0));
+}
+
+#[test]
+fn a_key_takes_the_place_of_sound_which_waits() {
+    let mut bench = Bench::new();
+    assert!(!bench.stream.press('5'), "nothing is agreed");
+    bench = bench.with_keys();
+    bench.stream.play(1, &[5_000; 1_600]);
+    bench.run_until(ms(40));
+    assert!(bench.stream.press('5') && !bench.stream.press('!'));
+    assert!(bench.stream.is_pressing());
+    bench.run_until(ms(600));
+    assert!(!bench.stream.is_pressing());
+    let packets = bench.sent_packets();
+    let events: Vec<&Packet<'_>> = packets.iter().filter(|packet| packet.payload_type == 97).collect();
+    assert_eq!((packets[2].payload_type, packets[3].payload_type), (8, 97));
+    assert_eq!(events.len(), 10);
+    assert!(events.iter().all(|packet| packet.timestamp == packets[2].timestamp.wrapping_add(160)));
+    assert_eq!(events.iter().map(|packet| packet.marker).filter(|marker| *marker).count(), 1);
+    for pair in packets.windows(2) {
+        assert_eq!((pair[1].seq, pair[1].ssrc), (pair[0].seq.next(), pair[0].ssrc));
+    }
+    // The sound's own time goes on, and none of the sound is lost.
+    assert_eq!(packets[13].timestamp, packets[2].timestamp.wrapping_add(11 * 160));
+    assert_eq!(bench.ticks.iter().filter(|tick| tick.mark == Some(1)).count(), 10);
+    assert!(bench.ticks[3..15].iter().all(|tick| tick.sent == [0; 160]));
+    // Keys that a new agreement has no place for are given up.
+    bench.stream.press('1');
+    bench.stream.redirect(addr(PEER), Codec::Pcma, 8, vec![(8, Codec::Pcma)], None);
+    assert!(!bench.stream.is_pressing());
 }
 
 #[test]

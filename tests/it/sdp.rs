@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use secretary::rtp::codec::Codec;
+use secretary::rtp::dtmf;
 use secretary::sip::sdp::{LocalMedia, Media, accept_answer, answer, parse_offer};
 
 fn answered(file: &str) -> Media {
@@ -12,6 +13,7 @@ fn answered(file: &str) -> Media {
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         port: 10_000,
         codecs: &Codec::ALL,
+        events: Some(dtmf::PAYLOAD_TYPE),
         session_id: 1,
         session_version: 1,
     };
@@ -22,6 +24,8 @@ fn answered(file: &str) -> Media {
     let theirs = accept_answer(&sdp, &local).unwrap();
     assert_eq!((theirs.codec, theirs.payload_type), (media.codec, media.payload_type));
     assert!(media.sends);
+    let keys = media.events.expect("all of them tell keys in RTP");
+    assert_eq!(Some(keys.receive), theirs.events.map(|events| events.send));
     media
 }
 

@@ -51,6 +51,11 @@ fn reports_of_anybody_change_nothing_but_figures() {
 }
 
 #[test]
+fn presses_are_told_once_whatever_came_before() {
+    replay("dtmf", |data| fuzz::dtmf(epoch(), data));
+}
+
+#[test]
 fn an_endpoint_that_is_told_anything_comes_to_rest() {
     replay("endpoint", |data| fuzz::endpoint(epoch(), data));
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::{Driver, stream_start};
+use crate::call::keys::Dtmf;
 use crate::call::{Input, MediaAddress};
 use crate::clock;
 use crate::log::LogItem;
@@ -66,7 +67,9 @@ impl Driver {
                 self.sessions.is_gone = true;
                 self.call.handle_input(clock::now(), Input::PeerLeft);
             }
-            SessionEvent::Digit { .. } if !self.keys => tracing::debug!("a key by INFO was ignored: dtmf = \"none\""),
+            SessionEvent::Digit { .. } if self.dtmf == Dtmf::None => {
+                tracing::debug!("a key by INFO was ignored: dtmf = \"none\"");
+            }
             event => self.call.handle_input(clock::now(), Input::Session(event)),
         }
     }

@@ -1,6 +1,6 @@
 //! Audio codecs of the call and what SDP says of them (RFC 3551 §6, RFC 4566 §6).
 //!
-//! Left out: G.722, Opus, telephone-event and comfort noise.
+//! Left out: G.722, Opus and comfort noise.
 
 pub mod g711;
 pub mod resample;

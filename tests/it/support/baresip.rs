@@ -69,7 +69,7 @@ impl Baresip {
             "poll_method epoll\nsip_listen 127.0.0.1:{SIP_PORT}\ncall_local_timeout 120\naudio_player aubridge,nil\n\
              audio_source aufile,{}\naudio_alert aubridge,nil\nausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\n\
              auplay_channels 1\naudio_buffer 20-160\nnet_interface 127.0.0.1\nrtp_ports 20000-20100\nrtcp_mux no\n\
-             jitter_buffer_delay 0-0\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\n\
+             jitter_buffer_delay 0-0\nmodule_path /usr/lib/baresip/modules\nmodule stdio.so\nmodule g711.so\nmodule aufile.so\n\
              module aubridge.so\nmodule sndfile.so\nmodule_tmp uuid.so\nmodule_tmp account.so\nmodule_app contact.so\n\
              module_app menu.so\nsnd_path {}\n",
             microphone.display(),
@@ -87,6 +87,21 @@ impl Baresip {
 
     pub fn wait_established(&mut self) {
         self.process.wait_for("Call established", Duration::from_secs(30));
+    }
+
+    /// Presses keys, which it tells in RTP. Its `*` is something else.
+    pub fn press(&mut self, keys: &str) {
+        self.process.type_keys(keys);
+    }
+
+    /// The keys that it was told in RTP.
+    pub fn keys(&self) -> String {
+        let output = self.process.output();
+        let events = output
+            .split("received event: '")
+            .skip(1)
+            .filter(|rest| rest.get(1..).is_some_and(|r| r.starts_with("' (end=0)")));
+        events.filter_map(|rest| rest.chars().next()).collect()
     }
 
     /// Waits until its call is refused.

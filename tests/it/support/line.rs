@@ -136,7 +136,8 @@ pub fn offer(direction: &str) -> Vec<u8> {
 pub fn offer_at(address: &str, direction: &str) -> Vec<u8> {
     format!(
         "v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
-         m=audio 20000 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na={direction}\r\n"
+         m=audio 20000 RTP/AVP 8 96\r\na=rtpmap:8 PCMA/8000\r\n\
+         a=rtpmap:96 telephone-event/8000\r\na=fmtp:96 0-15\r\na={direction}\r\n"
     )
     .into_bytes()
 }
@@ -160,6 +161,7 @@ impl Line {
             vad: Box::new(Loudness),
             media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port() },
             codecs: Codec::ALL.to_vec(),
+            events: true,
             start: StreamStart {
                 ssrc: 1,
                 seq: 65_530,
@@ -173,6 +175,7 @@ impl Line {
             address: address(CALLERS).ip(),
             port: address(CALLERS).port(),
             codecs: &Codec::ALL,
+            events: Some(96),
             session_id: 1,
             session_version: 1,
         };
@@ -185,6 +188,7 @@ impl Line {
                 codec: media.codec,
                 payload_type: media.payload_type,
                 accepted: media.accepted,
+                events: media.events,
                 ssrc: Ssrc(2),
                 first_seq: Seq(1),
                 first_timestamp: RtpTimestamp(1),
@@ -368,6 +372,7 @@ impl Line {
                     self.over_the_network(|| Event::ReportToUs(datagram.clone()));
                 }
                 rtp::Output::Tick { received, .. } => self.caller_heard.extend(received),
+                rtp::Output::Key { key } => panic!("the secretary pressed {key}"),
                 rtp::Output::Skipped { .. } => panic!("time goes on evenly"),
             }
         }

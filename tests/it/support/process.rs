@@ -57,6 +57,16 @@ impl Process {
             .unwrap_or_else(|error| panic!("{}: {error}", self.name));
     }
 
+    /// Presses keys at its prompt, at a person's pace.
+    pub fn type_keys(&mut self, keys: &str) {
+        let prompt = self.child.stdin.as_mut().expect("a pipe to its input");
+        for key in keys.chars() {
+            write!(prompt, "{key}").and_then(|()| prompt.flush()).unwrap_or_else(|e| panic!("{}: {e}", self.name));
+            let deadline = Deadline::after(Duration::from_millis(400));
+            while !deadline.pause() {}
+        }
+    }
+
     /// Sends a signal by its name without SIG: `INT`, `KILL`.
     pub fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();

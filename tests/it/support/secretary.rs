@@ -214,6 +214,7 @@ impl Record {
                 caller: text(turn, "caller_text"),
                 secretary: text(turn, "secretary_text"),
                 heard: text(turn, "heard_text"),
+                keys: text(turn, "keys"),
                 to_first_audio_ms: turn["latency"]["speech_end_to_first_audio_ms"].as_f64(),
                 greeting_ms: turn["latency"]["answer_to_first_audio_ms"].as_f64(),
             })
@@ -233,6 +234,8 @@ pub struct Turn {
     /// What the secretary answered, and what of it was spoken.
     pub secretary: String,
     pub heard: String,
+    /// The keys that the caller pressed.
+    pub keys: String,
     /// From the end of the caller's speech to the first sample of the answer on the wire.
     pub to_first_audio_ms: Option<f64>,
     /// From the answered call to the first sample of the greeting.
