@@ -4,7 +4,7 @@
 //! Behind it stand the wire ([`packet`]), order and lateness ([`jitter`]), loss ([`conceal`]), what we say ([`playout`])
 //! and the codecs ([`codec`]). Everything is 8 kHz mono.
 //!
-//! Left out: RTCP (received and ignored), SRTP, G.722, Opus, comfort noise, DTMF, and a delay that adapts to jitter.
+//! Left out: RTCP (received and ignored), SRTP, G.722, Opus, DTMF, and comfort noise of our own.
 
 pub mod codec;
 pub mod conceal;
@@ -13,7 +13,8 @@ pub mod packet;
 pub mod playout;
 mod stream;
 
-pub use stream::{Output, Received, Stream, StreamConfig, StreamStats};
+pub use jitter::Received;
+pub use stream::{Output, Stream, StreamConfig, StreamStats};
 
 use std::time::Duration;
 

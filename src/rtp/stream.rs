@@ -10,8 +10,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::codec::{Codec, g711};
-use super::conceal::Concealer;
-use super::jitter::{DEFAULT_TARGET, JitterBuffer, Piece};
+use super::jitter::{COMFORT_NOISE, DEFAULT_TARGET, JitterBuffer, Payload, Received};
 use super::packet::{Packet, PacketError, RtpTimestamp, Seq, Ssrc};
 use super::playout::{Playout, Unplayed};
 use super::{FRAME_DURATION, FRAME_SAMPLES, Frame};
@@ -29,22 +28,11 @@ pub struct StreamConfig {
     /// The codec we send and its payload type.
     pub codec: Codec,
     pub payload_type: u8,
-    /// Payload types that may come in. Others are counted and dropped.
+    /// Payload types that may come in, beside comfort noise under its static number. Others are counted and dropped.
     pub accepted: Vec<(u8, Codec)>,
     pub ssrc: Ssrc,
     pub first_seq: Seq,
     pub first_timestamp: RtpTimestamp,
-}
-
-/// What a received frame is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Received {
-    /// At least in part what the peer sent.
-    Real,
-    /// Made up in place of what was lost.
-    Concealed,
-    /// Silence: the peer sent nothing, or nothing for longer than can be concealed.
-    Empty,
 }
 
 /// What a stream wants done or known.
@@ -92,7 +80,7 @@ pub struct StreamStats {
     pub dropped: u64,
     /// New sources, sequence or timestamp jumps of the peer.
     pub resets: u64,
-    /// Times that the playout delay was corrected, for clock drift for example.
+    /// Times that the playout delay was changed, for clock drift for example.
     pub corrections: u64,
     /// Times that we began to send to an address other than the one before.
     pub latch_changes: u64,
@@ -121,7 +109,6 @@ pub struct Stream {
     config: StreamConfig,
     peer: Peer,
     jitter: JitterBuffer,
-    concealer: Concealer,
     playout: Playout,
     send: bool,
     /// Nothing was sent for the last tick, so that the next packet begins a talkspurt.
@@ -132,7 +119,6 @@ pub struct Stream {
     outputs: VecDeque<Output>,
     /// Those that are counted here; the jitter buffer has its own.
     stats: StreamStats,
-    concealed_samples: u64,
 }
 
 impl Stream {
@@ -141,7 +127,6 @@ impl Stream {
         Self {
             peer: Peer::Signalled,
             jitter: JitterBuffer::new(DEFAULT_TARGET),
-            concealer: Concealer::new(),
             playout: Playout::default(),
             send: true,
             paused: true,
@@ -150,7 +135,6 @@ impl Stream {
             next_tick: now,
             outputs: VecDeque::new(),
             stats: StreamStats::default(),
-            concealed_samples: 0,
             config,
         }
     }
@@ -165,16 +149,20 @@ impl Stream {
             }
         };
         let agreed = self.config.accepted.iter().find(|(payload_type, _)| *payload_type == packet.payload_type);
-        let Some(&(_, codec)) = agreed else {
-            self.stats.unexpected_payload += 1;
-            return;
+        let payload = match agreed {
+            Some(&(_, codec)) => Payload::Voice(codec),
+            None if packet.payload_type == COMFORT_NOISE => Payload::ComfortNoise,
+            None => {
+                self.stats.unexpected_payload += 1;
+                return;
+            }
         };
         if !self.latch(now, from) {
             self.stats.strangers += 1;
             return;
         }
         self.stats.last_received = Some(now);
-        self.jitter.insert(now, &packet, codec);
+        self.jitter.insert(now, &packet, payload);
     }
 
     /// Does what is due by `now`: one tick for every 20 ms. Does nothing while outputs wait to be drained.
@@ -247,7 +235,7 @@ impl Stream {
             resets: jitter.resets,
             corrections: jitter.corrections,
             buffered: self.jitter.buffered(),
-            concealed_ms: self.concealed_samples / 8,
+            concealed_ms: jitter.concealed / 8,
             ..self.stats
         }
     }
@@ -294,35 +282,7 @@ impl Stream {
 
     fn receive(&mut self) -> (Frame, Received) {
         let mut frame = [0; FRAME_SAMPLES];
-        let (mut real, mut concealed) = (false, false);
-        let mut rest = &mut frame[..];
-        for piece in self.jitter.pull(self.next_tick) {
-            let pcm = match piece {
-                Piece::Audio(mut pcm) => {
-                    real = true;
-                    self.concealer.real(&mut pcm);
-                    pcm
-                }
-                Piece::Silence(len) => {
-                    let mut pcm = vec![0; len];
-                    self.concealer.real(&mut pcm);
-                    pcm
-                }
-                Piece::Lost(len) => {
-                    let mut pcm = vec![0; len];
-                    let made_up = self.concealer.lost(&mut pcm);
-                    concealed |= made_up > 0;
-                    self.concealed_samples += made_up as u64;
-                    pcm
-                }
-            };
-            rest = fill(rest, &pcm);
-        }
-        let quality = match (real, concealed) {
-            (true, _) => Received::Real,
-            (false, true) => Received::Concealed,
-            (false, false) => Received::Empty,
-        };
+        let quality = self.jitter.pull(self.next_tick, &mut frame);
         (frame, quality)
     }
 
@@ -348,11 +308,4 @@ impl Stream {
         self.stats.sent += 1;
         (frame, mark)
     }
-}
-
-/// Writes `pcm` to the front of `frame` and returns what is left of it.
-fn fill<'a>(frame: &'a mut [i16], pcm: &[i16]) -> &'a mut [i16] {
-    let (front, rest) = frame.split_at_mut(pcm.len().min(frame.len()));
-    front.copy_from_slice(&pcm[..front.len()]);
-    rest
 }

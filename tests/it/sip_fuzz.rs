@@ -44,3 +44,8 @@ fn our_descriptions_can_be_read_by_ourselves() {
 fn an_endpoint_that_is_told_anything_comes_to_rest() {
     replay("endpoint", |data| fuzz::endpoint(epoch(), data));
 }
+
+#[test]
+fn a_jitter_buffer_that_is_told_anything_falls_silent() {
+    replay("jitter", |data| fuzz::jitter(epoch(), data));
+}
