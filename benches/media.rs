@@ -19,9 +19,10 @@ use std::time::{Duration, Instant};
 use chrono::Local;
 use secretary::call::EndedBy;
 use secretary::log::{CallLog, CallRecord, Direction, Disk, LogItem, LogWriter, Status, Written};
-use secretary::net::ports::PortPool;
+use secretary::net::ports::{MediaSockets, PortPool};
 use secretary::rtp::codec::{Codec, g711};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
+use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
 use secretary::rtp::{FRAME_DURATION, FRAME_SAMPLES, Output, Stream, StreamConfig};
 use tokio::net::UdpSocket;
 use tokio::time::{sleep_until, timeout_at};
@@ -108,14 +109,14 @@ fn serve(calls: usize, dir: &Path) {
     runtime.block_on(async {
         let disk = Disk::start(dir).expect("a folder");
         let pool = PortPool::new(&[Ipv4Addr::LOCALHOST.into()], PORTS.0, PORTS.1);
-        let sockets: Vec<UdpSocket> =
+        let sockets: Vec<MediaSockets> =
             (0..calls).map(|_| pool.bind(Ipv4Addr::LOCALHOST.into()).expect("a port")).collect();
-        let ports: Vec<String> = sockets.iter().map(|s| s.local_addr().expect("a port").port().to_string()).collect();
+        let ports: Vec<String> = sockets.iter().map(|s| s.port().to_string()).collect();
         println!("{}", ports.join(" "));
         let prompt: Arc<[i16]> = (0..40_000).map(|n| (f64::from(n) * 0.3).sin().mul_add(8_000.0, 0.0) as i16).collect();
         let calls: Vec<_> = sockets
             .into_iter()
-            .map(|socket| tokio::spawn(one_call(socket, prompt.clone(), log(dir, disk.written()))))
+            .map(|sockets| tokio::spawn(one_call(sockets, prompt.clone(), log(dir, disk.written()))))
             .collect();
         for call in calls {
             call.await.expect("a call");
@@ -146,13 +147,14 @@ fn log(dir: &Path, written: Written) -> LogWriter {
         message: None,
         notified: None,
         moved_to: Vec::new(),
+        quality: None,
         turns: Vec::new(),
     };
     CallLog::create(dir, record).and_then(|log| LogWriter::start(log, written)).expect("a call log")
 }
 
 /// The loop of a call's driver without the conversation.
-async fn one_call(socket: UdpSocket, prompt: Arc<[i16]>, mut log: LogWriter) {
+async fn one_call(sockets: MediaSockets, prompt: Arc<[i16]>, mut log: LogWriter) {
     let mut stream = Stream::new(
         Instant::now(),
         StreamConfig {
@@ -163,9 +165,12 @@ async fn one_call(socket: UdpSocket, prompt: Arc<[i16]>, mut log: LogWriter) {
             ssrc: Ssrc(rand::random()),
             first_seq: Seq(rand::random()),
             first_timestamp: RtpTimestamp(rand::random()),
+            events: None,
+            rtcp: RtcpStart { ntp: NtpTime::from_unix(1_700_000_000, 0), seed: rand::random() },
         },
     );
-    let mut buffer = [0; 2_048];
+    stream.set_rtcp(Some(RtcpPath::Muxed));
+    let (mut buffer, mut report) = ([0; 2_048], [0; 2_048]);
     let (mut received, mut sent) = (Vec::with_capacity(LOG_SAMPLES), Vec::with_capacity(LOG_SAMPLES));
     loop {
         if !stream.is_playing() {
@@ -174,7 +179,9 @@ async fn one_call(socket: UdpSocket, prompt: Arc<[i16]>, mut log: LogWriter) {
         while let Some(output) = stream.poll_output() {
             match output {
                 // A telephone that has gone is none of our business here.
-                Output::Transmit { to, datagram } => drop(socket.send_to(&datagram, to).await),
+                Output::Transmit { to, datagram } => drop(sockets.rtp.send_to(&datagram, to).await),
+                Output::TransmitRtcp { to, datagram } => drop(sockets.rtcp.send_to(&datagram, to).await),
+                Output::Key { .. } => {}
                 Output::Tick { received: theirs, sent: ours, .. } => {
                     received.extend_from_slice(&theirs);
                     sent.extend_from_slice(&ours);
@@ -188,8 +195,11 @@ async fn one_call(socket: UdpSocket, prompt: Arc<[i16]>, mut log: LogWriter) {
             }
         }
         tokio::select! {
-            came = socket.recv_from(&mut buffer) => if let Ok((length, from)) = came {
+            came = sockets.rtp.recv_from(&mut buffer) => if let Ok((length, from)) = came {
                 stream.handle_input(Instant::now(), from, &buffer[..length]);
+            },
+            came = sockets.rtcp.recv_from(&mut report) => if let Ok((length, from)) = came {
+                stream.handle_rtcp(Instant::now(), from, &report[..length]);
             },
             () = sleep_until(stream.poll_timeout().into()) => stream.handle_timeout(Instant::now()),
         }

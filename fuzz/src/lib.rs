@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use secretary::rtp::codec::Codec;
 use secretary::rtp::dtmf::{self, Due, EventSet, Receiver, Sender};
+use secretary::rtp::jitter::{DEFAULT_TARGET, JitterBuffer, Payload};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
-use secretary::rtp::{self, Stream, StreamConfig};
+use secretary::rtp::{self, FRAME_DURATION, FRAME_SAMPLES, Received, Stream, StreamConfig};
 use secretary::sip::auth::{self, AuthError, Authorization, Authorizer, Challenge, Counted, Credentials, Subject};
 use secretary::sip::message::{
     Frame, FramingError, Headers, MAX_MESSAGE, Malformed, Message, NameAddr, ParseError, StreamFramer, Uri, Via,
@@ -433,4 +434,73 @@ impl Peer {
         }
         self.call_id = envelope.call_id;
     }
+}
+
+/// The input is a sequence of steps of three bytes: packets that come, pulls and time that passes. Whatever they are, little waits, what is
+/// counted adds up, and with nothing more to come the sound ends.
+pub fn jitter(now: Instant, data: &[u8]) {
+    let mut buffer = JitterBuffer::new(DEFAULT_TARGET);
+    let (mut now, mut due) = (now, now);
+    let (mut seq, mut timestamp, mut taken) = (Seq(u16::MAX - 3), RtpTimestamp(u32::MAX - 1_000), 0u64);
+    let pull = |buffer: &mut JitterBuffer, due: &mut Instant| {
+        let received = buffer.pull(*due, &mut [0; FRAME_SAMPLES]);
+        *due += FRAME_DURATION;
+        received
+    };
+    for step in data.chunks_exact(3).take(4_000) {
+        let (kind, a, b) = (step[0], step[1], step[2]);
+        let both = u16::from_be_bytes([a, b]);
+        let mut insert = |payload, ssrc, seq, timestamp, bytes: &[u8]| {
+            let packet = Packet { payload_type: 8, marker: false, seq, timestamp, ssrc: Ssrc(ssrc), payload: bytes };
+            buffer.insert(now, &packet, payload);
+            taken += 1;
+        };
+        let voice = Payload::Voice(if kind & 0x80 == 0 { Codec::Pcma } else { Codec::Pcmu });
+        match kind % 10 {
+            // In order: so long after the last one, of this length.
+            0..3 => {
+                seq = seq.next();
+                timestamp = timestamp.wrapping_add(u32::from(a) * 8);
+                insert(voice, 1, seq, timestamp, &vec![kind.wrapping_mul(b); usize::from(b) * 8]);
+            }
+            // Out of order by a little, or anywhere.
+            3 => insert(
+                voice,
+                1,
+                Seq(seq.0.wrapping_sub(a.into())),
+                timestamp.wrapping_add(u32::from(b) << 24 | 160),
+                &[b; 160],
+            ),
+            4 => insert(voice, 1 + u32::from(kind / 16 % 2), Seq(both), RtpTimestamp(u32::from(b) * 160), &[a; 80]),
+            5 => {
+                seq = seq.next();
+                timestamp = timestamp.wrapping_add(u32::from(a) * 8);
+                insert(Payload::ComfortNoise, 1, seq, timestamp, &step[2..]);
+            }
+            6 => {
+                timestamp = timestamp.wrapping_add(u32::from(both).wrapping_mul(u32::from(kind) * 1_000));
+                seq = Seq(seq.0.wrapping_add(both));
+            }
+            7 => {
+                buffer.skip(u32::from(both));
+                due += FRAME_DURATION * u32::from(both);
+                now = now.max(due);
+            }
+            8 => now += Duration::from_micros(both.into()),
+            _ => {
+                for _ in 0..=a % 8 {
+                    pull(&mut buffer, &mut due);
+                }
+                now = now.max(due);
+            }
+        }
+        assert!(buffer.buffered() <= Duration::from_secs(2), "{:?} wait", buffer.buffered());
+        let stats = buffer.stats();
+        assert!(stats.received + stats.duplicate <= taken && stats.late + stats.reordered <= 2 * stats.received);
+    }
+    let mut received = Received::Empty;
+    for _ in 0..150 {
+        received = pull(&mut buffer, &mut due);
+    }
+    assert_eq!((received, buffer.buffered()), (Received::Empty, Duration::ZERO));
 }

@@ -6,7 +6,7 @@
 //!
 //! Where the peer is decides the latch; reports go both ways ([`rtcp`]) and the call is rated by them ([`quality`]).
 //!
-//! Left out: SRTP, G.722, Opus, comfort noise, and a delay that adapts to jitter.
+//! Left out: SRTP, G.722, Opus, and comfort noise of our own.
 
 pub mod codec;
 pub mod conceal;
@@ -20,7 +20,8 @@ mod reception;
 pub mod rtcp;
 mod stream;
 
-pub use stream::{Output, Received, Stream, StreamConfig, StreamStats};
+pub use jitter::Received;
+pub use stream::{Output, Stream, StreamConfig, StreamStats};
 
 use std::time::Duration;
 

@@ -7,9 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::codec::{Codec, g711};
-use super::conceal::Concealer;
 use super::dtmf::{self, Due, Events};
-use super::jitter::{DEFAULT_TARGET, JitterBuffer, Piece};
+use super::jitter::{COMFORT_NOISE, DEFAULT_TARGET, JitterBuffer, Payload, Received};
 use super::latch::Latch;
 use super::packet::{Packet, PacketError, RtpTimestamp, Seq, Ssrc};
 use super::playout::{Playout, Unplayed};
@@ -29,7 +28,7 @@ pub struct StreamConfig {
     /// The codec we send and its payload type.
     pub codec: Codec,
     pub payload_type: u8,
-    /// Payload types that may come in. Others are counted and dropped.
+    /// Payload types that may come in, beside comfort noise under its static number. Others are counted and dropped.
     pub accepted: Vec<(u8, Codec)>,
     /// How keys are told, if they are.
     pub events: Option<Events>,
@@ -37,17 +36,6 @@ pub struct StreamConfig {
     pub first_seq: Seq,
     pub first_timestamp: RtpTimestamp,
     pub rtcp: RtcpStart,
-}
-
-/// What a received frame is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Received {
-    /// At least in part what the peer sent.
-    Real,
-    /// Made up in place of what was lost.
-    Concealed,
-    /// Silence: the peer sent nothing, or nothing for longer than can be concealed.
-    Empty,
 }
 
 /// What a stream wants done or known.
@@ -104,7 +92,7 @@ pub struct StreamStats {
     pub dropped: u64,
     /// New sources, sequence or timestamp jumps of the peer.
     pub resets: u64,
-    /// Times that the playout delay was corrected, for clock drift for example.
+    /// Times that the playout delay was changed, for clock drift for example.
     pub corrections: u64,
     /// Times that we began to send to an address other than the one before.
     pub latch_changes: u64,
@@ -130,7 +118,6 @@ pub struct Stream {
     buffered_ticks: u32,
     sent_octets: u64,
     jitter: JitterBuffer,
-    concealer: Concealer,
     playout: Playout,
     /// Keys of the peer, and ours.
     keys: dtmf::Receiver,
@@ -146,7 +133,6 @@ pub struct Stream {
     outputs: VecDeque<Output>,
     /// Those that are counted here; the jitter buffer has its own.
     stats: StreamStats,
-    concealed_samples: u64,
 }
 
 impl Stream {
@@ -161,7 +147,6 @@ impl Stream {
             buffered_ticks: 0,
             sent_octets: 0,
             jitter: JitterBuffer::new(DEFAULT_TARGET),
-            concealer: Concealer::new(),
             playout: Playout::default(),
             keys: dtmf::Receiver::default(),
             presses: dtmf::Sender::default(),
@@ -173,7 +158,6 @@ impl Stream {
             next_tick: now,
             outputs: VecDeque::new(),
             stats: StreamStats::default(),
-            concealed_samples: 0,
             config,
         }
     }
@@ -189,9 +173,13 @@ impl Stream {
             }
         };
         let agreed = self.config.accepted.iter().find(|(payload_type, _)| *payload_type == packet.payload_type);
-        let codec = agreed.map(|(_, codec)| *codec);
+        let payload = match agreed {
+            Some(&(_, codec)) => Some(Payload::Voice(codec)),
+            None if packet.payload_type == COMFORT_NOISE => Some(Payload::ComfortNoise),
+            None => None,
+        };
         let is_event = self.config.events.is_some_and(|events| events.receive == packet.payload_type);
-        if codec.is_none() && !is_event {
+        if payload.is_none() && !is_event {
             self.stats.unexpected_payload += 1;
             if from == self.latch.target() {
                 self.reception.arrive_silent(&packet);
@@ -205,12 +193,17 @@ impl Stream {
         }
         self.stats.latch_changes += u64::from(self.latch.target() != target);
         self.stats.last_received = Some(now);
-        match codec {
-            Some(codec) => {
+        match payload {
+            Some(payload) => {
                 self.source = Some(packet.ssrc);
-                self.keys.sound(&packet);
-                self.reception.arrive(now, &packet, codec.clock_rate_hz());
-                self.jitter.insert(now, &packet, codec);
+                match payload {
+                    Payload::Voice(codec) => {
+                        self.keys.sound(&packet);
+                        self.reception.arrive(now, &packet, codec.clock_rate_hz());
+                    }
+                    Payload::ComfortNoise => self.reception.arrive_silent(&packet),
+                }
+                self.jitter.insert(now, &packet, payload);
             }
             None => self.take_event(now, &packet),
         }
@@ -223,7 +216,8 @@ impl Stream {
         // a source of their own, which is no business of the sound's.
         if self.source == Some(packet.ssrc) {
             self.reception.arrive_silent(packet);
-            self.jitter.insert(now, &Packet { timestamp: sound, payload: &[], ..*packet }, self.config.codec);
+            let nothing = Packet { timestamp: sound, payload: &[], ..*packet };
+            self.jitter.insert(now, &nothing, Payload::Voice(self.config.codec));
         }
         self.outputs.extend(key.map(|key| Output::Key { key }));
     }
@@ -371,7 +365,7 @@ impl Stream {
             resets: jitter.resets,
             corrections: jitter.corrections,
             buffered: self.jitter.buffered(),
-            concealed_ms: self.concealed_samples / 8,
+            concealed_ms: jitter.concealed / 8,
             ..self.stats
         }
     }
@@ -429,39 +423,11 @@ impl Stream {
 
     fn receive(&mut self) -> (Frame, Received) {
         let mut frame = [0; FRAME_SAMPLES];
-        let (mut real, mut concealed) = (false, false);
-        let mut rest = &mut frame[..];
-        for piece in self.jitter.pull(self.next_tick) {
-            let pcm = match piece {
-                Piece::Audio(mut pcm) => {
-                    real = true;
-                    self.concealer.real(&mut pcm);
-                    pcm
-                }
-                Piece::Silence(len) => {
-                    let mut pcm = vec![0; len];
-                    self.concealer.real(&mut pcm);
-                    pcm
-                }
-                Piece::Lost(len) => {
-                    let mut pcm = vec![0; len];
-                    let made_up = self.concealer.lost(&mut pcm);
-                    concealed |= made_up > 0;
-                    self.concealed_samples += made_up as u64;
-                    pcm
-                }
-            };
-            rest = fill(rest, &pcm);
-        }
-        if real {
+        let quality = self.jitter.pull(self.next_tick, &mut frame);
+        if quality == Received::Real {
             self.buffering_ms += self.jitter.buffered().as_secs_f64() * 1_000.0;
             self.buffered_ticks = self.buffered_ticks.saturating_add(1);
         }
-        let quality = match (real, concealed) {
-            (true, _) => Received::Real,
-            (false, true) => Received::Concealed,
-            (false, false) => Received::Empty,
-        };
         (frame, quality)
     }
 
@@ -511,11 +477,4 @@ fn is_somewhere(to: SocketAddr) -> bool {
 /// 0 of nothing.
 fn share(part: u64, whole: u64) -> f64 {
     part as f64 / whole.max(1) as f64
-}
-
-/// Writes `pcm` to the front of `frame` and returns what is left of it.
-fn fill<'a>(frame: &'a mut [i16], pcm: &[i16]) -> &'a mut [i16] {
-    let (front, rest) = frame.split_at_mut(pcm.len().min(frame.len()));
-    front.copy_from_slice(&pcm[..front.len()]);
-    rest
 }

@@ -233,9 +233,9 @@ fn clock_drift_for_an_hour_stays_bounded() {
         }
         let stats = bench.stream.stats();
         println!("{ppm} ppm: at most {most:?} waited, {stats:?}");
-        assert!(most <= ms(140), "{ppm} ppm: {most:?} waited");
-        // 720 ms of drift in steps of about 20 ms.
-        assert!((25..=40).contains(&stats.corrections), "{ppm} ppm: {} corrections", stats.corrections);
+        assert!(most <= ms(80), "{ppm} ppm: {most:?} waited");
+        // 720 ms of drift in steps of some pitch periods, up to 15 ms.
+        assert!((45..=100).contains(&stats.corrections), "{ppm} ppm: {} corrections", stats.corrections);
         assert_eq!((stats.late, stats.lost, stats.resets, stats.concealed_ms), (0, 0, 0, 0), "{ppm} ppm");
     }
 }

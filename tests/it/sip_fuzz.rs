@@ -59,3 +59,8 @@ fn presses_are_told_once_whatever_came_before() {
 fn an_endpoint_that_is_told_anything_comes_to_rest() {
     replay("endpoint", |data| fuzz::endpoint(epoch(), data));
 }
+
+#[test]
+fn a_jitter_buffer_that_is_told_anything_falls_silent() {
+    replay("jitter", |data| fuzz::jitter(epoch(), data));
+}

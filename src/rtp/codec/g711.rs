@@ -6,11 +6,18 @@ use super::Codec;
 
 /// Payload to 16-bit samples, one for each byte.
 pub fn decode(codec: Codec, payload: &[u8]) -> Vec<i16> {
+    let mut pcm = Vec::with_capacity(payload.len());
+    decode_onto(codec, payload, &mut pcm);
+    pcm
+}
+
+/// The same, written behind what `pcm` holds.
+pub fn decode_onto(codec: Codec, payload: &[u8], pcm: &mut Vec<i16>) {
     let law = match codec {
         Codec::Pcmu => decode_ulaw,
         Codec::Pcma => decode_alaw,
     };
-    payload.iter().map(|&byte| law(byte)).collect()
+    pcm.extend(payload.iter().map(|&byte| law(byte)));
 }
 
 /// 16-bit samples to payload, one byte for each.

@@ -1,52 +1,79 @@
 //! The jitter buffer: packets come in when the network pleases, 20 ms of audio leave every 20 ms.
 //!
-//! Time is the sender's, by RTP timestamp: `head` is the timestamp that is due next and moves by one frame per pull,
-//! whatever has come. So packets of any length fit, silence that the sender suppressed plays as silence, and a packet
-//! is late when `head` has passed its end. A packet's *margin* is how long before it is due it came; the first packet
-//! gets the target delay as its margin. Where the margins show that the sender's clock drifts away or that the network's
-//! delay has changed for good, `head` is moved, in a quiet moment if it can wait.
+//! **Time** is the sender's, by RTP timestamp. `head` is the timestamp that is made audible next; it moves on by what was
+//! played, whatever has come. So packets of any length fit, silence that the sender suppressed plays as silence or as the
+//! comfort noise he asked for (RFC 3389), and a packet is late when `head` has passed its end. How long after its timestamp
+//! something is played is the *delay* of the playout, in the same terms as the delay of a packet in [`delays`].
 //!
-//! Left out: choosing the target delay from the jitter measured (see [`JitterBuffer::set_target`]), time stretching.
+//! **The delay follows the network.** When nothing is left to play and the next packet comes late, it is played from its
+//! beginning: what was made up meanwhile is the longer delay. When packets begin to come later, or the sender's clock is
+//! slower, the sound is stretched before they are missed; when the delay is longer than needed, the sound is shortened,
+//! seldom and by a pitch period at a time ([`stretch`]). While the sender is silent, the delay is set as it should be.
+//!
+//! Left out: redundancy (RFC 2198), codecs that conceal losses themselves.
 
+mod delays;
 mod sequence;
+mod sound;
+mod store;
+mod stretch;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use self::delays::{Delays, MAX_SPREAD};
 use self::sequence::{Arrival, Sequence};
+use self::sound::Sound;
+use self::store::{Content, Store, Stored};
 use super::codec::{Codec, g711};
 use super::packet::{ExtendedSeq, Packet, RtpTimestamp, Ssrc};
-use super::{FRAME_DURATION, FRAME_SAMPLES};
+use super::{FRAME_SAMPLES, Frame};
 
-/// The delay that packets get to smooth out their arrival, at first.
+/// The delay that packets get to smooth out their arrival, until it is known what they need.
 pub const DEFAULT_TARGET: Duration = Duration::from_millis(60);
+/// The payload type of comfort noise (RFC 3389 §4).
+pub const COMFORT_NOISE: u8 = 13;
 
 const FRAME: i64 = FRAME_SAMPLES as i64;
-const CLOCK_HZ: u64 = 8_000;
+const CLOCK_KHZ: u64 = 8;
 /// At most this much is buffered; a packet further off is a jump of the sender's timestamps. 1 s.
 const MAX_MARGIN: i64 = 8_000;
-/// 1 s of packets of 10 ms, and some.
-const MAX_PACKETS: usize = 128;
 /// A payload of G.711 longer than 200 ms is no telephone's.
 const MAX_PAYLOAD: usize = 1_600;
-/// After so many packets in a row that came too late, the delay has grown for good.
+/// After so many packets in a row that came too late, the timestamps have jumped.
 const MAX_LATE_RUN: u32 = 5;
-/// For how long margins are watched before the delay is corrected: 5 s.
-const WINDOW_FRAMES: u32 = 250;
-/// A correction smaller than 20 ms is not worth it; one above 60 ms does not wait for a quiet moment.
-const MIN_CORRECTION: i64 = FRAME;
-const URGENT_CORRECTION: i64 = 3 * FRAME;
-/// Peak of a frame that counts as quiet: −42 dB of full scale.
-const QUIET_PEAK: u16 = 256;
+/// For how long a source is watched before its delay may shrink: 4 s, in frames.
+const SETTLING: u32 = 200;
+/// A delay too short or too long by less than this is good enough: 5 and 20 ms.
+const TOO_SHORT: i64 = 40;
+const TOO_LONG: i64 = FRAME;
+/// Once it is being shortened, it is until it is too long by less than 8 ms.
+const LONG_ENOUGH: i64 = 64;
+/// Beyond this the delay is far too long: 100 ms.
+const FAR_TOO_LONG: i64 = 800;
+/// How many frames pass between two shortenings of what is not quiet, and when the delay is far too long.
+const PAUSE: u32 = 5;
+const SHORT_PAUSE: u32 = 2;
+/// How much two pitch periods have to resemble each other to be made one; and when it is urgent.
+const ALIKE: f32 = 0.8;
+const ROUGHLY_ALIKE: f32 = 0.5;
 
-/// What is due for a part of a frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
-    Audio(Vec<i16>),
-    /// So many samples in which the sender was silent (or has not begun).
-    Silence(usize),
-    /// So many samples that were lost or have not come in time.
-    Lost(usize),
+/// What a packet brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    Voice(Codec),
+    /// A description of the noise to be played until voice comes again (RFC 3389).
+    ComfortNoise,
+}
+
+/// What a pulled frame is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// At least in part what the peer sent.
+    Real,
+    /// Made up in place of what was lost.
+    Concealed,
+    /// Silence or comfort noise: the peer sent nothing, or nothing for longer than can be concealed.
+    Empty,
 }
 
 /// Counts since the buffer was made.
@@ -62,32 +89,34 @@ pub struct JitterStats {
     pub reordered: u64,
     /// Packets dropped as absurd (too long, or far outside the sequence) or because the buffer was full.
     pub dropped: u64,
-    /// New sources, new sequences, and jumps of the timestamps or of the delay.
+    /// New sources, new sequences, and jumps of the timestamps.
     pub resets: u64,
-    /// Times that the delay was corrected by a skip or a pause.
+    /// Times that the delay was changed.
     pub corrections: u64,
+    /// Samples that were made up in place of lost ones.
+    pub concealed: u64,
 }
 
-/// A jitter buffer for one stream of G.711.
+/// A jitter buffer for one stream of G.711 and comfort noise.
 #[derive(Debug)]
 pub struct JitterBuffer {
     /// In samples.
-    target: i64,
-    last_pull: Option<Instant>,
+    initial: i64,
+    /// When time began: at the first packet or pull.
+    epoch: Option<Instant>,
+    /// When the next pull is due, in samples since then.
+    next_pull: Option<i64>,
     source: Option<Source>,
+    sound: Sound,
     stats: JitterStats,
 }
 
 impl JitterBuffer {
-    pub fn new(target: Duration) -> Self {
-        let mut buffer = Self { target: 0, last_pull: None, source: None, stats: JitterStats::default() };
-        buffer.set_target(target);
-        buffer
-    }
-
-    /// Aims at another delay, at most half a second, which comes into force within 5 s.
-    pub fn set_target(&mut self, target: Duration) {
-        self.target = samples(target).min(MAX_MARGIN / 2);
+    /// The first packets are delayed by `initial`, at most 400 ms.
+    pub fn new(initial: Duration) -> Self {
+        let initial = (initial.as_millis() as i64 * CLOCK_KHZ as i64).min(MAX_SPREAD);
+        let (sound, stats) = (Sound::new(), JitterStats::default());
+        Self { initial, epoch: None, next_pull: None, source: None, sound, stats }
     }
 
     pub fn stats(&self) -> JitterStats {
@@ -97,19 +126,20 @@ impl JitterBuffer {
 
     /// How much audio, silence and gaps included, waits from now on.
     pub fn buffered(&self) -> Duration {
-        let end = self.source.as_ref().and_then(|s| s.packets.values().last().map(|p| p.end() - s.head));
-        Duration::from_micros(u64::try_from(end.unwrap_or(0)).unwrap_or(0) * 1_000_000 / CLOCK_HZ)
+        let waiting = self.source.as_ref().and_then(|source| Some(source.store.end()? - source.head)).unwrap_or(0);
+        let samples = self.sound.ahead() as u64 + u64::try_from(waiting).unwrap_or(0);
+        Duration::from_micros(samples * 1_000 / CLOCK_KHZ)
     }
 
-    /// Takes a packet whose payload is G.711.
-    pub fn insert(&mut self, now: Instant, packet: &Packet<'_>, codec: Codec) {
+    /// Takes a packet.
+    pub fn insert(&mut self, now: Instant, packet: &Packet<'_>, payload: Payload) {
         if packet.payload.len() > MAX_PAYLOAD {
             self.stats.dropped += 1;
             return;
         }
-        let due_in = self.due_in(now);
+        let now = self.clock(now);
         let Some(source) = self.source.as_mut().filter(|source| source.ssrc == packet.ssrc) else {
-            return self.start(due_in, packet, codec);
+            return self.start(now, packet, payload);
         };
         let (seq, in_order) = match source.sequence.arrive(packet.seq) {
             Arrival::InOrder(seq) => (seq, true),
@@ -122,77 +152,127 @@ impl JitterBuffer {
                 self.stats.dropped += 1;
                 return;
             }
-            Arrival::Restart => return self.start(due_in, packet, codec),
+            Arrival::Restart => return self.start(now, packet, payload),
         };
         self.stats.received += 1;
         self.stats.reordered += u64::from(!in_order);
-        let timestamp = source.extend(packet.timestamp);
-        let stored = Stored { timestamp, codec, payload: packet.payload.to_vec() };
-        let margin = timestamp - source.head + due_in;
+        let (next_pull, timestamp) = (self.next_pull.unwrap_or(now), source.extend(packet.timestamp));
+        let mut arrived = Arrived { at: now, next_pull, timestamp };
+        let length = payload.samples(packet.payload);
         if in_order {
-            source.late_run = if margin < 0 { source.late_run + 1 } else { 0 };
-            let talkspurt = packet.marker && margin < 0;
-            if margin.abs() > MAX_MARGIN || talkspurt || source.late_run >= MAX_LATE_RUN {
-                source.align(timestamp, self.target, due_in);
+            source.last_timestamp = (packet.timestamp, arrived.timestamp);
+            if source.has_jumped(&arrived, length, &self.sound) {
+                source.align(&arrived, self.initial, &self.sound);
                 self.stats.resets += 1;
-            } else {
-                source.window.note(margin);
             }
-            source.last_timestamp = (packet.timestamp, timestamp);
         }
-        if stored.end() <= source.head || timestamp - source.head > MAX_MARGIN {
+        let margin = source.delay(arrived.next_pull, &self.sound) - arrived.delay();
+        source.delays.note(arrived.delay(), margin < FRAME);
+        match payload {
+            Payload::Voice(_) => {
+                self.stats.corrections += u64::from(source.make_room(&arrived, length, in_order, &self.sound))
+            }
+            // The level is of use later too.
+            Payload::ComfortNoise if in_order => arrived.timestamp = arrived.timestamp.max(source.head),
+            Payload::ComfortNoise => {}
+        }
+        let end = arrived.timestamp + length;
+        if (length > 0 && end <= source.head) || end < source.head || arrived.timestamp - source.head > MAX_MARGIN {
             self.stats.late += 1;
             return;
         }
-        self.stats.dropped += source.store(seq, stored);
+        self.stats.dropped += source.store.put(seq, arrived.timestamp, payload, packet.payload);
     }
 
-    /// Takes out the 20 ms that are due at `deadline`: the pieces together are one frame.
-    pub fn pull(&mut self, deadline: Instant) -> Vec<Piece> {
-        self.last_pull = Some(deadline);
-        let Some(source) = &mut self.source else { return vec![Piece::Silence(FRAME_SAMPLES)] };
-        self.stats.corrections += u64::from(source.correct(self.target));
-        source.pull()
+    /// Takes out the 20 ms that are due at `deadline`.
+    pub fn pull(&mut self, deadline: Instant, frame: &mut Frame) -> Received {
+        let at = self.clock(deadline);
+        self.next_pull = Some(at + FRAME);
+        match &mut self.source {
+            Some(source) => {
+                self.stats.corrections += u64::from(source.adapt(at, &mut self.sound));
+                self.stats.concealed += source.fill(&mut self.sound) as u64;
+            }
+            None => self.sound.add_rest(FRAME_SAMPLES.saturating_sub(self.sound.ahead())),
+        }
+        let made = self.sound.play(frame);
+        match made {
+            _ if made.real => Received::Real,
+            _ if made.made_up => Received::Concealed,
+            _ => Received::Empty,
+        }
     }
 
     /// Lets `frames` pass unheard, because nobody pulled in time.
     pub fn skip(&mut self, frames: u32) {
+        let samples = i64::from(frames) * FRAME;
+        let skipped = self.sound.skip(usize::try_from(samples).unwrap_or(usize::MAX));
         if let Some(source) = &mut self.source {
-            source.head += i64::from(frames) * FRAME;
+            source.head = source.head.saturating_add(samples - skipped as i64);
+            source.heard = source.heard.max(source.head);
         }
-        self.last_pull = self.last_pull.and_then(|at| at.checked_add(FRAME_DURATION * frames));
+        self.next_pull = self.next_pull.map(|at| at.saturating_add(samples));
     }
 
-    /// Samples until the next pull, negative when that is overdue.
-    fn due_in(&self, now: Instant) -> i64 {
-        let since = self.last_pull.map_or(FRAME_DURATION, |at| now.saturating_duration_since(at));
-        FRAME - samples(since)
+    /// In samples since the epoch.
+    fn clock(&mut self, now: Instant) -> i64 {
+        let since = now.saturating_duration_since(*self.epoch.get_or_insert(now));
+        i64::try_from(since.as_micros() * u128::from(CLOCK_KHZ) / 1_000).unwrap_or(i64::MAX / 4)
     }
 
-    fn start(&mut self, due_in: i64, packet: &Packet<'_>, codec: Codec) {
-        if let Some(old) = &self.source {
+    fn start(&mut self, now: i64, packet: &Packet<'_>, payload: Payload) {
+        let mut store = Store::default();
+        if let Some(old) = self.source.take() {
             self.stats.lost += old.sequence.lost();
             self.stats.resets += 1;
+            store = old.store;
         }
         let (sequence, seq) = Sequence::new(packet.seq);
         let timestamp = i64::from(packet.timestamp.0);
-        let mut source = Source {
+        let arrived = Arrived { at: now, next_pull: self.next_pull.unwrap_or(now), timestamp };
+        let source = self.source.insert(Source {
             ssrc: packet.ssrc,
             sequence,
             last_timestamp: (packet.timestamp, timestamp),
-            packets: BTreeMap::new(),
-            head: 0,
-            playing: None,
+            store,
+            head: timestamp,
+            heard: timestamp,
             last_played: None,
+            noise: false,
             late_run: 0,
-            window: Window::default(),
-            correction: 0,
-            quiet: true,
-        };
-        source.align(timestamp, self.target, due_in);
-        source.store(seq, Stored { timestamp, codec, payload: packet.payload.to_vec() });
-        self.source = Some(source);
+            delays: Delays::new(arrived.delay()),
+            age: 0,
+            since_stretch: 0,
+            shortening: false,
+        });
+        source.align(&arrived, self.initial, &self.sound);
+        source.store.put(seq, timestamp, payload, packet.payload);
         self.stats.received += 1;
+    }
+}
+
+impl Payload {
+    /// How much time it fills: G.711 has one byte for each sample.
+    fn samples(self, payload: &[u8]) -> i64 {
+        match self {
+            Payload::Voice(_) => payload.len() as i64,
+            Payload::ComfortNoise => 0,
+        }
+    }
+}
+
+/// A packet that has come. Times in samples.
+#[derive(Debug, Clone, Copy)]
+struct Arrived {
+    at: i64,
+    next_pull: i64,
+    /// Without wraps, as all timestamps here.
+    timestamp: i64,
+}
+
+impl Arrived {
+    fn delay(&self) -> i64 {
+        self.at - self.timestamp
     }
 }
 
@@ -203,39 +283,20 @@ struct Source {
     sequence: Sequence,
     /// The last packet's timestamp as it was and without wraps.
     last_timestamp: (RtpTimestamp, i64),
-    packets: BTreeMap<ExtendedSeq, Stored>,
-    /// The timestamp that is due next.
+    store: Store,
+    /// The timestamp behind what [`Sound`] has.
     head: i64,
-    /// The packet that `head` is in, decoded.
-    playing: Option<Playing>,
+    /// The timestamp behind the last voice that it has.
+    heard: i64,
     last_played: Option<ExtendedSeq>,
+    /// Whether the sender's last word was comfort noise.
+    noise: bool,
     late_run: u32,
-    window: Window,
-    /// By how much `head` should move as soon as it disturbs nobody.
-    correction: i64,
-    /// Whether the last frame had nothing to hear.
-    quiet: bool,
-}
-
-#[derive(Debug)]
-struct Stored {
-    /// Without wraps, as all timestamps here.
-    timestamp: i64,
-    codec: Codec,
-    payload: Vec<u8>,
-}
-
-impl Stored {
-    /// The timestamp after the last sample: G.711 has one byte for each.
-    fn end(&self) -> i64 {
-        self.timestamp + self.payload.len() as i64
-    }
-}
-
-#[derive(Debug)]
-struct Playing {
-    timestamp: i64,
-    pcm: Vec<i16>,
+    delays: Delays,
+    /// Frames since the delay was last set anew, and since the sound was last stretched.
+    age: u32,
+    since_stretch: u32,
+    shortening: bool,
 }
 
 impl Source {
@@ -244,127 +305,144 @@ impl Source {
         extended.saturating_add(timestamp.wrapping_since(wrapped).into())
     }
 
-    /// Makes `timestamp` due after the target delay, and forgets what else waits.
-    fn align(&mut self, timestamp: i64, target: i64, due_in: i64) {
-        self.head = timestamp - target + due_in;
-        self.packets.clear();
-        self.playing = None;
+    /// How long after its timestamp the next sample is played.
+    fn delay(&self, next_pull: i64, sound: &Sound) -> i64 {
+        next_pull - (self.head - sound.ahead() as i64)
+    }
+
+    /// The delay that the playout should have: for the first seconds no shorter than it is.
+    fn wanted(&self, delay: i64) -> i64 {
+        let wanted = self.delays.wanted();
+        if self.age < SETTLING { wanted.max(delay) } else { wanted }
+    }
+
+    /// Whether the timestamps of a packet that came in order have nothing to do with those before.
+    fn has_jumped(&mut self, arrived: &Arrived, length: i64, sound: &Sound) -> bool {
+        let ahead = arrived.timestamp - self.head;
+        // Late, but the delay may grow by so much.
+        let delay = self.delay(arrived.next_pull, sound);
+        let too_late = ahead < 0 && delay - ahead > self.delays.least() + MAX_SPREAD;
+        // Nothing can be done about a packet that others have overtaken by their timestamps.
+        let overtaken = ahead < 0 && (arrived.timestamp + length <= self.heard || !self.store.is_empty());
+        self.late_run = if overtaken { self.late_run + 1 } else { 0 };
+        ahead > MAX_MARGIN || too_late || self.late_run >= MAX_LATE_RUN
+    }
+
+    /// Makes a packet due after the delay given, and forgets what else waits.
+    fn align(&mut self, arrived: &Arrived, delay: i64, sound: &Sound) {
+        let due_in = arrived.next_pull - arrived.at;
+        self.head = arrived.timestamp - delay + due_in + sound.ahead() as i64;
+        self.heard = self.head;
+        self.store.clear();
         self.last_played = None;
         self.late_run = 0;
-        self.window = Window::default();
-        self.correction = 0;
+        self.delays = Delays::new(arrived.delay());
+        self.age = 0;
     }
 
-    /// Returns how many packets had to go for it.
-    fn store(&mut self, seq: ExtendedSeq, packet: Stored) -> u64 {
-        self.packets.insert(seq, packet);
-        if self.packets.len() <= MAX_PACKETS {
-            return 0;
-        }
-        self.packets.pop_first();
-        1
-    }
-
-    /// Moves `head` if the margins ask for it. Returns whether it did.
-    fn correct(&mut self, target: i64) -> bool {
-        if let Some((least, most)) = self.window.tick() {
-            self.correction = match most - target {
-                // The quickest packet comes too close to its time: wait longer.
-                behind if behind <= -MIN_CORRECTION => behind,
-                // Even the slowest packet came early: wait less, but leave it 20 ms.
-                ahead if ahead.min(least - FRAME) >= MIN_CORRECTION => ahead.min(least - FRAME),
-                _ => 0,
-            };
-        }
-        if self.correction == 0 || (!self.quiet && self.correction.abs() < URGENT_CORRECTION) {
+    /// Moves `head` where nothing is heard for want of this packet, so that it is played whole. Returns whether it did.
+    fn make_room(&mut self, arrived: &Arrived, length: i64, in_order: bool, sound: &Sound) -> bool {
+        let timestamp = arrived.timestamp;
+        if sound.ahead() > 0 || self.store.has_voice() || timestamp + length <= self.heard {
             return false;
         }
-        self.head += self.correction;
-        self.correction = 0;
-        self.window = Window::default();
-        true
+        let head = if in_order && sound.is_resting() {
+            let wanted = self.wanted(self.delay(arrived.next_pull, sound));
+            (arrived.next_pull - wanted).min(timestamp)
+        } else {
+            // Never back before what was heard.
+            self.head.min(timestamp.max(self.heard))
+        };
+        let changed = head != self.head;
+        self.head = head;
+        changed
     }
 
-    fn pull(&mut self) -> Vec<Piece> {
-        let mut pieces = Vec::new();
-        let end = self.head + FRAME;
-        while self.head < end {
-            let piece = self.next_piece(end - self.head);
-            self.head += piece.len();
-            pieces.push(piece);
+    /// Stretches the sound if the delay asks for it. Returns whether it did.
+    fn adapt(&mut self, at: i64, sound: &mut Sound) -> bool {
+        self.age = self.age.saturating_add(1);
+        self.since_stretch = self.since_stretch.saturating_add(1);
+        let delay = self.delay(at, sound);
+        let too_long = delay - self.wanted(delay);
+        let changed = if too_long <= -TOO_SHORT {
+            self.fill_voice(FRAME_SAMPLES, sound);
+            sound.lengthen(ROUGHLY_ALIKE)
+        } else if too_long >= if self.shortening { LONG_ENOUGH } else { TOO_LONG } {
+            self.shortening = true;
+            self.fill_voice(stretch::AHEAD, sound);
+            let (pause, alike) = match too_long {
+                FAR_TOO_LONG.. => (SHORT_PAUSE, ROUGHLY_ALIKE),
+                _ => (PAUSE, ALIKE),
+            };
+            if self.since_stretch <= pause && !sound.is_quiet(stretch::AHEAD) {
+                return false;
+            }
+            sound.shorten(too_long as usize, alike)
+        } else {
+            self.shortening = false;
+            0
+        };
+        if changed > 0 {
+            self.since_stretch = 0;
         }
-        let loud = |s: &i16| s.unsigned_abs() > QUIET_PEAK;
-        self.quiet = !pieces.iter().any(|piece| matches!(piece, Piece::Audio(pcm) if pcm.iter().any(loud)));
-        pieces
+        changed > 0
     }
 
-    /// What is due next, at least one sample and at most `wanted`.
-    fn next_piece(&mut self, wanted: i64) -> Piece {
+    /// Makes up to `wanted` samples audible, as far as voice goes on without a gap.
+    fn fill_voice(&mut self, wanted: usize, sound: &mut Sound) {
+        while sound.ahead() < wanted && self.store.first().is_some_and(|packet| packet.timestamp <= self.head) {
+            self.play_first(sound);
+        }
+    }
+
+    /// Makes a whole frame audible. Returns how many samples of it were made up.
+    fn fill(&mut self, sound: &mut Sound) -> usize {
+        let mut made_up = 0;
         loop {
-            if let Some(playing) = &mut self.playing {
-                let ahead = playing.timestamp - self.head;
-                if ahead > 0 {
-                    // `head` was moved back: a pause, and the packet once more.
-                    return Piece::Silence(ahead.min(wanted) as usize);
-                }
-                if let Some(rest) = playing.pcm.get(ahead.unsigned_abs() as usize..).filter(|rest| !rest.is_empty()) {
-                    return Piece::Audio(rest.iter().take(wanted as usize).copied().collect());
-                }
-                self.playing = None;
+            self.fill_voice(FRAME_SAMPLES, sound);
+            let missing = FRAME_SAMPLES.saturating_sub(sound.ahead());
+            if missing == 0 {
+                return made_up;
             }
-            let Some(next) = self.packets.first_entry() else { return Piece::Lost(wanted as usize) };
-            let ahead = next.get().timestamp - self.head;
-            if ahead > 0 {
-                let gap = ahead.min(wanted) as usize;
-                // No packet is missing in between: the sender was silent (RFC 3551 §4.1).
-                let silent = self.last_played.is_none_or(|last| last.next() == *next.key());
-                return if silent { Piece::Silence(gap) } else { Piece::Lost(gap) };
+            let next = self.store.first().map(|packet| (packet.seq, packet.timestamp - self.head));
+            let gap =
+                next.and_then(|(_, ahead)| usize::try_from(ahead).ok()).map_or(missing, |ahead| ahead.min(missing));
+            // Without a packet missing in between the sender was silent (RFC 3551 §4.1), or he has not begun.
+            let follows = next.is_some_and(|(seq, _)| self.last_played.is_none_or(|last| last.next() == seq));
+            if self.noise || follows {
+                sound.add_rest(gap);
+            } else {
+                made_up += sound.add_lost(gap);
             }
-            let (seq, packet) = next.remove_entry();
-            self.last_played = Some(seq);
-            self.playing =
-                Some(Playing { timestamp: packet.timestamp, pcm: g711::decode(packet.codec, &packet.payload) });
+            self.head += gap as i64;
         }
     }
-}
 
-impl Piece {
-    fn len(&self) -> i64 {
-        match self {
-            Piece::Audio(pcm) => pcm.len() as i64,
-            Piece::Silence(samples) | Piece::Lost(samples) => *samples as i64,
-        }
+    /// Makes the first packet audible, whose time has come.
+    fn play_first(&mut self, sound: &mut Sound) {
+        self.store.take_first(|packet: &Stored, payload: &[u8]| {
+            let follows = self.last_played.is_some_and(|last| last.next() == packet.seq);
+            self.last_played = Some(packet.seq);
+            match packet.content {
+                Content::Voice(codec) => {
+                    self.noise = false;
+                    let passed = usize::try_from(self.head - packet.timestamp).unwrap_or(0);
+                    if passed < payload.len() {
+                        sound.add_real(follows, passed, |pcm| g711::decode_onto(codec, payload, pcm));
+                        self.head = packet.timestamp + payload.len() as i64;
+                        self.heard = self.head;
+                    }
+                }
+                Content::Noise { level } => {
+                    self.noise = true;
+                    sound.set_noise(level);
+                }
+            }
+        });
     }
-}
-
-/// The least and the greatest margin over some seconds.
-#[derive(Debug, Default)]
-struct Window {
-    frames: u32,
-    margins: Option<(i64, i64)>,
-}
-
-impl Window {
-    fn note(&mut self, margin: i64) {
-        let (least, most) = self.margins.unwrap_or((margin, margin));
-        self.margins = Some((least.min(margin), most.max(margin)));
-    }
-
-    /// Counts a frame; at the end of the window its margins, if there were packets.
-    fn tick(&mut self) -> Option<(i64, i64)> {
-        self.frames += 1;
-        if self.frames < WINDOW_FRAMES {
-            return None;
-        }
-        std::mem::take(self).margins
-    }
-}
-
-/// In samples, at most 10 s of them: more time than that makes no difference here.
-fn samples(duration: Duration) -> i64 {
-    let us = duration.min(Duration::from_secs(10)).as_micros() as u64;
-    (us * CLOCK_HZ / 1_000_000) as i64
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod traces;

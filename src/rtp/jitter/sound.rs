@@ -1,0 +1,169 @@
+//! What was just played and what is to be played next, in one piece, so that it can be continued where nothing came, and
+//! stretched.
+//!
+//! Left out: the colour of comfort noise (RFC 3389 §3.2): its level is taken, and it is made soft.
+
+use super::stretch;
+use crate::rtp::conceal::{Concealer, HISTORY};
+use crate::rtp::{FRAME_SAMPLES, Frame};
+
+/// The loudest comfort noise: −40 dBov. The level of a packet is meant to be some 60.
+const MAX_NOISE_LEVEL: u8 = 40;
+/// Below this there is nothing to hear in 16 bits.
+const MIN_NOISE_LEVEL: u8 = 90;
+/// How fast silence follows on sound: what was played last goes on so much smaller each sample. 4 ms.
+const FADE: f32 = 31.0 / 32.0;
+/// How fast a voice begins that began before: 5 ms.
+const RISE: usize = 40;
+/// How fast one level of noise gives way to another: 50 ms.
+const LEVEL_SAMPLES: f32 = 400.0;
+
+/// The sound of one stream.
+#[derive(Debug)]
+pub struct Sound {
+    /// [`HISTORY`] samples that were played, then those to be played.
+    samples: Vec<i16>,
+    concealer: Concealer,
+    rest: Rest,
+    /// Whether something real is ahead, or something made up.
+    real: bool,
+    made_up: bool,
+    /// Whether there has been any voice yet.
+    begun: bool,
+}
+
+/// What is played while the sender is silent.
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    /// Whether it is what was written last.
+    goes_on: bool,
+    /// What is left of the sample before it.
+    end: f32,
+    /// Root mean square of the noise now, and that the sender asked for.
+    level: f32,
+    wanted: f32,
+    random: u32,
+    last_random: f32,
+}
+
+/// What a frame is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    pub real: bool,
+    pub made_up: bool,
+}
+
+impl Sound {
+    pub fn new() -> Self {
+        let rest = Rest { goes_on: true, end: 0.0, level: 0.0, wanted: 0.0, random: 1, last_random: 0.0 };
+        Self { samples: vec![0; HISTORY], concealer: Concealer::new(), rest, real: false, made_up: false, begun: false }
+    }
+
+    /// How many samples are to be played.
+    pub fn ahead(&self) -> usize {
+        self.samples.len() - HISTORY
+    }
+
+    /// Adds what `decode` writes, without its first `skip` samples. Unless it follows what was added last, it may begin anywhere
+    /// in a word, so that after a rest it begins softly; but not the very first.
+    pub fn add_real(&mut self, follows: bool, skip: usize, decode: impl FnOnce(&mut Vec<i16>)) {
+        let begin = self.samples.len();
+        decode(&mut self.samples);
+        let skipped = skip.min(self.samples.len() - begin);
+        self.samples.drain(begin..begin + skipped);
+        let added = &mut self.samples[begin..];
+        self.concealer.real(added);
+        if self.rest.goes_on && self.begun && !(follows && skip == 0) {
+            for (n, sample) in added.iter_mut().take(RISE).enumerate() {
+                *sample = (i32::from(*sample) * n as i32 / RISE as i32) as i16;
+            }
+        }
+        (self.real, self.begun) = (true, true);
+        self.rest = Rest { goes_on: false, wanted: 0.0, level: 0.0, ..self.rest };
+    }
+
+    /// Makes up what is missing. Returns how much of it has something to say.
+    pub fn add_lost(&mut self, len: usize) -> usize {
+        let made_up = self.concealer.lost(&mut self.samples, len);
+        self.made_up |= made_up > 0;
+        self.rest.goes_on = false;
+        made_up
+    }
+
+    /// Adds the silence of a sender, or the noise that he asked for instead.
+    pub fn add_rest(&mut self, len: usize) {
+        if !self.rest.goes_on {
+            self.concealer.end();
+            self.rest.goes_on = true;
+            self.rest.end = self.samples.last().copied().map_or(0.0, f32::from);
+        }
+        let rest = &mut self.rest;
+        self.samples.extend((0..len).map(|_| rest.sample()));
+    }
+
+    /// Noise in place of silence, of a level as RFC 3389 §3.1 has it: 0 to 127, in dB below overload.
+    pub fn set_noise(&mut self, level: u8) {
+        self.rest.wanted = match level.max(MAX_NOISE_LEVEL) {
+            MIN_NOISE_LEVEL.. => 0.0,
+            level => 32_768.0 * 10f32.powf(-f32::from(level) / 20.0),
+        };
+        if !self.rest.goes_on {
+            self.rest.level = self.rest.wanted;
+        }
+    }
+
+    /// Whether there has been nothing of the sender's to be heard for a while.
+    pub fn is_resting(&self) -> bool {
+        self.ahead() == 0 && (self.rest.goes_on || self.concealer.has_faded())
+    }
+
+    /// See [`stretch::shorten`].
+    pub fn shorten(&mut self, most: usize, alike: f32) -> usize {
+        stretch::shorten(&mut self.samples, HISTORY, most, alike)
+    }
+
+    /// See [`stretch::lengthen`].
+    pub fn lengthen(&mut self, alike: f32) -> usize {
+        stretch::lengthen(&mut self.samples, HISTORY, stretch::MAX_LAG, alike)
+    }
+
+    /// Whether the next `len` samples have nothing of importance to be heard.
+    pub fn is_quiet(&self, len: usize) -> bool {
+        stretch::is_quiet(&self.samples[HISTORY..HISTORY + len.min(self.ahead())])
+    }
+
+    /// Drops up to `len` samples unheard and returns how many there were.
+    pub fn skip(&mut self, len: usize) -> usize {
+        let skipped = len.min(self.ahead());
+        self.samples.drain(HISTORY..HISTORY + skipped);
+        skipped
+    }
+
+    /// Plays a frame, for which there have to be enough samples.
+    pub fn play(&mut self, frame: &mut Frame) -> Made {
+        for (slot, &sample) in frame.iter_mut().zip(&self.samples[HISTORY..]) {
+            *slot = sample;
+        }
+        self.samples.drain(..FRAME_SAMPLES.min(self.ahead()));
+        let made = Made { real: self.real, made_up: self.made_up };
+        // Only what is real is ever made more than a frame ahead.
+        (self.real, self.made_up) = (self.ahead() > 0, false);
+        made
+    }
+}
+
+impl Rest {
+    fn sample(&mut self) -> i16 {
+        self.end *= FADE;
+        self.level += (self.wanted - self.level) / LEVEL_SAMPLES;
+        // xorshift: noise needs no better randomness, and is the same in each run.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 17;
+        self.random ^= self.random << 5;
+        let random = self.random as f32 / u32::MAX as f32 * 2.0 - 1.0;
+        // The mean of two has less of the high frequencies; √6 makes its root mean square 1.
+        let noise = (random + self.last_random) / 2.0 * 6f32.sqrt();
+        self.last_random = random;
+        (self.end + self.level * noise) as i16
+    }
+}
