@@ -191,6 +191,7 @@ fn flow(start: Instant, data: &[u8], port: Port) {
         ssrc: Ssrc(0x0a0b_0c0d),
         first_seq: Seq(65_530),
         first_timestamp: RtpTimestamp(u32::MAX - 1_000),
+        events: None,
         rtcp: RtcpStart { ntp: NtpTime::from_unix(1_700_000_000, 0), seed: 1 },
     };
     let mut stream = Stream::new(start, config);
