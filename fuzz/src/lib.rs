@@ -223,6 +223,7 @@ fn flow(start: Instant, data: &[u8], port: Port) {
                 match output {
                     rtp::Output::Tick { .. } => ticks += 1,
                     rtp::Output::Skipped { .. } => panic!("time went on evenly"),
+                    rtp::Output::Key { .. } => panic!("no keys were agreed"),
                     rtp::Output::Transmit { to, .. } => {
                         let proved = senders.iter().zip(packets).any(|(sender, packets)| *sender == to && packets >= 4);
                         assert!(to == senders[0] || proved, "{to} has not proved itself: {packets:?}");
