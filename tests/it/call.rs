@@ -732,12 +732,14 @@ fn the_quality_of_a_call_is_known_for_both_ways() {
 }
 
 fn quality_over(network: Network) -> Quality {
-    let mut line = Line::greeted_over(3, network, Engines { texts: ["Слушаю"].into(), ..Engines::default() });
+    let texts = vec!["Расскажите ещё что-нибудь"; 20].into();
+    let mut line = Line::greeted_over(3, network, Engines { texts, ..Engines::default() });
     for _ in 0..10 {
         line.say(2_000);
         line.run(4_000);
     }
     assert!((6..40).contains(&line.sent_reports), "{} in a minute", line.sent_reports);
+    assert_eq!(line.ended, None);
     let sent = line.sent_reports;
     line.session(SessionEvent::Ended { cause: EndCause::RemoteBye(None) });
     assert_eq!(line.sent_reports - sent, 1, "the last one says goodbye");

@@ -156,19 +156,37 @@ fn asterisk_and_she_understand_each_others_reports() {
     asterisk.cli("rtcp set debug on");
     // Reports on a port of their own, as Asterisk has it by default, and on that of the sound.
     for (n, extension) in ["200", "203"].into_iter().enumerate() {
+        let read = asterisk.log().len();
         let mut caller = Caller::call(&netns, Telephone::Baresip, Way::Asterisk, extension, &silence(&netns));
         caller.wait_established();
         let call = secretary.wait_calls(n + 1, Duration::from_secs(10));
         wait_recorded(&call, 16.0);
-        println!("{}", asterisk.cli("pjsip show channelstats"));
         caller.hang_up();
         let record = completed(&call);
-        println!("{record:?}");
-        println!("{}", asterisk.log());
+        println!("{extension}: {record:?}");
         for (way, field) in [("", "mos"), ("", "round_trip_ms"), ("sent", "mos"), ("sent", "packets")] {
             assert!(record.quality(way, field).is_some(), "{way} {field}: {record:?}");
         }
+        let log = asterisk.log();
+        let ours = reports_to_asterisk(&log[read..]);
+        println!("{extension}: {ours:?}");
+        assert!(ours.iter().all(|(port, _)| usize::from(port % 2 == 0) == n), "{ours:?}");
+        assert!(ours.iter().any(|(_, rtt_s)| *rtt_s > 0.0 && *rtt_s < 1.0), "no round trip in its log: {ours:?}");
     }
+}
+
+/// From which ports of ours Asterisk had sender reports, by its log, and what round trip it read from them, in s.
+fn reports_to_asterisk(log: &str) -> Vec<(u16, f64)> {
+    let mut from = None;
+    let mut reports = Vec::new();
+    for line in log.lines() {
+        if let Some((_, address)) = line.split_once("RTCP from 127.0.0.1:") {
+            from = address.parse::<u16>().ok().filter(|port| (10_000..=10_100).contains(port));
+        } else if let (Some(port), Some((_, rtt))) = (from, line.split_once("  RTT: ")) {
+            reports.extend(rtt.trim_end_matches("(sec)").parse().ok().map(|rtt: f64| (port, rtt)));
+        }
+    }
+    reports
 }
 
 #[test]

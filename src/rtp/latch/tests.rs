@@ -1,3 +1,5 @@
+//! The latch against peers, networks and attackers.
+
 use super::*;
 use crate::rtp::packet::RtpTimestamp;
 

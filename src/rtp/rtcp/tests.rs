@@ -1,3 +1,5 @@
+//! Reports read and written, in virtual time.
+
 use super::*;
 use crate::rtp::packet::{Packet, Seq};
 
