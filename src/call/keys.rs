@@ -61,10 +61,12 @@ impl Keys {
 mod tests {
     use super::*;
 
+    /// In ms: when, which way, the key, how long it was pressed.
+    type Told = (u64, Way, char, u64);
+
     #[test]
     fn a_press_that_is_told_both_ways_counts_once() {
-        // In ms: when, which way, the key, how long it was pressed.
-        let cases: [(&str, &[(u64, Way, char, u64)], &str); 8] = [
+        let cases: [(&str, &[Told], &str); 8] = [
             ("RTP, then INFO", &[(0, Way::Rtp, '5', 0), (50, Way::Info, '5', 160)], "5"),
             ("INFO, then RTP", &[(0, Way::Info, '5', 160), (50, Way::Rtp, '5', 0)], "5"),
             ("one way alone", &[(0, Way::Rtp, '5', 0), (300, Way::Rtp, '5', 0), (600, Way::Rtp, '5', 0)], "555"),
