@@ -35,6 +35,8 @@ struct Gap {
     filled: usize,
     /// By how much the last sample played differs from the one before the period that is repeated.
     step: f32,
+    /// How much of what came after it has been softened.
+    over: usize,
 }
 
 impl Concealer {
@@ -44,22 +46,25 @@ impl Concealer {
 
     /// Takes the audio received after what was played, and softens the end of a gap before it.
     pub fn real(&mut self, pcm: &mut [i16]) {
-        let Some(gap) = self.gap.take() else { return };
+        let Some(mut gap) = self.gap.take() else { return };
         let longer = CROSSFADE_STEP * (gap.filled / HOLD).saturating_sub(1);
         let length = match gap.filled {
             FADE_END.. => CROSSFADE_AFTER_SILENCE,
             _ => (gap.period / 4 + longer).min(MAX_CROSSFADE),
         };
-        for (n, sample) in pcm.iter_mut().take(length).enumerate() {
-            let weight = (n + 1) as f32 / (length + 1) as f32;
-            *sample = (f32::from(*sample) * weight + self.sample(gap, gap.filled + n) * (1.0 - weight)) as i16;
+        for sample in pcm.iter_mut().take(length - gap.over) {
+            let weight = (gap.over + 1) as f32 / (length + 1) as f32;
+            *sample = (f32::from(*sample) * weight + self.sample(gap, gap.filled + gap.over) * (1.0 - weight)) as i16;
+            gap.over += 1;
         }
+        // There may have been too little of it.
+        self.gap = (gap.over < length).then_some(gap);
     }
 
     /// Makes up `len` samples that were lost and writes them behind those `played`, of which there must be [`HISTORY`].
     /// Returns how many of them have something to say: after 60 ms, or after silence, none has.
     pub fn lost(&mut self, played: &mut Vec<i16>, len: usize) -> usize {
-        let gap = self.gap.unwrap_or_else(|| self.begin(played));
+        let gap = self.gap.filter(|gap| gap.over == 0).unwrap_or_else(|| self.begin(played));
         // `past` stays what it was before the gap, so that its last periods can be repeated.
         let begin = played.len();
         played.extend((gap.filled..gap.filled + len).map(|at| self.sample(gap, at) as i16));
@@ -75,7 +80,7 @@ impl Concealer {
 
     /// Whether a gap has lasted until nothing is left to be heard.
     pub fn has_faded(&self) -> bool {
-        self.gap.is_some_and(|gap| gap.filled >= FADE_END)
+        self.gap.is_some_and(|gap| gap.filled >= FADE_END && gap.over == 0)
     }
 
     fn begin(&mut self, played: &[i16]) -> Gap {
@@ -84,7 +89,7 @@ impl Concealer {
         }
         let period = period(&self.past);
         let step = f32::from(self.past[HISTORY - 1]) - f32::from(self.past[HISTORY - 1 - period]);
-        Gap { period, filled: 0, step }
+        Gap { period, filled: 0, step, over: 0 }
     }
 
     /// What is played `at` so many samples after the gap began.

@@ -8,7 +8,8 @@
 //! **The delay follows the network.** When nothing is left to play and the next packet comes late, it is played from its
 //! beginning: what was made up meanwhile is the longer delay. When packets begin to come later, or the sender's clock is
 //! slower, the sound is stretched before they are missed; when the delay is longer than needed, the sound is shortened,
-//! seldom and by a pitch period at a time ([`stretch`]). While the sender is silent, the delay is set as it should be.
+//! in a pause of the voice, or else seldom and by a pitch period at
+//! a time ([`stretch`]). While the sender is silent, the delay is set as it should be.
 //!
 //! Left out: redundancy (RFC 2198), codecs that conceal losses themselves.
 
@@ -50,8 +51,10 @@ const TOO_LONG: i64 = FRAME;
 const LONG_ENOUGH: i64 = 64;
 /// Beyond this the delay is far too long: 100 ms.
 const FAR_TOO_LONG: i64 = 800;
-/// How many frames pass between two shortenings of what is not quiet, and when the delay is far too long.
-const PAUSE: u32 = 5;
+/// How long a pause of the voice is waited for before the voice itself is shortened: 2 s, in frames.
+const PATIENCE: u32 = 100;
+/// How many frames pass between two shortenings of a voice, and when the delay is far too long.
+const PAUSE: u32 = 15;
 const SHORT_PAUSE: u32 = 2;
 /// How much two pitch periods have to resemble each other to be made one; and when it is urgent.
 const ALIKE: f32 = 0.8;
@@ -243,7 +246,7 @@ impl JitterBuffer {
             delays: Delays::new(arrived.delay()),
             age: 0,
             since_stretch: 0,
-            shortening: false,
+            too_long_for: 0,
         });
         source.align(&arrived, self.initial, &self.sound);
         source.store.put(seq, timestamp, payload, packet.payload);
@@ -296,7 +299,8 @@ struct Source {
     /// Frames since the delay was last set anew, and since the sound was last stretched.
     age: u32,
     since_stretch: u32,
-    shortening: bool,
+    /// For how many frames the delay has been too long.
+    too_long_for: u32,
 }
 
 impl Source {
@@ -367,19 +371,19 @@ impl Source {
         let changed = if too_long <= -TOO_SHORT {
             self.fill_voice(FRAME_SAMPLES, sound);
             sound.lengthen(ROUGHLY_ALIKE)
-        } else if too_long >= if self.shortening { LONG_ENOUGH } else { TOO_LONG } {
-            self.shortening = true;
+        } else if too_long >= if self.too_long_for > 0 { LONG_ENOUGH } else { TOO_LONG } {
+            self.too_long_for = self.too_long_for.saturating_add(1);
             self.fill_voice(stretch::AHEAD, sound);
-            let (pause, alike) = match too_long {
-                FAR_TOO_LONG.. => (SHORT_PAUSE, ROUGHLY_ALIKE),
-                _ => (PAUSE, ALIKE),
+            let (ready, alike) = match too_long {
+                FAR_TOO_LONG.. => (self.since_stretch > SHORT_PAUSE, ROUGHLY_ALIKE),
+                _ => (self.since_stretch > PAUSE && self.too_long_for > PATIENCE, ALIKE),
             };
-            if self.since_stretch <= pause && !sound.is_quiet(stretch::AHEAD) {
+            if !ready && !sound.is_quiet(stretch::AHEAD) {
                 return false;
             }
             sound.shorten(too_long as usize, alike)
         } else {
-            self.shortening = false;
+            self.too_long_for = 0;
             0
         };
         if changed > 0 {
@@ -422,13 +426,15 @@ impl Source {
     fn play_first(&mut self, sound: &mut Sound) {
         self.store.take_first(|packet: &Stored, payload: &[u8]| {
             let follows = self.last_played.is_some_and(|last| last.next() == packet.seq);
+            // RFC 3551 §4.1: only there the timestamps leave something out.
+            let talkspurt = follows && packet.timestamp > self.heard.max(self.head - 1);
             self.last_played = Some(packet.seq);
             match packet.content {
                 Content::Voice(codec) => {
                     self.noise = false;
                     let passed = usize::try_from(self.head - packet.timestamp).unwrap_or(0);
                     if passed < payload.len() {
-                        sound.add_real(follows, passed, |pcm| g711::decode_onto(codec, payload, pcm));
+                        sound.add_real(talkspurt, passed, |pcm| g711::decode_onto(codec, payload, pcm));
                         self.head = packet.timestamp + payload.len() as i64;
                         self.heard = self.head;
                     }

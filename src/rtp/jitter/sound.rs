@@ -3,7 +3,7 @@
 //!
 //! Left out: the colour of comfort noise (RFC 3389 §3.2): its level is taken, and it is made soft.
 
-use super::stretch;
+use super::stretch::{self, Conditions};
 use crate::rtp::conceal::{Concealer, HISTORY};
 use crate::rtp::{FRAME_SAMPLES, Frame};
 
@@ -18,6 +18,12 @@ const RISE: usize = 40;
 /// How fast one level of noise gives way to another: 50 ms.
 const LEVEL_SAMPLES: f32 = 400.0;
 
+/// A pause is 28 dB below the loudest of the last seconds, which counts half after 7 s; the peak of one is between these two,
+/// −42 and −30 dB of full scale.
+const QUIETER: f32 = 25.0;
+const FORGETTING: f32 = 0.998;
+const QUIET_PEAKS: (u16, u16) = (256, 1_024);
+
 /// The sound of one stream.
 #[derive(Debug)]
 pub struct Sound {
@@ -28,8 +34,10 @@ pub struct Sound {
     /// Whether something real is ahead, or something made up.
     real: bool,
     made_up: bool,
-    /// Whether there has been any voice yet.
-    begun: bool,
+    /// How far a voice is that has to begin softly, once there has been any.
+    risen: Option<usize>,
+    /// Peak of the last seconds.
+    loudest: f32,
 }
 
 /// What is played while the sender is silent.
@@ -56,7 +64,15 @@ pub struct Made {
 impl Sound {
     pub fn new() -> Self {
         let rest = Rest { goes_on: true, end: 0.0, level: 0.0, wanted: 0.0, random: 1, last_random: 0.0 };
-        Self { samples: vec![0; HISTORY], concealer: Concealer::new(), rest, real: false, made_up: false, begun: false }
+        Self {
+            samples: vec![0; HISTORY],
+            concealer: Concealer::new(),
+            rest,
+            real: false,
+            made_up: false,
+            risen: None,
+            loudest: 0.0,
+        }
     }
 
     /// How many samples are to be played.
@@ -64,21 +80,24 @@ impl Sound {
         self.samples.len() - HISTORY
     }
 
-    /// Adds what `decode` writes, without its first `skip` samples. Unless it follows what was added last, it may begin anywhere
-    /// in a word, so that after a rest it begins softly; but not the very first.
-    pub fn add_real(&mut self, follows: bool, skip: usize, decode: impl FnOnce(&mut Vec<i16>)) {
+    /// Adds what `decode` writes, without its first `skip` samples. What begins after a rest and is not the beginning of a
+    /// `talkspurt` may begin in the middle of a word, and is softened; but not the very first.
+    pub fn add_real(&mut self, talkspurt: bool, skip: usize, decode: impl FnOnce(&mut Vec<i16>)) {
         let begin = self.samples.len();
         decode(&mut self.samples);
         let skipped = skip.min(self.samples.len() - begin);
         self.samples.drain(begin..begin + skipped);
         let added = &mut self.samples[begin..];
         self.concealer.real(added);
-        if self.rest.goes_on && self.begun && !(follows && skip == 0) {
-            for (n, sample) in added.iter_mut().take(RISE).enumerate() {
-                *sample = (i32::from(*sample) * n as i32 / RISE as i32) as i16;
-            }
+        if self.rest.goes_on && !talkspurt && self.risen.is_some() {
+            self.risen = Some(0);
         }
-        (self.real, self.begun) = (true, true);
+        let risen = self.risen.get_or_insert(RISE);
+        for sample in added.iter_mut().take(RISE - *risen) {
+            *sample = (i32::from(*sample) * *risen as i32 / RISE as i32) as i16;
+            *risen += 1;
+        }
+        self.real = true;
         self.rest = Rest { goes_on: false, wanted: 0.0, level: 0.0, ..self.rest };
     }
 
@@ -119,17 +138,24 @@ impl Sound {
 
     /// See [`stretch::shorten`].
     pub fn shorten(&mut self, most: usize, alike: f32) -> usize {
-        stretch::shorten(&mut self.samples, HISTORY, most, alike)
+        let conditions = Conditions { alike, quiet: self.quiet_peak() };
+        stretch::shorten(&mut self.samples, HISTORY, most, conditions)
     }
 
     /// See [`stretch::lengthen`].
     pub fn lengthen(&mut self, alike: f32) -> usize {
-        stretch::lengthen(&mut self.samples, HISTORY, stretch::MAX_LAG, alike)
+        let conditions = Conditions { alike, quiet: self.quiet_peak() };
+        stretch::lengthen(&mut self.samples, HISTORY, stretch::MAX_LAG, conditions)
     }
 
     /// Whether the next `len` samples have nothing of importance to be heard.
     pub fn is_quiet(&self, len: usize) -> bool {
-        stretch::is_quiet(&self.samples[HISTORY..HISTORY + len.min(self.ahead())])
+        stretch::is_quiet(&self.samples[HISTORY..HISTORY + len.min(self.ahead())], self.quiet_peak())
+    }
+
+    /// What is a pause to a voice as loud as this one.
+    fn quiet_peak(&self) -> u16 {
+        ((self.loudest / QUIETER) as u16).clamp(QUIET_PEAKS.0, QUIET_PEAKS.1)
     }
 
     /// Drops up to `len` samples unheard and returns how many there were.
@@ -145,6 +171,8 @@ impl Sound {
             *slot = sample;
         }
         self.samples.drain(..FRAME_SAMPLES.min(self.ahead()));
+        let peak = frame.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
+        self.loudest = (self.loudest * FORGETTING).max(peak.into());
         let made = Made { real: self.real, made_up: self.made_up };
         // Only what is real is ever made more than a frame ahead.
         (self.real, self.made_up) = (self.ahead() > 0, false);

@@ -13,26 +13,31 @@ pub const MAX_LAG: usize = 120;
 const COMPARED: usize = 120;
 /// How much has to lie ahead for a cut of any length.
 pub const AHEAD: usize = MAX_LAG + COMPARED;
-/// Peak of what counts as quiet, where any cut goes unheard: −42 dB of full scale.
-const QUIET_PEAK: u16 = 256;
 
-/// Whether nothing of importance is to be heard in it.
-pub fn is_quiet(pcm: &[i16]) -> bool {
-    pcm.iter().all(|sample| sample.unsigned_abs() <= QUIET_PEAK)
+/// What sound may be stretched: how much what is blended has to resemble each other (0 to 1), and the peak up to which sound is so
+/// quiet that any cut goes unheard.
+#[derive(Debug, Clone, Copy)]
+pub struct Conditions {
+    pub alike: f32,
+    pub quiet: u16,
 }
 
-/// Takes out at most `most` samples after the first `at`. `alike` (0 to 1) is how much what is blended has to resemble each other,
-/// but for quiet sound. Returns how many were taken out: 0 if there is no good place.
-pub fn shorten(sound: &mut Vec<i16>, at: usize, most: usize, alike: f32) -> usize {
+/// Whether no sample is above this peak.
+pub fn is_quiet(pcm: &[i16], peak: u16) -> bool {
+    pcm.iter().all(|sample| sample.unsigned_abs() <= peak)
+}
+
+/// Takes out at most `most` samples after the first `at`. Returns how many were taken out: 0 if there is no good place.
+pub fn shorten(sound: &mut Vec<i16>, at: usize, most: usize, conditions: Conditions) -> usize {
     let ahead = sound.get(at..).unwrap_or_default();
     let most = most.min(MAX_LAG).min(ahead.len() / 2);
     if most < MIN_LAG {
         return 0;
     }
     let compared = COMPARED.min(ahead.len().saturating_sub(most));
-    let quiet = is_quiet(&ahead[..2 * most]);
+    let quiet = is_quiet(&ahead[..2 * most], conditions.quiet);
     let resemblance = |lag: usize, compared: usize| likeness(&ahead[..compared], &ahead[lag..lag + compared]);
-    let Some(lag) = best(most, quiet, alike, compared, resemblance) else { return 0 };
+    let Some(lag) = best(most, quiet, conditions.alike, compared, resemblance) else { return 0 };
     for n in at..at + lag {
         sound[n] = blend(sound[n], sound[n + lag], n - at, lag);
     }
@@ -41,16 +46,16 @@ pub fn shorten(sound: &mut Vec<i16>, at: usize, most: usize, alike: f32) -> usiz
 }
 
 /// Puts in at most `most` samples after the first `at`, a repetition of what was just played. See [`shorten`].
-pub fn lengthen(sound: &mut Vec<i16>, at: usize, most: usize, alike: f32) -> usize {
+pub fn lengthen(sound: &mut Vec<i16>, at: usize, most: usize, conditions: Conditions) -> usize {
     let ahead = sound.get(at..).unwrap_or_default();
     let most = most.min(MAX_LAG).min(ahead.len()).min(at);
     if most < MIN_LAG {
         return 0;
     }
     let compared = COMPARED.min(ahead.len());
-    let quiet = is_quiet(&sound[at - most..at + most]);
+    let quiet = is_quiet(&sound[at - most..at + most], conditions.quiet);
     let resemblance = |lag: usize, compared: usize| likeness(&ahead[..compared], &sound[at - lag..at - lag + compared]);
-    let Some(lag) = best(most, quiet, alike, compared, resemblance) else { return 0 };
+    let Some(lag) = best(most, quiet, conditions.alike, compared, resemblance) else { return 0 };
     let mut repeated = [0; MAX_LAG];
     for (n, sample) in repeated.iter_mut().take(lag).enumerate() {
         *sample = blend(sound[at + n], sound[at - lag + n], n, lag);
@@ -86,6 +91,9 @@ fn blend(from: i16, to: i16, n: usize, length: usize) -> i16 {
 mod tests {
     use super::*;
 
+    const ALIKE: Conditions = Conditions { alike: 0.8, quiet: 256 };
+    const ANY: Conditions = Conditions { alike: 0.0, quiet: 256 };
+
     /// A voice of a kind: a pulse each period, each with a decaying formant.
     fn voice(period: f32, len: usize) -> Vec<i16> {
         let sample = |n: usize| {
@@ -112,8 +120,8 @@ mod tests {
                 lag > 0 && (periods - periods.round()).abs() * period <= 1.0
             };
             let mut sound = voice(period, 1_000);
-            let removed = shorten(&mut sound, 400, MAX_LAG, 0.8);
-            let inserted = lengthen(&mut sound, 400, MAX_LAG, 0.8);
+            let removed = shorten(&mut sound, 400, MAX_LAG, ALIKE);
+            let inserted = lengthen(&mut sound, 400, MAX_LAG, ALIKE);
             println!("a period of {period}: {removed} out, {inserted} in");
             assert!(whole(removed) && whole(inserted));
             assert_eq!(sound.len(), 1_000 - removed + inserted);
@@ -123,20 +131,20 @@ mod tests {
     #[test]
     fn what_does_not_resemble_itself_is_left_alone_unless_it_is_quiet() {
         let mut loud = noise(1_000, 8_000);
-        assert_eq!((shorten(&mut loud, 400, 120, 0.8), lengthen(&mut loud, 400, 120, 0.8)), (0, 0));
+        assert_eq!((shorten(&mut loud, 400, 120, ALIKE), lengthen(&mut loud, 400, 120, ALIKE)), (0, 0));
         assert_eq!(loud, noise(1_000, 8_000));
         let mut quiet = noise(1_000, 200);
-        assert_eq!((shorten(&mut quiet, 400, 100, 0.8), lengthen(&mut quiet, 400, 120, 0.8)), (100, 120));
+        assert_eq!((shorten(&mut quiet, 400, 100, ALIKE), lengthen(&mut quiet, 400, 120, ALIKE)), (100, 120));
     }
 
     #[test]
     fn too_little_sound_is_left_alone() {
         for len in [0, 1, 39, 400, 401, 420, 439] {
             let mut sound = voice(50.0, len);
-            assert_eq!(shorten(&mut sound, 400, MAX_LAG, 0.0), 0, "{len} samples");
+            assert_eq!(shorten(&mut sound, 400, MAX_LAG, ANY), 0, "{len} samples");
         }
-        assert_eq!(lengthen(&mut voice(50.0, 419), 400, MAX_LAG, 0.0), 0);
-        assert_eq!(lengthen(&mut voice(50.0, 600), 10, MAX_LAG, 0.0), 0);
-        assert_eq!(shorten(&mut voice(50.0, 1_000), 400, 10, 0.0), 0);
+        assert_eq!(lengthen(&mut voice(50.0, 419), 400, MAX_LAG, ANY), 0);
+        assert_eq!(lengthen(&mut voice(50.0, 600), 10, MAX_LAG, ANY), 0);
+        assert_eq!(shorten(&mut voice(50.0, 1_000), 400, 10, ANY), 0);
     }
 }
