@@ -499,7 +499,9 @@ fn pressed_keys_are_no_loss_of_sound() {
     let stats = bench.stream.stats();
     println!("{stats:?}");
     assert_eq!(bench.keys, "5555555555");
-    assert_eq!((stats.lost, stats.late, stats.dropped, stats.resets, stats.corrections), (0, 0, 0, 0, 0));
+    // What is corrected is the delay, which comes down from its careful beginning in the first pauses.
+    assert_eq!((stats.lost, stats.late, stats.dropped, stats.resets), (0, 0, 0, 0));
+    assert!(stats.corrections <= 2, "{stats:?}");
     assert_eq!((stats.concealed_ms, bench.count(Received::Concealed)), (0, 0));
     assert_eq!(bench.count(Received::Real), 400, "all the sound between the keys");
     assert_eq!(stats.unexpected_payload, 0);
@@ -515,7 +517,7 @@ fn keys_of_a_source_of_their_own_do_not_disturb_the_sound() {
             bench.receive(at + ms(1), PEER, &pressed(n, n - n % 50 + 40, 0x9999));
         }
     }
-    bench.run_until(ms(10_050));
+    bench.run_until(ms(10_000));
     let stats = bench.stream.stats();
     assert_eq!(bench.keys, "5555555555");
     assert_eq!((stats.received, stats.lost, stats.resets, stats.concealed_ms), (500, 0, 0, 0));
