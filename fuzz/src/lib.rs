@@ -324,7 +324,13 @@ pub fn jitter(now: Instant, data: &[u8]) {
                 insert(voice, 1, seq, timestamp, &vec![kind.wrapping_mul(b); usize::from(b) * 8]);
             }
             // Out of order by a little, or anywhere.
-            3 => insert(voice, 1, Seq(seq.0.wrapping_sub(a.into())), timestamp.wrapping_add(u32::from(b) << 24 | 160), &[b; 160]),
+            3 => insert(
+                voice,
+                1,
+                Seq(seq.0.wrapping_sub(a.into())),
+                timestamp.wrapping_add(u32::from(b) << 24 | 160),
+                &[b; 160],
+            ),
             4 => insert(voice, 1 + u32::from(kind / 16 % 2), Seq(both), RtpTimestamp(u32::from(b) * 160), &[a; 80]),
             5 => {
                 seq = seq.next();
@@ -340,7 +346,8 @@ pub fn jitter(now: Instant, data: &[u8]) {
                 due += FRAME_DURATION * u32::from(both);
                 now = now.max(due);
             }
-            8 => now += Duration::from_micros(both.into()),
+            // Nobody waits much longer with a pull than until it is due.
+            8 => now = (now + Duration::from_micros(both.into())).min(due + 10 * FRAME_DURATION).max(now),
             _ => {
                 for _ in 0..=a % 8 {
                     pull(&mut buffer, &mut due);
