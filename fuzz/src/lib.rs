@@ -488,7 +488,8 @@ pub fn jitter(now: Instant, data: &[u8]) {
                 due += FRAME_DURATION * u32::from(both);
                 now = now.max(due);
             }
-            8 => now += Duration::from_micros(both.into()),
+            // Nobody waits much longer with a pull than until it is due.
+            8 => now = (now + Duration::from_micros(both.into())).min(due + 10 * FRAME_DURATION).max(now),
             _ => {
                 for _ in 0..=a % 8 {
                     pull(&mut buffer, &mut due);

@@ -164,23 +164,20 @@ impl JitterBuffer {
         let length = payload.samples(packet.payload);
         if in_order {
             source.last_timestamp = (packet.timestamp, arrived.timestamp);
-            if source.has_jumped(&arrived, length, &self.sound) {
+        }
+        if length > 0 {
+            if in_order && source.has_jumped(&arrived, length, &self.sound) {
                 source.align(&arrived, self.initial, &self.sound);
                 self.stats.resets += 1;
             }
+            let margin = source.delay(arrived.next_pull, &self.sound) - arrived.delay();
+            source.delays.note(arrived.delay(), margin < FRAME);
+            self.stats.corrections += u64::from(source.make_room(&arrived, length, in_order, &self.sound));
+        } else if in_order {
+            // What has no sound has its place in the sequence, and a level of noise is of use later too.
+            arrived.timestamp = arrived.timestamp.clamp(source.head, source.head.saturating_add(MAX_MARGIN));
         }
-        let margin = source.delay(arrived.next_pull, &self.sound) - arrived.delay();
-        source.delays.note(arrived.delay(), margin < FRAME);
-        match payload {
-            Payload::Voice(_) => {
-                self.stats.corrections += u64::from(source.make_room(&arrived, length, in_order, &self.sound))
-            }
-            // The level is of use later too.
-            Payload::ComfortNoise if in_order => arrived.timestamp = arrived.timestamp.max(source.head),
-            Payload::ComfortNoise => {}
-        }
-        let end = arrived.timestamp + length;
-        if (length > 0 && end <= source.head) || end < source.head || arrived.timestamp - source.head > MAX_MARGIN {
+        if arrived.timestamp + length < source.head + length.min(1) || arrived.timestamp - source.head > MAX_MARGIN {
             self.stats.late += 1;
             return;
         }
@@ -357,9 +354,13 @@ impl Source {
             // Never back before what was heard.
             self.head.min(timestamp.max(self.heard))
         };
-        let changed = head != self.head;
+        // A packet out of order may be from long before.
+        let too_late = arrived.next_pull - head > self.delays.least() + MAX_SPREAD;
+        if head == self.head || (head < self.head && too_late) {
+            return false;
+        }
         self.head = head;
-        changed
+        true
     }
 
     /// Stretches the sound if the delay asks for it. Returns whether it did.

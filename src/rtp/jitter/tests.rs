@@ -292,6 +292,43 @@ fn comfort_noise_has_its_level_and_lasts_until_voice_comes() {
 }
 
 #[test]
+fn a_packet_from_long_before_does_not_bring_the_past_back() {
+    let mut bench = Bench::new();
+    for n in 0..50u16 {
+        bench.pull_until(ms(20 * u64::from(n)));
+        bench.packet(ms(20 * u64::from(n)), n, 160 * u32::from(n), 160);
+    }
+    // Number 50 comes 3 s late, after 51, which tells of noise.
+    bench.pull_until(ms(3_000));
+    bench.noise(ms(3_000), 51, 160 * 150, 60);
+    bench.pull_until(ms(4_000));
+    bench.packet(ms(4_000), 50, 160 * 50, 160);
+    assert_eq!((bench.buffer.stats().late, bench.buffer.buffered()), (1, Duration::ZERO));
+}
+
+#[test]
+fn packets_without_sound_keep_their_place_in_the_sequence() {
+    let mut bench = Bench::new();
+    let mut frames = Vec::new();
+    for n in 0..60u16 {
+        let at = ms(20 * u64::from(n));
+        frames.extend(bench.frames_until(at));
+        // A key is told in place of sound, once with the timestamps of sound and once with that of its beginning.
+        let (timestamp, samples) = match n {
+            10..20 => (160 * u32::from(n), 0),
+            30..40 => (4_800, 0),
+            _ => (160 * u32::from(n), 160),
+        };
+        bench.packet(at, n, timestamp, samples);
+    }
+    let stats = bench.buffer.stats();
+    println!("{stats:?}");
+    assert_eq!((stats.lost, stats.late, stats.resets, stats.corrections), (0, 0, 0, 0));
+    assert!(stats.concealed <= 480);
+    assert_eq!(frames.iter().filter(|(quality, _)| *quality == Received::Real).count(), 60 - 20 - 4);
+}
+
+#[test]
 fn a_flood_is_bounded() {
     let mut bench = Bench::new();
     for n in 0..5_000u16 {
