@@ -33,6 +33,8 @@ use super::{FRAME_SAMPLES, Frame};
 pub const DEFAULT_TARGET: Duration = Duration::from_millis(60);
 /// The payload type of comfort noise (RFC 3389 §4).
 pub const COMFORT_NOISE: u8 = 13;
+/// A level of comfort noise that is silence.
+const NO_NOISE: u8 = 127;
 
 const FRAME: i64 = FRAME_SAMPLES as i64;
 const CLOCK_KHZ: u64 = 8;
@@ -238,7 +240,7 @@ impl JitterBuffer {
             head: timestamp,
             heard: timestamp,
             last_played: None,
-            noise: false,
+            resting: false,
             late_run: 0,
             delays: Delays::new(arrived.delay()),
             age: 0,
@@ -289,8 +291,8 @@ struct Source {
     /// The timestamp behind the last voice that it has.
     heard: i64,
     last_played: Option<ExtendedSeq>,
-    /// Whether the sender's last word was comfort noise.
-    noise: bool,
+    /// Whether the sender's last word was that there is no voice now: comfort noise, or a packet without sound.
+    resting: bool,
     late_run: u32,
     delays: Delays,
     /// Frames since the delay was last set anew, and since the sound was last stretched.
@@ -414,7 +416,7 @@ impl Source {
                 next.and_then(|(_, ahead)| usize::try_from(ahead).ok()).map_or(missing, |ahead| ahead.min(missing));
             // Without a packet missing in between the sender was silent (RFC 3551 §4.1), or he has not begun.
             let follows = next.is_some_and(|(seq, _)| self.last_played.is_none_or(|last| last.next() == seq));
-            if self.noise || follows {
+            if self.resting || follows {
                 sound.add_rest(gap);
             } else {
                 made_up += sound.add_lost(gap);
@@ -431,8 +433,13 @@ impl Source {
             let talkspurt = follows && packet.timestamp > self.heard.max(self.head - 1);
             self.last_played = Some(packet.seq);
             match packet.content {
+                // A key is being pressed (RFC 4733): nothing is lost until the voice comes again.
+                Content::Voice(_) if payload.is_empty() => {
+                    self.resting = true;
+                    sound.set_noise(NO_NOISE);
+                }
                 Content::Voice(codec) => {
-                    self.noise = false;
+                    self.resting = false;
                     let passed = usize::try_from(self.head - packet.timestamp).unwrap_or(0);
                     if passed < payload.len() {
                         sound.add_real(talkspurt, passed, |pcm| g711::decode_onto(codec, payload, pcm));
@@ -441,7 +448,7 @@ impl Source {
                     }
                 }
                 Content::Noise { level } => {
-                    self.noise = true;
+                    self.resting = true;
                     sound.set_noise(level);
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Payload;
+use super::{NO_NOISE, Payload};
 use crate::rtp::codec::Codec;
 use crate::rtp::packet::ExtendedSeq;
 
@@ -51,7 +51,9 @@ impl Store {
         let (content, bytes) = match payload {
             Payload::Voice(codec) => (Content::Voice(codec), bytes),
             // The highest bit means nothing; without a level there is no noise (RFC 3389 §3.1).
-            Payload::ComfortNoise => (Content::Noise { level: bytes.first().map_or(127, |byte| byte & 0x7f) }, &[][..]),
+            Payload::ComfortNoise => {
+                (Content::Noise { level: bytes.first().map_or(NO_NOISE, |byte| byte & 0x7f) }, &[][..])
+            }
         };
         let mut payload = self.spare.pop().unwrap_or_default();
         payload.extend_from_slice(bytes);
