@@ -222,7 +222,9 @@ mod tests {
 
     #[test]
     fn losses_doubles_wraps_and_jumps_are_counted() {
-        let all: [(&str, &[u16], (i32, u8, u32), u64); 8] = [
+        /// Lost, the fraction of it, the highest sequence number.
+        type Expected = (i32, u8, u32);
+        let all: [(&str, &[u16], Expected, u64); 8] = [
             ("one", &[5], (0, 0, 5), 0),
             ("in order", &[5, 6, 7], (0, 0, 7), 0),
             ("two of six lost, in one run", &[1, 2, 5, 6], (2, 85, 6), 1),

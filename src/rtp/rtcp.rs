@@ -37,7 +37,7 @@ impl NtpTime {
     /// From seconds since 1970 and nanoseconds behind them.
     pub fn from_unix(seconds: i64, nanos: u32) -> Self {
         let seconds = seconds.wrapping_add(NTP_UNIX_OFFSET_S).cast_unsigned();
-        Self(seconds << 32 | (u64::from(nanos) << 32) / 1_000_000_000)
+        Self((seconds << 32) | ((u64::from(nanos) << 32) / 1_000_000_000))
     }
 
     #[must_use]

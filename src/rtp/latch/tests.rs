@@ -65,7 +65,9 @@ fn the_promised_source_is_the_peer_at_once_and_again() {
 
 #[test]
 fn another_source_has_to_prove_itself_first() {
-    let cases: [(&str, &[(u32, u16)], bool); 7] = [
+    /// SSRC and sequence number.
+    type Packets = &'static [(u32, u16)];
+    let cases: [(&str, Packets, bool); 7] = [
         ("in order", &[(5, 10), (5, 11), (5, 12), (5, 13)], true),
         ("over the wrap, with losses", &[(5, 65_533), (5, 65_535), (5, 2), (5, 3)], true),
         ("too few", &[(5, 10), (5, 11), (5, 12)], false),
