@@ -223,7 +223,7 @@ impl Driver {
             vad,
             media: MediaAddress { address: incoming.our_address, port },
             codecs: line.codecs.clone(),
-            events: dtmf == Dtmf::Rtp,
+            dtmf,
             start: stream_start(),
         };
         let (call, sdp) =

@@ -2,7 +2,7 @@
 //!
 //! [`Stream`] is one stream each way: datagrams and time go in, datagrams and one [`Output::Tick`] per 20 ms come out.
 //! Behind it stand the wire ([`packet`]), order and lateness ([`jitter`]), loss ([`conceal`]), what we say ([`playout`]),
-//! pressed keys ([`dtmf`]) and the codecs ([`codec`]). Everything is 8 kHz mono.
+//! pressed keys ([`dtmf`], [`tones`]) and the codecs ([`codec`]). Everything is 8 kHz mono.
 //!
 //! Left out: RTCP (received and ignored), SRTP, G.722, Opus, comfort noise, and a delay that adapts to jitter.
 
@@ -13,6 +13,7 @@ pub mod jitter;
 pub mod packet;
 pub mod playout;
 mod stream;
+pub mod tones;
 
 pub use stream::{Output, Received, Stream, StreamConfig, StreamStats};
 
