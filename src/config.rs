@@ -538,7 +538,7 @@ mod tests {
             ("access = [\"pbx\"]", "secretary.toml:5:10: ", "203.0.113.0/24"),
             ("codecs = [\"opus\"]", "secretary.toml:5:10: ", "`pcma` or `pcmu`"),
             ("codecs = []", "secretary.toml:5:10: ", "\"pcma\" and \"pcmu\""),
-            ("dtmf = \"rfc4733\"", "secretary.toml:5:8: ", "`rtp`, `info`, `none`"),
+            ("dtmf = \"rfc4733\"", "secretary.toml:5:8: ", "`rtp`, `info`, `inband`, `none`"),
             ("credentials = [{ realm = \"r\" }]", "secretary.toml:5:", "password_env"),
             ("transport = \"sctp\"", "secretary.toml:5:13: ", "`udp`, `tcp`, `tls`"),
         ] {

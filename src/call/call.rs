@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ears::Ears;
-use super::keys::{Keys, Way};
+use super::keys::{Dtmf, Keys, Way};
 use super::talk::Talk;
 use super::{CallConfig, EndedBy, Input, Output, Script};
 use crate::engine::vad::Vad;
@@ -14,7 +14,8 @@ use crate::rtp::dtmf;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::quality::Quality;
 use crate::rtp::rtcp::RtcpStart;
-use crate::rtp::{self, Stream, StreamConfig, StreamStats};
+use crate::rtp::tones::Tones;
+use crate::rtp::{self, Frame, Stream, StreamConfig, StreamStats};
 use crate::sip::SessionEvent;
 use crate::sip::sdp::{self, LocalMedia, Media, SdpError};
 
@@ -77,8 +78,8 @@ pub struct CallSetup {
     pub media: MediaAddress,
     /// What is spoken, the favourite first; not empty.
     pub codecs: Vec<Codec>,
-    /// Whether keys are taken in RTP.
-    pub events: bool,
+    /// How pressed keys are told.
+    pub dtmf: Dtmf,
     pub start: StreamStart,
 }
 
@@ -107,6 +108,8 @@ pub struct Call {
     stream: Stream,
     talk: Talk,
     keys: Keys,
+    /// Keys in the sound, if that is where they may be.
+    tones: Option<Tones>,
     ours: Ours,
     /// Our latest description.
     described: Vec<u8>,
@@ -130,8 +133,8 @@ impl Call {
     /// # Errors
     /// When the offer cannot be read or has nothing that we speak (488 is the answer then).
     pub fn answer(now: Instant, setup: CallSetup, offer: Option<&[u8]>) -> Result<(Self, Vec<u8>), SdpError> {
-        let CallSetup { config, script, vad, media, codecs, events, start } = setup;
-        let events = events.then_some(dtmf::PAYLOAD_TYPE);
+        let CallSetup { config, script, vad, media, codecs, dtmf, start } = setup;
+        let events = dtmf.in_rtp().then_some(dtmf::PAYLOAD_TYPE);
         let ours = Ours { media, codecs, events, session: start.sdp_session };
         let (sdp, agreed) = describe(&ours, offer)?;
         let unknown = SocketAddr::new(media.address, 0);
@@ -162,6 +165,7 @@ impl Call {
             stream,
             talk,
             keys: Keys::default(),
+            tones: (dtmf == Dtmf::Inband).then(Tones::default),
             ours,
             described,
             offered: None,
@@ -296,6 +300,14 @@ impl Call {
     fn key(&mut self, now: Instant, way: Way, key: char, lasted: Duration) {
         if self.phase == Phase::Talking && self.keys.is_new(now, way, key, lasted) {
             self.talk.key(now, key, &mut self.stream);
+        }
+    }
+
+    /// Who agreed to tell keys in RTP does not mean the tones that are in his sound.
+    fn listen_for_tones(&mut self, now: Instant, received: &Frame) {
+        let in_rtp = self.agreed.as_ref().is_some_and(|media| media.events.is_some());
+        if let Some(key) = self.tones.as_mut().and_then(|tones| tones.push(received)).filter(|_| !in_rtp) {
+            self.key(now, Way::Sound, key, Duration::ZERO);
         }
     }
 
@@ -472,6 +484,7 @@ impl Call {
                 }
                 rtp::Output::Tick { received, sent, mark, .. } => {
                     self.talk.out.push_back(Output::Record { received, sent });
+                    self.listen_for_tones(now, &received);
                     if self.phase == Phase::Talking {
                         let sent = mark.map(|mark| (mark, sent.len()));
                         if let Some(by) = self.talk.tick(now, &received, sent, &mut self.stream) {

@@ -224,7 +224,7 @@ impl Driver {
             vad,
             media: MediaAddress { address: incoming.our_address, port: sockets.port() },
             codecs: line.codecs.clone(),
-            events: dtmf == Dtmf::Rtp,
+            dtmf,
             start: stream_start(),
         };
         let (call, sdp) =

@@ -1,4 +1,4 @@
-//! Pressed keys, whichever way they are told: in RTP (RFC 4733), by INFO, or by both, as some PBXs do.
+//! Pressed keys, whichever way they are told: in RTP (RFC 4733), by INFO, as tones, or by several, as some PBXs do.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,8 +14,17 @@ pub enum Dtmf {
     Rtp,
     /// By INFO alone: RTP has none to offer.
     Info,
+    /// As [`Rtp`](Self::Rtp), and as tones in the sound of who does not tell them in RTP.
+    Inband,
     /// Not at all: what comes is ignored.
     None,
+}
+
+impl Dtmf {
+    /// Whether they are offered in RTP.
+    pub fn in_rtp(self) -> bool {
+        matches!(self, Self::Rtp | Self::Inband)
+    }
 }
 
 /// How a key was told.
@@ -25,6 +34,8 @@ pub enum Way {
     Rtp,
     /// At its begin or its end.
     Info,
+    /// At its begin.
+    Sound,
 }
 
 /// So much later may one way tell what the other has told: an INFO may have to be repeated.

@@ -203,7 +203,7 @@ async fn converse(
         address,
         port: sockets.port(),
         codecs: &Codec::ALL,
-        events: (dtmf == Dtmf::Rtp).then_some(dtmf::PAYLOAD_TYPE),
+        events: dtmf.in_rtp().then_some(dtmf::PAYLOAD_TYPE),
         session_id: rand::rng().random::<u64>() >> 1,
         session_version: 0,
     };

@@ -2,7 +2,7 @@
 //!
 //! [`Stream`] is one stream each way: datagrams and time go in, datagrams and one [`Output::Tick`] per 20 ms come out.
 //! Behind it stand the wire ([`packet`]), order and lateness ([`jitter`]), loss ([`conceal`]), what we say ([`playout`]),
-//! pressed keys ([`dtmf`]) and the codecs ([`codec`]). Everything is 8 kHz mono.
+//! pressed keys ([`dtmf`], [`tones`]) and the codecs ([`codec`]). Everything is 8 kHz mono.
 //!
 //! Where the peer is decides the latch; reports go both ways ([`rtcp`]) and the call is rated by them ([`quality`]).
 //!
@@ -19,6 +19,7 @@ pub mod quality;
 mod reception;
 pub mod rtcp;
 mod stream;
+pub mod tones;
 
 pub use jitter::Received;
 pub use stream::{Output, Stream, StreamConfig, StreamStats};

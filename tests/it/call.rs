@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use secretary::call::keys::Dtmf;
 use secretary::call::{EndedBy, Expects, Input, MediaAddress};
 use secretary::engine::Language;
 use secretary::rtp::quality::Quality;
@@ -479,9 +480,28 @@ fn press_both_ways(line: &mut Line, keys: &str) {
     }
 }
 
+/// On a line that has tones alone.
+fn press_in_the_sound(line: &mut Line, keys: &str) {
+    for key in keys.chars() {
+        assert!(!line.caller.press(key));
+        let (low, high) = match key {
+            '#' => (941.0, 1_477.0),
+            '0' => (941.0, 1_336.0),
+            '8' => (852.0, 1_336.0),
+            '5' => (770.0, 1_336.0),
+            _ => (697.0, 1_477.0),
+        };
+        let tone = |n: u32, hz: f64| (std::f64::consts::TAU * hz * f64::from(n) / 8_000.0).sin() * 5_000.0;
+        let pcm: Vec<i16> = (0..800).map(|n| (tone(n, low) + tone(n, high)) as i16).collect();
+        line.caller.play(0, &pcm);
+        line.run(250);
+    }
+}
+
 /// He is asked for a number, and does not wait for her to finish.
-fn asked_for_a_number(network: Network) -> Line {
+fn asked_for_a_number(network: Network, dtmf: Dtmf) -> Line {
     let engines = Engines {
+        dtmf,
         texts: ["Запишите мой номер телефона"].into(),
         expects: Expects::Number,
         answer: "Диктуйте номер, я записываю.",
@@ -496,10 +516,15 @@ fn asked_for_a_number(network: Network) -> Line {
 
 #[test]
 fn a_number_that_is_asked_for_can_be_typed() {
-    let ways: [fn(&mut Line, &str); 3] = [press, press_in_rtp, press_both_ways];
-    for press in ways {
+    let ways: [(fn(&mut Line, &str), Dtmf); 4] = [
+        (press, Dtmf::Info),
+        (press_in_rtp, Dtmf::Rtp),
+        (press_both_ways, Dtmf::Rtp),
+        (press_in_the_sound, Dtmf::Inband),
+    ];
+    for (press, dtmf) in ways {
         for (keys, wait_ms) in [("88005553535#", 100), ("88005553535", 2_100)] {
-            let mut line = asked_for_a_number(Network::default());
+            let mut line = asked_for_a_number(Network::default(), dtmf);
             press(&mut line, keys);
             line.run(wait_ms);
             assert_eq!(line.asked.last().map(|(_, text)| text.as_str()), Some("88005553535"));
@@ -513,12 +538,12 @@ fn a_number_that_is_asked_for_can_be_typed() {
 #[test]
 fn keys_in_rtp_survive_a_bad_network_and_are_no_loss_of_sound() {
     let network = Network { loss: 0.1, doubling: 0.1, jitter: Duration::from_millis(50) };
-    let mut line = asked_for_a_number(network);
+    let mut line = asked_for_a_number(network, Dtmf::Rtp);
     press_in_rtp(&mut line, "88005553535#");
     line.run_until(20, |line| line.turns.len() == 3);
     assert_eq!(line.turns[2].keys, "88005553535#");
 
-    let mut line = asked_for_a_number(Network::default());
+    let mut line = asked_for_a_number(Network::default(), Dtmf::Rtp);
     press_in_rtp(&mut line, "88005553535#");
     line.run(1_000);
     let stats = line.call.stream_stats();

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use secretary::rtp::codec::resample::resample;
 use secretary::rtp::codec::{Codec, g711};
 use secretary::rtp::dtmf::{EventSet, Events};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::playout::Unplayed;
 use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
+use secretary::rtp::tones::Tones;
 use secretary::rtp::{FRAME_DURATION, Frame, Output, Received, Stream, StreamConfig};
 
 const PEER: &str = "192.0.2.1:4000";
@@ -551,6 +553,33 @@ fn a_key_takes_the_place_of_sound_which_waits() {
     bench.stream.press('1');
     bench.stream.redirect(addr(PEER), Codec::Pcma, 8, vec![(8, Codec::Pcma)], None);
     assert!(!bench.stream.is_pressing());
+}
+
+#[test]
+fn speech_is_not_taken_for_keys() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/speech");
+    let (mut files, mut seconds) = (0, 0.0);
+    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.extension().is_none_or(|ending| ending != "wav") {
+            continue;
+        }
+        let mut reader = hound::WavReader::open(&path).unwrap();
+        let (rate_hz, pcm) = (reader.spec().sample_rate, reader.samples::<i16>().map(Result::unwrap));
+        let pcm = resample(&pcm.collect::<Vec<_>>(), rate_hz, 8_000).unwrap();
+        // At the loudness of the recording, very loud, and softly.
+        for gain in [1, 4, -4_i16] {
+            let louder = |sample: &i16| if gain > 0 { sample.saturating_mul(gain) } else { sample / -gain };
+            let pcm: Vec<i16> = pcm.iter().map(louder).collect();
+            let mut tones = Tones::default();
+            let frames = pcm.chunks_exact(160).map(|frame| frame.try_into().unwrap());
+            let keys: String = frames.filter_map(|frame: &Frame| tones.push(frame)).collect();
+            assert_eq!(keys, "", "{}", path.display());
+        }
+        files += 1;
+        seconds += pcm.len() as f64 / 8_000.0;
+    }
+    println!("no key in {seconds:.0} s of speech");
+    assert!(files >= 10);
 }
 
 #[test]

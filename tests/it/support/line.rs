@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use secretary::call::keys::Dtmf;
 use secretary::call::{
     Call, CallConfig, CallSetup, EndedBy, Expects, Input, Lines, MediaAddress, Output, PartId, Script, StreamStart,
     TurnRecord, ears::EarsConfig, turn::TurnConfig,
@@ -51,6 +52,8 @@ pub struct Engines {
     pub answer: &'static str,
     pub hang_up: bool,
     pub expects: Expects,
+    /// Of the account. With [`Dtmf::Inband`] the caller has no keys in RTP.
+    pub dtmf: Dtmf,
 }
 
 impl Default for Engines {
@@ -62,6 +65,7 @@ impl Default for Engines {
             answer: "Мы работаем с девяти до шести каждый день кроме воскресенья.",
             hang_up: false,
             expects: Expects::Anything,
+            dtmf: Dtmf::Rtp,
         }
     }
 }
@@ -161,7 +165,7 @@ impl Line {
             vad: Box::new(Loudness),
             media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port() },
             codecs: Codec::ALL.to_vec(),
-            events: true,
+            dtmf: engines.dtmf,
             start: StreamStart {
                 ssrc: 1,
                 seq: 65_530,
@@ -170,7 +174,11 @@ impl Line {
                 rtcp: reports(seed),
             },
         };
-        let (call, answer) = Call::answer(now, setup, Some(&offer("sendrecv"))).unwrap();
+        let mut offered = String::from_utf8(offer("sendrecv")).unwrap();
+        if engines.dtmf == Dtmf::Inband {
+            offered = offered.replace("8 96", "8");
+        }
+        let (call, answer) = Call::answer(now, setup, Some(offered.as_bytes())).unwrap();
         let local = LocalMedia {
             address: address(CALLERS).ip(),
             port: address(CALLERS).port(),
