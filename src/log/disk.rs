@@ -81,13 +81,12 @@ fn watch(written: &Written, ended: &Receiver<()>, sync: impl Fn() -> io::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc;
 
     #[test]
     fn the_disk_is_waited_for_when_something_was_written_and_only_then() {
         let written = Written::default();
         let (end, ended) = sync_channel(0);
-        let (synced, syncs) = mpsc::channel();
+        let (synced, syncs) = sync_channel(2);
         let watched = written.clone();
         let thread = thread::spawn(move || {
             watch(&watched, &ended, || {
@@ -107,7 +106,7 @@ mod tests {
     #[test]
     fn a_real_disk_takes_it() {
         let dir = tempfile::tempdir().unwrap();
-        rustix::fs::syncfs(&File::open(dir.path()).unwrap()).unwrap();
+        rustix::fs::syncfs(File::open(dir.path()).unwrap()).unwrap();
         let disk = Disk::start(dir.path()).unwrap();
         disk.written().note();
         disk.stop();
