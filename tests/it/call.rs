@@ -516,7 +516,8 @@ fn asked_for_a_number(network: Network, dtmf: Dtmf) -> Line {
 
 #[test]
 fn a_number_that_is_asked_for_can_be_typed() {
-    let ways: [(fn(&mut Line, &str), Dtmf); 4] = [
+    type Press = fn(&mut Line, &str);
+    let ways: [(Press, Dtmf); 4] = [
         (press, Dtmf::Info),
         (press_in_rtp, Dtmf::Rtp),
         (press_both_ways, Dtmf::Rtp),
