@@ -1,9 +1,9 @@
 //! How long packets take, and what delay of the playout that asks for.
 //!
-//! A packet's *delay* is when it came less its timestamp, in samples of 8 kHz against any zero: only differences count. The
-//! delay wanted for the playout is the one that is worth it: each packet in a hundred that it saves from coming too late may cost
-//! 50 ms. The last 10 s show what is usual; the last 2 s alone, if they ask for more, what has just become so. So a burst of
-//! late packets counts at once and for a short time, and a drifting clock moves the zero unnoticed.
+//! A packet's *delay* is when it came less its timestamp, in samples of 8 kHz against any zero: only differences count.
+//! The delay wanted for the playout is the one that is worth it: each packet in a hundred that it saves from coming too
+//! late may cost 50 ms. The last 10 s show what is usual; the last 2 s alone, if they ask for more, what has just become
+//! so. So a burst of late packets counts at once and for a short time, and a drifting clock moves the zero unnoticed.
 
 /// The delays that are remembered: 10 s of packets of 20 ms.
 const USUAL: usize = 500;
