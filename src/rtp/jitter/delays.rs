@@ -16,7 +16,7 @@ const MIN_PACKETS: usize = 100;
 /// More than one packet in eight is never given up.
 const GIVEN_UP: usize = 8;
 /// After how many packets the delay wanted is looked at again.
-const INTERVAL: u32 = 16;
+const INTERVAL: u32 = 8;
 /// The most that the delay may be above that of the fastest packet: 400 ms.
 pub const MAX_SPREAD: i64 = 3_200;
 /// A pull takes 20 ms at once, so a packet may be needed so much before its own time, and 5 ms for the accuracy of timers.
