@@ -1,8 +1,9 @@
 //! What a network does to the voice that is heard, and what receiving it costs. Speech of the tests goes as PCMA through a
-//! virtual network into a stream; what comes out is judged by PESQ (ITU-T P.862.1, narrow band) against what went in. Prints tables for
-//! docs/media.md and asserts nothing.
+//! virtual network into a stream; what comes out is judged by PESQ (ITU-T P.862.1, narrow band) against what went in.
+//! Prints tables for docs/media.md and asserts nothing.
 //!
-//! `cargo bench --bench quality [-- FILE.wav …]`; needs Python 3 with a C compiler, and PyPI for the package `pesq` the first time.
+//! `cargo bench --bench quality [-- FILE.wav …]`; needs Python 3 with a C compiler, and PyPI for the package `pesq` the
+//! first time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 use std::fs;

@@ -438,8 +438,8 @@ impl Peer {
     }
 }
 
-/// The input is a sequence of steps of three bytes: packets that come, pulls and time that passes. Whatever they are, little waits, what is
-/// counted adds up, and with nothing more to come the sound ends.
+/// The input is a sequence of steps of three bytes: packets that come, pulls and time that passes. Whatever they are, little
+/// waits, what is counted adds up, and with nothing more to come the sound ends.
 pub fn jitter(now: Instant, data: &[u8]) {
     let mut buffer = JitterBuffer::new(DEFAULT_TARGET);
     let (mut now, mut due) = (now, now);

@@ -1,9 +1,9 @@
 //! How long packets take, and what delay of the playout that asks for.
 //!
-//! A packet's *delay* is when it came less its timestamp, in samples of 8 kHz against any zero: only differences count. The
-//! delay wanted for the playout is the one that is worth it: each packet in a hundred that it saves from coming too late may cost
-//! 50 ms. The last 10 s show what is usual; the last 2 s alone, if they ask for more, what has just become so. So a burst of
-//! late packets counts at once and for a short time, and a drifting clock moves the zero unnoticed.
+//! A packet's *delay* is when it came less its timestamp, in samples of 8 kHz against any zero: only differences count.
+//! The delay wanted for the playout is the one that is worth it: each packet in a hundred that it saves from coming too
+//! late may cost 50 ms. The last 10 s show what is usual; the last 2 s alone, if they ask for more, what has just become
+//! so. So a burst of late packets counts at once and for a short time, and a drifting clock moves the zero unnoticed.
 
 /// The delays that are remembered: 10 s of packets of 20 ms.
 const USUAL: usize = 500;
@@ -16,7 +16,7 @@ const MIN_PACKETS: usize = 100;
 /// More than one packet in eight is never given up.
 const GIVEN_UP: usize = 8;
 /// After how many packets the delay wanted is looked at again.
-const INTERVAL: u32 = 16;
+const INTERVAL: u32 = 8;
 /// The most that the delay may be above that of the fastest packet: 400 ms.
 pub const MAX_SPREAD: i64 = 3_200;
 /// A pull takes 20 ms at once, so a packet may be needed so much before its own time, and 5 ms for the accuracy of timers.

@@ -18,8 +18,8 @@ const RISE: usize = 40;
 /// How fast one level of noise gives way to another: 50 ms.
 const LEVEL_SAMPLES: f32 = 400.0;
 
-/// A pause is 28 dB below the loudest of the last seconds, which counts half after 7 s; the peak of one is between these two,
-/// −42 and −30 dB of full scale.
+/// A pause is 28 dB below the loudest of the last seconds, which counts half after 7 s; its peak is between these two, −42
+/// and −30 dB of full scale.
 const QUIETER: f32 = 25.0;
 const FORGETTING: f32 = 0.998;
 const QUIET_PEAKS: (u16, u16) = (256, 1_024);

@@ -1,5 +1,5 @@
-//! Time-stretching that keeps the pitch (WSOLA): what is to be played becomes shorter or longer by one or more pitch periods, where
-//! the sound resembles itself so much that a cross-fade from one place to the other is not heard.
+//! Time-stretching that keeps the pitch (WSOLA): what is to be played becomes shorter or longer by one or more pitch
+//! periods, where the sound resembles itself so much that a cross-fade from one place to the other is not heard.
 //!
 //! Left out: finding out whether it should; more than one period's worth at once, so that the tempo changes little.
 
@@ -14,8 +14,8 @@ const COMPARED: usize = 120;
 /// How much has to lie ahead for a cut of any length.
 pub const AHEAD: usize = MAX_LAG + COMPARED;
 
-/// What sound may be stretched: how much what is blended has to resemble each other (0 to 1), and the peak up to which sound is so
-/// quiet that any cut goes unheard.
+/// What sound may be stretched: how much what is blended has to resemble each other (0 to 1), and the peak up to which
+/// sound is so quiet that any cut goes unheard.
 #[derive(Debug, Clone, Copy)]
 pub struct Conditions {
     pub alike: f32,

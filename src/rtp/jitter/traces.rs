@@ -93,7 +93,8 @@ fn run(name: &str, trace: &Trace, speaks: impl Fn(u64) -> bool) -> Outcome {
         hz: crossings as f64 * 8_000.0 / sounding as f64,
     };
     println!(
-        "{name}: late {:.2} %, delay {:.0} ms (most {:.0}), ideal {:.0} ms; bends {:.2} times, {:.1} Hz; made up {} ms, {} corrections",
+        "{name}: late {:.2} %, delay {:.0} ms (most {:.0}), ideal {:.0} ms; bends {:.2} times, {:.1} Hz; made up {} ms, \
+         {} corrections",
         outcome.late_percent,
         outcome.mean_delay,
         outcome.most_delay,
