@@ -142,7 +142,7 @@ impl JitterBuffer {
             self.stats.dropped += 1;
             return;
         }
-        let now = self.clock(now);
+        let now = self.samples_at(now);
         let Some(source) = self.source.as_mut().filter(|source| source.ssrc == packet.ssrc) else {
             return self.start(now, packet, payload);
         };
@@ -188,7 +188,7 @@ impl JitterBuffer {
 
     /// Takes out the 20 ms that are due at `deadline`.
     pub fn pull(&mut self, deadline: Instant, frame: &mut Frame) -> Received {
-        let at = self.clock(deadline);
+        let at = self.samples_at(deadline);
         self.next_pull = Some(at + FRAME);
         match &mut self.source {
             Some(source) => {
@@ -217,7 +217,7 @@ impl JitterBuffer {
     }
 
     /// In samples since the epoch.
-    fn clock(&mut self, now: Instant) -> i64 {
+    fn samples_at(&mut self, now: Instant) -> i64 {
         let since = now.saturating_duration_since(*self.epoch.get_or_insert(now));
         i64::try_from(since.as_micros() * u128::from(CLOCK_KHZ) / 1_000).unwrap_or(i64::MAX / 4)
     }
@@ -458,5 +458,3 @@ impl Source {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod traces;

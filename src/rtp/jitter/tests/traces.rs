@@ -3,7 +3,6 @@
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::*;
-use crate::rtp::packet::Seq;
 
 /// A trace: when each packet of 20 ms arrives, in microseconds; `None` if it does not.
 type Trace = Vec<Option<u64>>;
@@ -32,9 +31,8 @@ struct Outcome {
 }
 
 /// Plays a trace of a sender who speaks whenever `speaks` says so, packet by packet.
-#[allow(clippy::disallowed_methods)] // Some instant to begin with; nothing here depends on which.
 fn run(name: &str, trace: &Trace, speaks: impl Fn(u64) -> bool) -> Outcome {
-    let start = Instant::now();
+    let start = epoch();
     let mut buffer = JitterBuffer::new(DEFAULT_TARGET);
     let mut arrivals: Vec<(u64, u64)> =
         (0..).zip(trace).filter_map(|(n, at)| Some((at.as_ref().copied()?, n))).collect();
