@@ -77,7 +77,7 @@ struct RtpPorts {
 
 impl Default for RtpPorts {
     fn default() -> Self {
-        Self { port_min: 10_000, port_max: 20_000, media_timeout_s: 30 }
+        Self { port_min: 10_000, port_max: 20_000, media_timeout_s: 90 }
     }
 }
 

@@ -108,6 +108,8 @@ pub struct Call {
     stream: Stream,
     talk: Talk,
     keys: Keys,
+    /// Whether a key has come in RTP.
+    keys_in_rtp: bool,
     /// Keys in the sound, if that is where they may be.
     tones: Option<Tones>,
     ours: Ours,
@@ -165,6 +167,7 @@ impl Call {
             stream,
             talk,
             keys: Keys::default(),
+            keys_in_rtp: false,
             tones: (dtmf == Dtmf::Inband).then(Tones::default),
             ours,
             described,
@@ -303,9 +306,10 @@ impl Call {
         }
     }
 
-    /// Who agreed to tell keys in RTP does not mean the tones that are in his sound.
+    /// Who tells keys in RTP does not mean the tones that are in his sound; that he could is not enough, for a gateway may
+    /// agree to what a telephone behind it does not do.
     fn listen_for_tones(&mut self, now: Instant, received: &Frame) {
-        let in_rtp = self.agreed.as_ref().is_some_and(|media| media.events.is_some());
+        let in_rtp = self.keys_in_rtp;
         if let Some(key) = self.tones.as_mut().and_then(|tones| tones.push(received)).filter(|_| !in_rtp) {
             self.key(now, Way::Sound, key, Duration::ZERO);
         }
@@ -492,7 +496,10 @@ impl Call {
                         }
                     }
                 }
-                rtp::Output::Key { key } => self.key(now, Way::Rtp, key, Duration::ZERO),
+                rtp::Output::Key { key } => {
+                    self.keys_in_rtp = true;
+                    self.key(now, Way::Rtp, key, Duration::ZERO);
+                }
                 rtp::Output::Skipped { ticks } => self.talk.out.push_back(Output::Gap { ticks }),
             }
         }

@@ -532,6 +532,9 @@ impl Driver {
             rtp.sent_mos = quality.sent.map(|sent| sent.mos),
             rtp.sent = stats.sent,
             rtp.skipped_ticks = stats.skipped_ticks,
+            rtp.strangers = stats.strangers,
+            rtp.latch_changes = stats.latch_changes,
+            rtp.unexpected_payload = stats.unexpected_payload,
             "call over"
         );
         if let Some(log) = &mut self.log {

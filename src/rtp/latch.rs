@@ -3,11 +3,14 @@
 //! Behind NAT the address in SDP is often not where packets come from, so sound is sent to where it comes from. Whose it may
 //! be:
 //!
-//! - the source that SDP promised, at once and at any time;
+//! - the source that SDP promised, at once; where another one is heard, after it has proved itself;
 //! - while nothing has come from there, the first source that proves itself by [`PROOF`] packets of one SSRC whose sequence
 //!   goes on; until then it is neither heard nor sent to;
 //! - once a source is latched, no stranger, however long it is silent. Only where its own stream goes on from another
-//!   address, same SSRC and sequence, has a NAT given it a new one; it too has to prove itself.
+//!   address, same SSRC and sequence, has a NAT given it a new one; it too has to prove itself;
+//! - after a new description the latch is open once more: to whoever proves himself while the latched source is silent (a
+//!   NAT that has forgotten it during a hold), and, where the description names another address, to anybody but the former
+//!   source, which goes on for a while and has to prove itself for longer.
 //!
 //! Left out: who can see the packets can continue them; against him only encryption helps.
 
@@ -20,6 +23,12 @@ use super::packet::{Packet, Seq, Ssrc};
 const PROOF: u32 = 4;
 /// The most that a sequence number may be ahead of the one before to go on: some loss is no disproof.
 const MAX_STEP: u16 = 10;
+/// Packets in a row that make the former source one to be believed again: a second.
+const LONG_PROOF: u32 = 50;
+/// A packet so far behind is late or doubled and neither proves nor disproves anything.
+const MAX_LATE: u16 = 100;
+/// So long the latched source has been silent before another can follow it after a new description.
+const GONE_AFTER: Duration = Duration::from_secs(1);
 /// The longest time between two packets of a proof.
 const PROOF_PATIENCE: Duration = Duration::from_secs(1);
 /// So long the latched source has been silent before its stream can go on from elsewhere.
@@ -35,6 +44,10 @@ pub(super) struct Latch {
     /// By SDP.
     promised: SocketAddr,
     held: Option<Source>,
+    /// Whether another source may follow after a new description.
+    open: bool,
+    /// Who was believed before SDP named another address.
+    former: Option<SocketAddr>,
     candidates: Vec<Candidate>,
 }
 
@@ -62,15 +75,19 @@ impl Source {
 
 impl Latch {
     pub fn new(promised: SocketAddr) -> Self {
-        Self { promised, held: None, candidates: Vec::new() }
+        Self { promised, held: None, open: false, former: None, candidates: Vec::new() }
     }
 
-    /// SDP says where the peer is. Another address than before opens the latch; an unspecified one, which is hold
-    /// (RFC 2543), promises nothing.
+    /// SDP says where the peer is; an unspecified address, which is hold (RFC 2543), promises nothing.
     pub fn promise(&mut self, promised: SocketAddr) {
-        if promised != self.promised && !promised.ip().is_unspecified() {
-            *self = Self::new(promised);
+        if promised.ip().is_unspecified() {
+            return;
         }
+        if promised != self.promised {
+            let former = self.held.map(|held| held.address);
+            *self = Self { former, ..Self::new(promised) };
+        }
+        self.open = true;
     }
 
     /// Where to send.
@@ -99,21 +116,28 @@ impl Latch {
                 } else {
                     *held = source;
                 }
+                // Whoever is there after all needs no other in his place; the former source only fills it.
+                self.open &= self.former == Some(from);
                 return true;
             }
-            _ if from == self.promised => {}
             Some(held) => {
-                let has_gone = now.saturating_duration_since(held.heard) >= REBIND_AFTER;
-                if !has_gone || !held.is_continued_by(packet, MAX_REBIND_STEP) || !self.prove(source, packet) {
+                let silent = now.saturating_duration_since(held.heard);
+                let is_free = self.open && (silent >= GONE_AFTER || self.former == Some(held.address));
+                let goes_on = silent >= REBIND_AFTER && held.is_continued_by(packet, MAX_REBIND_STEP);
+                let is_promised = from == self.promised;
+                let at_once = is_promised && silent >= REBIND_AFTER;
+                if !at_once && !((is_promised || is_free || goes_on) && self.prove(source, packet)) {
                     return false;
                 }
             }
+            None if from == self.promised => {}
             None => {
                 if !self.prove(source, packet) {
                     return false;
                 }
             }
         }
+        self.open &= self.former == Some(from);
         self.held = Some(source);
         self.candidates.clear();
         true
@@ -121,6 +145,7 @@ impl Latch {
 
     /// Notes a packet of a source that is not believed yet. Tells whether it is enough.
     fn prove(&mut self, source: Source, packet: &Packet<'_>) -> bool {
+        let proof = if self.former == Some(source.address) { LONG_PROOF } else { PROOF };
         let known = self.candidates.iter_mut().find(|candidate| candidate.source.address == source.address);
         let Some(candidate) = known else {
             if self.candidates.len() >= MAX_CANDIDATES {
@@ -132,11 +157,15 @@ impl Latch {
             self.candidates.push(Candidate { source, packets: 1 });
             return false;
         };
+        let behind = candidate.source.seq.0.wrapping_sub(packet.seq.0);
+        if candidate.source.ssrc == packet.ssrc && behind <= MAX_LATE {
+            return false;
+        }
         let in_time = source.heard.saturating_duration_since(candidate.source.heard) <= PROOF_PATIENCE;
         let goes_on = in_time && candidate.source.is_continued_by(packet, MAX_STEP);
         candidate.packets = if goes_on { candidate.packets + 1 } else { 1 };
         candidate.source = source;
-        candidate.packets >= PROOF
+        candidate.packets >= proof
     }
 }
 

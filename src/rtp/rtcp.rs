@@ -1,8 +1,8 @@
 //! RTCP (RFC 3550 §6): what both sides tell each other about what they receive, and how far apart they are.
 //!
 //! Reports of ours leave every five seconds or so, the first earlier; each is a compound packet of a sender's or receiver's
-//! report and a CNAME that says nothing about anybody (RFC 7022). Of what comes only the reports about our stream, the
-//! sender's clock and BYE are read; whatever cannot be read is counted by the [`Stream`](super::Stream) and changes nothing.
+//! report and a CNAME that says nothing about anybody (RFC 7022). Of what comes, the reports about our stream and
+//! the sender's clock are read; whatever cannot be read is counted by the [`Stream`](super::Stream) and changes nothing.
 //!
 //! Left out: the bandwidth rule of §6.2 and reconsideration (§6.3.3), since a telephone call has two members and its
 //! interval is always the least one; feedback (RFC 4585), extended reports (RFC 3611), a change of our SSRC upon collision.

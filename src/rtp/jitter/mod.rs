@@ -3,13 +3,13 @@
 //! **Time** is the sender's, by RTP timestamp. `head` is the timestamp that is made audible next; it moves on by what was
 //! played, whatever has come. So packets of any length fit, silence that the sender suppressed plays as silence or as the
 //! comfort noise he asked for (RFC 3389), and a packet is late when `head` has passed its end. How long after its timestamp
-//! something is played is the *delay* of the playout, in the same terms as the delay of a packet in [`delays`].
+//! something is played is the *delay* of the playout, in the same terms as the delay of a packet in `delays`.
 //!
 //! **The delay follows the network.** When nothing is left to play and the next packet comes late, it is played from its
 //! beginning: what was made up meanwhile is the longer delay. When packets begin to come later, or the sender's clock is
 //! slower, the sound is stretched before they are missed; when the delay is longer than needed, the sound is shortened,
 //! in a pause of the voice, or else seldom and by a pitch period at
-//! a time ([`stretch`]). While the sender is silent, the delay is set as it should be.
+//! a time (`stretch`). While the sender is silent, the delay is set as it should be.
 //!
 //! Left out: redundancy (RFC 2198), codecs that conceal losses themselves.
 

@@ -59,17 +59,26 @@ fn the_promised_source_is_the_peer_at_once_and_again() {
     let mut bench = Bench::new();
     bench.admitted(STRANGER, 9, 0..10);
     assert!(bench.is_at(STRANGER));
-    assert!(bench.packet(PROMISED, 1, 1) && bench.is_at(PROMISED));
+    assert!(!bench.packet(PROMISED, 1, 1), "one packet with a forged address moves nothing");
+    assert_eq!(bench.admitted(PROMISED, 1, 2..6), 2, "he who goes on has proved himself");
+    assert!(bench.is_at(PROMISED));
     assert_eq!(bench.admitted(STRANGER, 9, 10..1_000), 0);
+    bench.wait(200);
+    let mut bench = Bench::new();
+    bench.admitted(NAT, 9, 0..10);
+    bench.wait(200);
+    assert!(bench.packet(PROMISED, 1, 1) && bench.is_at(PROMISED), "at once where nobody else is heard");
 }
 
 #[test]
 fn another_source_has_to_prove_itself_first() {
     /// SSRC and sequence number.
     type Packets = &'static [(u32, u16)];
-    let cases: [(&str, Packets, bool); 7] = [
+    let cases: [(&str, Packets, bool); 9] = [
         ("in order", &[(5, 10), (5, 11), (5, 12), (5, 13)], true),
         ("over the wrap, with losses", &[(5, 65_533), (5, 65_535), (5, 2), (5, 3)], true),
+        ("doubled", &[(5, 10), (5, 10), (5, 11), (5, 11), (5, 12), (5, 12), (5, 13)], true),
+        ("swapped", &[(5, 11), (5, 10), (5, 13), (5, 12), (5, 15), (5, 14), (5, 17)], true),
         ("too few", &[(5, 10), (5, 11), (5, 12)], false),
         ("the same again", &[(5, 10), (5, 10), (5, 10), (5, 10), (5, 10)], false),
         ("backwards", &[(5, 14), (5, 13), (5, 12), (5, 11), (5, 10)], false),
@@ -160,5 +169,46 @@ fn another_promise_opens_the_latch_and_the_same_one_does_not() {
     assert!(bench.is_at(NAT) && bench.latch.is_peers_host("198.51.100.9".parse().unwrap()));
     bench.latch.promise("192.0.2.7:5000".parse().unwrap());
     assert!(bench.is_at("192.0.2.7:5000") && bench.latch.heard().is_none());
+    bench.wait(20);
     assert!(!bench.packet(NAT, 1, 10) && !bench.latch.is_peers_host("198.51.100.9".parse().unwrap()));
+}
+
+#[test]
+fn the_former_source_that_goes_on_does_not_shut_out_the_new_one() {
+    let mut bench = Bench::new();
+    bench.admitted(PROMISED, 1, 0..10);
+    bench.latch.promise("192.0.2.7:5000".parse().unwrap());
+    assert_eq!(bench.admitted(PROMISED, 1, 10..35), 0, "half a second of the stream before");
+    assert_eq!(bench.admitted(NAT, 2, 0..10), 7, "the new peer, behind a NAT");
+    assert!(bench.is_at(NAT));
+    assert_eq!(bench.admitted(PROMISED, 1, 35..200), 0);
+
+    // A peer who did not move after all, until the new one comes.
+    let mut bench = Bench::new();
+    bench.admitted(PROMISED, 1, 0..10);
+    bench.latch.promise("192.0.2.7:5000".parse().unwrap());
+    assert_eq!(bench.admitted(PROMISED, 1, 10..70), 11);
+    assert_eq!(bench.admitted(NAT, 2, 0..10), 7);
+    assert!(bench.is_at(NAT));
+}
+
+#[test]
+fn a_nat_that_forgot_the_peer_during_a_hold_is_followed_after_the_next_description() {
+    let (forgotten, new) = ("198.51.100.9:2048", "198.51.100.9:4096");
+    let mut bench = Bench::new();
+    bench.admitted(forgotten, 1, 0..10);
+    bench.wait(60_000);
+    assert_eq!(bench.admitted(new, 2, 500..520), 0, "nobody has said that he would come");
+    bench.latch.promise(PROMISED.parse().unwrap());
+    assert_eq!(bench.admitted(new, 2, 520..540), 17);
+    assert!(bench.is_at(new));
+    bench.wait(60_000);
+    assert_eq!(bench.admitted(STRANGER, 9, 0..50), 0, "it is shut again");
+
+    let mut bench = Bench::new();
+    bench.admitted(forgotten, 1, 0..10);
+    bench.latch.promise(PROMISED.parse().unwrap());
+    assert_eq!(bench.admitted(forgotten, 1, 10..20), 10, "nothing was forgotten");
+    bench.wait(60_000);
+    assert_eq!(bench.admitted(STRANGER, 9, 0..50), 0, "so it is shut");
 }
