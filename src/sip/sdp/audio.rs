@@ -1,0 +1,167 @@
+//! What one audio stream of a description says: where it is, which way it flows, in which formats.
+
+use std::net::{IpAddr, SocketAddr};
+
+use sdp_types::{Connection, Media as MediaLine, NetType, Session};
+
+use super::{RTCP_MUX, SdpError};
+use crate::rtp::codec::Codec;
+use crate::rtp::dtmf::{self, EventSet};
+use crate::rtp::rtcp::RtcpPath;
+
+/// Which way media flows, seen from whoever wrote the description (RFC 8866 §6.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    SendRecv,
+    SendOnly,
+    RecvOnly,
+    Inactive,
+}
+
+impl Direction {
+    const ALL: [Self; 4] = [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::SendRecv => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::RecvOnly => "recvonly",
+            Self::Inactive => "inactive",
+        }
+    }
+
+    /// The same flow seen from the other side (RFC 3264 §6.1).
+    pub(super) const fn mirrored(self) -> Self {
+        match self {
+            Self::SendOnly => Self::RecvOnly,
+            Self::RecvOnly => Self::SendOnly,
+            Self::SendRecv | Self::Inactive => self,
+        }
+    }
+
+    pub(super) const fn without_receiving(self) -> Self {
+        match self {
+            Self::SendRecv | Self::SendOnly => Self::SendOnly,
+            Self::RecvOnly | Self::Inactive => Self::Inactive,
+        }
+    }
+
+    pub(super) const fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+
+    pub(super) const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+}
+
+/// What an audio stream of a description says.
+#[derive(Debug, Clone)]
+pub(super) struct AudioStream {
+    pub(super) remote: SocketAddr,
+    pub(super) codecs: Vec<(u8, Codec)>,
+    /// The number of named events, and which of them are taken.
+    pub(super) events: Option<(u8, EventSet)>,
+    /// The formats as they stood, for the error message.
+    pub(super) formats: String,
+    /// An unspecified address counts as not receiving (RFC 3264 §8.4).
+    pub(super) direction: Direction,
+    pub(super) rtcp: RtcpPath,
+}
+
+impl AudioStream {
+    pub(super) fn read(session: &Session, (_, line): (usize, &MediaLine)) -> Result<Self, SdpError> {
+        // RFC 8866 §5.7: the stream's own address comes before the session's.
+        let connection = line.connections.first().or(session.connection.as_ref());
+        let ip = connection.map_or_else(|| Err(SdpError::Address("none".to_owned())), address)?;
+        let attribute = |direction: &Direction| line.has_attribute(direction.name());
+        let session_attribute = |direction: &Direction| session.has_attribute(direction.name());
+        let mut direction = (Direction::ALL.into_iter().find(attribute))
+            .or_else(|| Direction::ALL.into_iter().find(session_attribute))
+            .unwrap_or(Direction::SendRecv);
+        if ip.is_unspecified() {
+            direction = direction.without_receiving();
+        }
+        Ok(Self {
+            remote: SocketAddr::new(ip, line.port),
+            codecs: codecs(line),
+            events: events(line),
+            formats: line.fmt.chars().take(100).collect(),
+            direction,
+            rtcp: if line.has_attribute(RTCP_MUX) { RtcpPath::Muxed } else { RtcpPath::At(rtcp_address(line, ip)) },
+        })
+    }
+
+    pub(super) fn spoken(&self, ours: &[Codec]) -> Vec<(u8, Codec)> {
+        self.codecs.iter().copied().filter(|(_, codec)| ours.contains(codec)).collect()
+    }
+}
+
+/// Where a stream's reports go that are not on its own port: the next one, unless `a=rtcp:PORT [IN IP4 ADDRESS]` has
+/// another (RFC 3605). Port 0 is nowhere.
+fn rtcp_address(line: &MediaLine, ip: IpAddr) -> SocketAddr {
+    let next = SocketAddr::new(ip, line.port.checked_add(1).unwrap_or(0));
+    let Some(value) = line.get_attribute_values("rtcp").flatten().next() else { return next };
+    let mut words = value.split_whitespace();
+    let Some(port) = words.next().and_then(|port| port.parse().ok()) else { return next };
+    let given = words.nth(2).and_then(|ip| ip.parse().ok()).filter(|ip: &IpAddr| !ip.is_multicast());
+    SocketAddr::new(given.unwrap_or(ip), port)
+}
+
+fn address(connection: &Connection) -> Result<IpAddr, SdpError> {
+    let text = connection.connection_address.as_str();
+    let ip = text.split('/').next().unwrap_or_default().parse::<IpAddr>().ok();
+    ip.filter(|ip| connection.nettype == NetType::In && !ip.is_multicast())
+        .ok_or_else(|| SdpError::Address(text.chars().take(100).collect()))
+}
+
+/// The formats of a stream that we know, each once.
+fn codecs(line: &MediaLine) -> Vec<(u8, Codec)> {
+    let mut codecs: Vec<(u8, Codec)> = Vec::new();
+    for payload_type in formats(line) {
+        // Static payload types need no rtpmap (RFC 3551 §6), but if there is one it counts.
+        let codec = match encoding(line, payload_type) {
+            Some(encoding) => encoding.and_then(|(name, hz)| Codec::from_rtpmap(name, hz)),
+            None => Codec::from_payload_type(payload_type),
+        };
+        if let Some(codec) = codec
+            && payload_type < 128
+            && codecs.iter().all(|(known, _)| *known != payload_type)
+        {
+            codecs.push((payload_type, codec));
+        }
+    }
+    codecs
+}
+
+/// The first dynamic payload type of a stream that is named events at the clock of our codecs, and those that its `fmtp`
+/// lists of what we know; without any, none.
+fn events(line: &MediaLine) -> Option<(u8, EventSet)> {
+    let is_event = |(name, hz): (&str, u32)| name.eq_ignore_ascii_case(dtmf::NAME) && hz == dtmf::CLOCK_RATE_HZ;
+    let mut dynamic = formats(line).filter(|payload_type| (96..128).contains(payload_type));
+    let number = dynamic.find(|number| encoding(line, *number).flatten().is_some_and(is_event))?;
+    let listed = attribute_of(line, "fmtp", number).and_then(EventSet::parse).unwrap_or(EventSet::KEYS);
+    let known = listed.and(EventSet::OURS);
+    (!known.is_empty()).then_some((number, known))
+}
+
+fn formats(line: &MediaLine) -> impl Iterator<Item = u8> {
+    line.fmt.split_whitespace().filter_map(|format| format.parse().ok())
+}
+
+/// Name and clock in Hz that `a=rtpmap` says of a payload type: the outer `None` if there is no such line, the inner if it
+/// has no clock or is of more than one channel.
+fn encoding(line: &MediaLine, payload_type: u8) -> Option<Option<(&str, u32)>> {
+    let mut parts = attribute_of(line, "rtpmap", payload_type)?.split('/');
+    let (name, clock_hz) = (parts.next().unwrap_or_default(), parts.next().and_then(|hz| hz.parse().ok()));
+    let mono = parts.next().is_none_or(|channels| channels == "1");
+    Some(clock_hz.filter(|_| mono).map(|hz| (name, hz)))
+}
+
+/// What `a=<attribute>:<payload type> …` says of a payload type.
+fn attribute_of<'l>(line: &'l MediaLine, attribute: &'static str, payload_type: u8) -> Option<&'l str> {
+    line.get_attribute_values(attribute).flatten().find_map(|value| {
+        let (number, rest) = value.trim().split_once(char::is_whitespace)?;
+        (number.parse() == Ok(payload_type)).then(|| rest.trim())
+    })
+}
