@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ears::Ears;
+use super::ears::{Ears, SAMPLE_RATE_HZ};
+use super::echo::EchoGuard;
 use super::keys::{Dtmf, Keys, Way};
 use super::talk::Talk;
 use super::{CallConfig, EndedBy, Input, Output, Script};
@@ -107,6 +108,8 @@ pub struct Call {
     phase: Phase,
     stream: Stream,
     talk: Talk,
+    /// Between what is received and the ears.
+    echo: EchoGuard,
     keys: Keys,
     /// Whether a key has come in RTP.
     keys_in_rtp: bool,
@@ -166,6 +169,7 @@ impl Call {
             phase,
             stream,
             talk,
+            echo: EchoGuard::new(SAMPLE_RATE_HZ),
             keys: Keys::default(),
             keys_in_rtp: false,
             tones: (dtmf == Dtmf::Inband).then(Tones::default),
@@ -225,6 +229,7 @@ impl Call {
         self.agreed = None;
         self.stream.set_send(false);
         self.stream.set_rtcp(None);
+        self.stream.meet_another();
         if let Some(media) = agreed {
             self.agree(media);
         }
@@ -490,6 +495,8 @@ impl Call {
                     self.talk.out.push_back(Output::Record { received, sent });
                     self.listen_for_tones(now, &received);
                     if self.phase == Phase::Talking {
+                        let mut received = received;
+                        self.echo.clean(&mut received, &sent);
                         let sent = mark.map(|mark| (mark, sent.len()));
                         if let Some(by) = self.talk.tick(now, &received, sent, &mut self.stream) {
                             self.hang_up(now, by);

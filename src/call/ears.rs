@@ -1,7 +1,7 @@
 //! From the caller's sound to utterances: VAD with hysteresis, a pre-roll so that no first syllable is lost, and the
 //! samples of the part that is being said.
 //!
-//! Left out: noise suppression, echo cancellation.
+//! Left out: noise suppression.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -9,6 +9,7 @@
 mod call;
 pub mod driver;
 pub mod ears;
+mod echo;
 pub mod keys;
 pub mod mouth;
 pub mod notice;

@@ -181,8 +181,10 @@ impl Receiver {
         };
         let mut is_new = true;
         if let Some(last) = self.press.as_mut().filter(|last| last.ssrc == packet.ssrc) {
-            if (-MAX_MISORDER..=0).contains(&ahead(packet.seq, last.seq)) {
-                // Doubled, or overtaken by one of the same press or of a later one.
+            let is_behind = (-MAX_MISORDER..=0).contains(&ahead(packet.seq, last.seq));
+            if is_behind && packet.timestamp.wrapping_since(last.timestamp) <= 0 {
+                // Doubled, or overtaken by one of the same press or of a later one. With a later timestamp it is another
+                // press of a sender who counts anew.
                 last.ended |= payload.end && packet.timestamp == last.timestamp;
                 return Taken { key: None, sound };
             }

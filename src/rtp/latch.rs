@@ -29,8 +29,8 @@ const LONG_PROOF: u32 = 50;
 const MAX_LATE: u16 = 100;
 /// So long the latched source has been silent before another can follow it after a new description.
 const GONE_AFTER: Duration = Duration::from_secs(1);
-/// The longest time between two packets of a proof.
-const PROOF_PATIENCE: Duration = Duration::from_secs(1);
+/// The longest time between two packets of a proof: who is silent sends comfort noise every few seconds.
+const PROOF_PATIENCE: Duration = Duration::from_secs(10);
 /// So long the latched source has been silent before its stream can go on from elsewhere.
 const REBIND_AFTER: Duration = Duration::from_millis(200);
 /// The most packets that may have been lost meanwhile: a minute.
@@ -103,6 +103,12 @@ impl Latch {
     /// Whether what comes from this host can be the peer's. RTCP need not come from the port of the sound.
     pub fn is_peers_host(&self, host: IpAddr) -> bool {
         host == self.target().ip() || host == self.promised.ip()
+    }
+
+    /// Notes a packet that proves nothing. Tells whether it came from the source that is latched.
+    pub fn refresh(&mut self, now: Instant, from: SocketAddr) -> bool {
+        let held = self.held.as_mut().filter(|held| held.address == from);
+        held.map(|held| held.heard = now).is_some()
     }
 
     /// Whether a packet from this address is the peer's.

@@ -100,7 +100,7 @@ pub struct FarReport {
     pub lost: i32,
     /// Units of our codec's clock.
     pub jitter: u32,
-    /// How many we had sent when the report came.
+    /// How many we had sent him when the report came.
     pub sent: u64,
 }
 
@@ -121,6 +121,8 @@ pub(super) struct Rtcp {
     /// The peer's last sender report: of whom, its time, and when it came.
     last_sr: Option<(Ssrc, u32, Instant)>,
     far: Option<FarReport>,
+    /// What we had sent before this peer was there.
+    sent_to_others: u64,
     round_trip: Option<Duration>,
     /// Whether anything of ours has left, so that there is something to say goodbye to.
     is_known: bool,
@@ -141,6 +143,7 @@ impl Rtcp {
             sent_before: [0; 2],
             last_sr: None,
             far: None,
+            sent_to_others: 0,
             round_trip: None,
             is_known: false,
         }
@@ -152,6 +155,11 @@ impl Rtcp {
             self.source = None;
             self.path = path;
         }
+    }
+
+    /// What was told of our stream so far is not this peer's, to whom nothing of the `sent` packets went.
+    pub fn forget_far(&mut self, sent: u64) {
+        (self.far, self.round_trip, self.last_sr, self.sent_to_others) = (None, None, None, sent);
     }
 
     pub fn far(&self) -> Option<FarReport> {
@@ -172,7 +180,8 @@ impl Rtcp {
             self.last_sr = Some((ssrc, ntp.middle(), now));
         }
         if let Some(block) = received.about_us {
-            self.far = Some(FarReport { lost: block.lost, jitter: block.jitter, sent: sent.packets });
+            let sent = sent.packets.saturating_sub(self.sent_to_others);
+            self.far = Some(FarReport { lost: block.lost, jitter: block.jitter, sent });
             if let Some(round_trip) = self.round_trip_of(now, &block) {
                 self.round_trip = Some(round_trip);
             }

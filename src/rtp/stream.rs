@@ -181,8 +181,10 @@ impl Stream {
         let is_event = self.config.events.is_some_and(|events| events.receive == packet.payload_type);
         if payload.is_none() && !is_event {
             self.stats.unexpected_payload += 1;
-            if from == self.latch.target() {
-                self.reception.arrive_silent(&packet);
+            // Keep-alives (RFC 6263 §4.6) and the like: nothing to hear, but the peer is there and nothing is missing.
+            if self.latch.refresh(now, from) {
+                self.stats.last_received = Some(now);
+                self.pass_over(now, &packet);
             }
             return;
         }
@@ -212,14 +214,17 @@ impl Stream {
     /// A packet in which a key is told instead of sound.
     fn take_event(&mut self, now: Instant, packet: &Packet<'_>) {
         let dtmf::Taken { key, sound } = self.keys.take(now, packet);
-        // Its sequence number is one of the sound's, so that nothing is missing between them; some gateways tell keys as
-        // a source of their own, which is no business of the sound's.
+        self.pass_over(now, &Packet { timestamp: sound, ..*packet });
+        self.outputs.extend(key.map(|key| Output::Key { key }));
+    }
+
+    /// A packet without sound, whose sequence number is one of the sound's, so that nothing is missing between them; some
+    /// gateways tell keys as a source of their own, which is no business of the sound's.
+    fn pass_over(&mut self, now: Instant, packet: &Packet<'_>) {
         if self.source == Some(packet.ssrc) {
             self.reception.arrive_silent(packet);
-            let nothing = Packet { timestamp: sound, payload: &[], ..*packet };
-            self.jitter.insert(now, &nothing, Payload::Voice(self.config.codec));
+            self.jitter.insert(now, &Packet { payload: &[], ..*packet }, Payload::Voice(self.config.codec));
         }
-        self.outputs.extend(key.map(|key| Output::Key { key }));
     }
 
     /// Takes a datagram from the socket for RTCP. Whatever is not the peer's is counted and ignored.
@@ -305,6 +310,11 @@ impl Stream {
     /// Whether what is played goes out; not on hold.
     pub fn is_sending(&self) -> bool {
         self.send
+    }
+
+    /// There is another peer from now on: what the one before has told of our stream is not his.
+    pub fn meet_another(&mut self) {
+        self.rtcp.forget_far(self.stats.sent);
     }
 
     /// Where reports go from now on. At first they go nowhere.

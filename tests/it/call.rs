@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use secretary::call::keys::Dtmf;
-use secretary::call::{EndedBy, Expects, Input, MediaAddress};
+use secretary::call::{EndedBy, Expects, Input, MediaAddress, turn::TurnConfig};
 use secretary::engine::Language;
 use secretary::rtp::quality::Quality;
 use secretary::sip::{EndCause, Reason, SessionEvent};
@@ -640,6 +640,31 @@ fn sound_goes_nowhere_before_the_caller_is_known_to_be_there() {
     line.session(SessionEvent::Established { sdp: None });
     line.run(1_000);
     assert!(line.sent_packets >= 49, "{}", line.sent_packets);
+}
+
+#[test]
+fn an_hour_of_talk_over_a_bad_network_loses_no_turn_and_no_time() {
+    let network = Network { loss: 0.01, doubling: 0.01, jitter: Duration::from_millis(30) };
+    let turn = TurnConfig { max_call_s: 4_000, ..TurnConfig::default() };
+    let engines = Engines {
+        texts: vec!["Расскажите ещё что-нибудь"; 1_000].into(), turn, ..Engines::default()
+    };
+    let mut line = Line::greeted_over(3, network, engines);
+    let mut said = 0;
+    while line.elapsed() < Duration::from_secs(3_600) {
+        line.say(1_000);
+        said += 1;
+        line.run_until(30, |line| line.turns.len() == 1 + said);
+        line.run(1_000);
+    }
+    assert!(said > 400 && line.turns[1..].iter().all(|turn| turn.heard_text == line.engines.answer), "{said} turns");
+    let recorded_ms = line.recorded.0.len() as u64 / 8;
+    let elapsed_ms = line.elapsed().as_millis() as u64;
+    assert!(elapsed_ms.abs_diff(recorded_ms) <= 20, "{recorded_ms} ms of {elapsed_ms} ms were recorded");
+    assert_eq!(line.recorded.0.len(), line.recorded.1.len());
+    let (sent_ms, heard_ms) = (said as u64 * 1_000, loud_ms(&line.recorded.0));
+    println!("{said} turns; of {sent_ms} ms of speech {heard_ms} ms were heard; {:?}", line.call.quality());
+    assert!(heard_ms.abs_diff(sent_ms) <= sent_ms / 50);
 }
 
 #[test]

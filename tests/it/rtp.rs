@@ -513,6 +513,32 @@ fn pressed_keys_are_no_loss_of_sound() {
 }
 
 #[test]
+fn packets_of_a_type_that_nobody_agreed_on_are_a_sign_of_life_and_no_loss() {
+    let mut bench = Bench::new();
+    for n in 0..500 {
+        let sound = packet(n);
+        // Every fifth is a keep-alive, and from the seventh second on nothing else comes.
+        let datagram = match n {
+            _ if n % 5 == 4 || n >= 350 => Packet { payload_type: 20, ..Packet::parse(&sound).unwrap() }.build(),
+            _ => sound,
+        };
+        bench.receive(ms(20 * u64::from(n)), PEER, &datagram);
+    }
+    bench.run_until(ms(9_980));
+    let stats = bench.stream.stats();
+    println!("{stats:?}");
+    assert_eq!((stats.lost, stats.late, stats.resets, stats.concealed_ms), (0, 0, 0, 0));
+    assert_eq!(stats.unexpected_payload, 70 + 150);
+    assert_eq!(bench.stream.last_heard(), Some(bench.start + ms(9_980)));
+    bench.receive(
+        ms(10_000),
+        "203.0.113.66:4000",
+        &Packet { payload_type: 20, ..Packet::parse(&packet(500)).unwrap() }.build(),
+    );
+    assert_eq!(bench.stream.last_heard(), Some(bench.start + ms(9_980)), "a stranger's is none");
+}
+
+#[test]
 fn keys_of_a_source_of_their_own_do_not_disturb_the_sound() {
     let mut bench = Bench::new().with_keys();
     for n in 0..500 {
@@ -583,6 +609,40 @@ fn speech_is_not_taken_for_keys() {
     }
     println!("no key in {seconds:.0} s of speech");
     assert!(files >= 10);
+}
+
+#[test]
+fn keys_as_tones_over_a_bad_network_are_heard_once_each() {
+    let wave = |n: usize, hz: f64| (std::f64::consts::TAU * hz * n as f64 / 8_000.0).sin();
+    for percent in [0, 1, 3, 5] {
+        let (mut missed, mut doubled) = (0, 0);
+        for seed in 0..20 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let (mut bench, mut tones) = (Bench::new(), Tones::default());
+            // '5' and '9' in turn, 100 ms each with as much between them, and then half a second.
+            for n in 0..325_u32 {
+                let (row, column) = if n / 10 % 2 == 0 { (770.0, 1_336.0) } else { (852.0, 1_477.0) };
+                let level = if n % 10 < 5 && n < 300 { 5_000.0 } else { 0.0 };
+                let at = n as usize * 160;
+                let pcm = (at..at + 160).map(|n| ((wave(n, row) + wave(n, column)) * level) as i16);
+                if rng.random_range(0..100) >= percent {
+                    let sound = g711::encode(Codec::Pcma, &pcm.collect::<Vec<_>>());
+                    bench.receive(ms(20 * u64::from(n)), PEER, &build(n, &sound));
+                }
+            }
+            bench.run_until(ms(7_000));
+            let keys: String = bench.ticks.iter().filter_map(|tick| tones.push(&tick.received)).collect();
+            let pairs = keys.as_bytes().windows(2);
+            // Keys alternate: two alike are one told twice, or one between them is missing.
+            let alike = pairs.filter(|pair| pair[0] == pair[1]).count();
+            doubled += keys.len().saturating_sub(30);
+            missed += 30_usize.saturating_sub(keys.len());
+            println!("{percent} %: {} keys, {alike} like the one before", keys.len());
+        }
+        println!("{percent} % lost: of 600 keys {missed} missed, {doubled} too many");
+        assert_eq!(doubled, 0, "{percent} %");
+        assert!(missed * 100 <= 600 * percent, "{percent} %: {missed} missed");
+    }
 }
 
 #[test]

@@ -146,6 +146,17 @@ fn each_press_is_told_once() {
             "57",
         ),
         (
+            "a sender who counts anew with each press",
+            &[
+                Marked(60, 1_000, '5', 160),
+                End(61, 1_000, '5', 320),
+                Marked(10, 3_000, '5', 160),
+                End(11, 3_000, '5', 320),
+                Marked(10, 5_000, '6', 160),
+            ],
+            "556",
+        ),
+        (
             "sound that was overtaken by the press",
             &[Marked(10, 1_000, '5', 160), Sound(9), Press(11, 1_000, '5', 320), End(12, 1_000, '5', 480)],
             "5",

@@ -147,6 +147,12 @@ fn both_learn_loss_jitter_and_round_trip() {
     assert!((99..=101).contains(&round_trip.as_millis()), "{round_trip:?}");
     assert_eq!(they.rtcp.far(), Some(FarReport { lost: 1, jitter: block.interarrival_jitter(), sent: 50 }));
     assert_eq!(we.rtcp.round_trip(), None, "nobody has told us yet");
+    // Somebody else takes the place of him who has told it, and is sent 30 more.
+    they.rtcp.forget_far(50);
+    assert_eq!((they.rtcp.far(), they.rtcp.round_trip()), (None, None));
+    they.sent.packets = 80;
+    assert!(they.take(at + ms(900), &ours.datagram));
+    assert_eq!(they.rtcp.far().unwrap().sent, 30);
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Descriptions of every kind, and what is answered.
+
 use super::*;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 

@@ -52,6 +52,7 @@ pub struct Engines {
     pub answer: &'static str,
     pub hang_up: bool,
     pub expects: Expects,
+    pub turn: TurnConfig,
     /// Of the account. With [`Dtmf::Inband`] the caller has no keys in RTP.
     pub dtmf: Dtmf,
 }
@@ -65,6 +66,7 @@ impl Default for Engines {
             answer: "Мы работаем с девяти до шести каждый день кроме воскресенья.",
             hang_up: false,
             expects: Expects::Anything,
+            turn: TurnConfig::default(),
             dtmf: Dtmf::Rtp,
         }
     }
@@ -157,7 +159,7 @@ impl Line {
         let setup = CallSetup {
             config: Arc::new(CallConfig {
                 ears: EarsConfig::default(),
-                turn: TurnConfig::default(),
+                turn: engines.turn.clone(),
                 languages: vec![Language::Ru, Language::En],
                 media_timeout: MEDIA_TIMEOUT,
             }),
