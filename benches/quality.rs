@@ -8,8 +8,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -18,6 +17,9 @@ use secretary::rtp::codec::{Codec, g711};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpStart};
 use secretary::rtp::{Output, Stream, StreamConfig};
+
+#[path = "../tests/it/support/pesq.rs"]
+mod pesq;
 
 /// Speech of the tests in pieces of 8 to 12 s, as PESQ wants it.
 const SPEECH: [&[&str]; 5] = [
@@ -75,11 +77,10 @@ fn main() {
     };
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("quality");
     fs::create_dir_all(&dir).expect("a folder for the sound");
-    let python = python(&dir);
     println!("| network | PESQ-NB, mean | worst |");
     println!("|---|---|---|");
     for (name, network) in NETWORKS {
-        let scores = judge(&python, &dir, &speech, network);
+        let scores = score(&dir, &speech, network);
         let mean = scores.iter().sum::<f64>() / scores.len() as f64;
         println!("| {name} | {mean:.2} | {:.2} |", scores.iter().copied().fold(5.0, f64::min));
     }
@@ -88,20 +89,17 @@ fn main() {
 }
 
 /// All pieces through the network, some times each.
-fn judge(python: &Path, dir: &Path, speech: &[Vec<i16>], network: Network) -> Vec<f64> {
-    let mut command = Command::new(python);
-    command.arg("-c").arg(include_str!("quality.py"));
+fn score(dir: &Path, speech: &[Vec<i16>], network: Network) -> Vec<f64> {
+    let mut pairs = Vec::new();
     for (n, pcm) in speech.iter().enumerate() {
         for seed in 0..SEEDS {
             let (sent, heard) = (dir.join(format!("{n}.wav")), dir.join(format!("{n}_{seed}.wav")));
             write(&sent, pcm);
             write(&heard, &through(pcm, network, seed));
-            command.arg(sent).arg(heard);
+            pairs.push((sent, heard));
         }
     }
-    let output = command.output().expect("python");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).split_whitespace().map(|score| score.parse().expect("a score")).collect()
+    pesq::judge(&pairs)
 }
 
 /// What is heard of `pcm` from the moment its first packet is due.
@@ -183,18 +181,6 @@ fn packet(n: u32, pcm: &[i16]) -> Vec<u8> {
         payload: &g711::encode(Codec::Pcma, pcm),
     }
     .build()
-}
-
-/// A Python with `pesq`.
-fn python(dir: &Path) -> PathBuf {
-    let environment = dir.join("venv");
-    let python = environment.join("bin/python");
-    let run = |command: &mut Command| assert!(command.status().expect("python3").success(), "{command:?}");
-    if !python.exists() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&environment));
-    }
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "pesq==0.0.4", "numpy"]));
-    python
 }
 
 fn read(path: &Path) -> Vec<i16> {

@@ -6,6 +6,7 @@ mod call;
 mod cli;
 mod dialog;
 mod engines;
+mod impaired;
 mod interop;
 mod keys;
 mod peers;

@@ -8,6 +8,8 @@ use super::netns::Netns;
 use super::process::{Process, require_program};
 
 const SIP_PORT: u16 = 5062;
+/// Where it sends its sound from: no ports that anybody else takes.
+pub const RTP_PORTS: (u16, u16) = (30_000, 30_100);
 /// A telephone without a PBX.
 const DIRECT: &str = "<sip:caller@127.0.0.1>;regint=0";
 
@@ -68,11 +70,13 @@ impl Baresip {
         let config = format!(
             "poll_method epoll\nsip_listen 127.0.0.1:{SIP_PORT}\ncall_local_timeout 120\naudio_player aubridge,nil\n\
              audio_source aufile,{}\naudio_alert aubridge,nil\nausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\n\
-             auplay_channels 1\naudio_buffer 20-160\nnet_interface 127.0.0.1\nrtp_ports 20000-20100\nrtcp_mux no\n\
+             auplay_channels 1\naudio_buffer 20-160\nnet_interface 127.0.0.1\nrtp_ports {}-{}\nrtcp_mux no\n\
              jitter_buffer_delay 0-0\nmodule_path /usr/lib/baresip/modules\nmodule stdio.so\nmodule g711.so\nmodule aufile.so\n\
              module aubridge.so\nmodule sndfile.so\nmodule_tmp uuid.so\nmodule_tmp account.so\nmodule_app contact.so\n\
              module_app menu.so\nsnd_path {}\n",
             microphone.display(),
+            RTP_PORTS.0,
+            RTP_PORTS.1,
             recordings.display()
         );
         fs::write(profile.join("config"), config).expect("config");

@@ -12,6 +12,7 @@ pub mod loudness;
 pub mod netns;
 pub mod pair;
 pub mod peer;
+pub mod pesq;
 pub mod process;
 pub mod registrar;
 pub mod scenario;

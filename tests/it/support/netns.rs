@@ -25,11 +25,19 @@ impl Netns {
     pub fn new() -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         remove_leftovers();
+        Self::namespace(Some(turn))
+    }
+
+    /// Another one in the same turn, for peers that do not disturb those of this one.
+    pub fn beside(&self) -> Self {
+        Self::namespace(None)
+    }
+
+    fn namespace(turn: Option<MutexGuard<'static, ()>>) -> Self {
         let (name, dir) = name_and_dir();
         ip(&["netns", "add", &name]);
-        let netns = Self { namespace: Some(name.clone()), dir, _turn: Some(turn) };
         ip(&["-n", &name, "link", "set", "lo", "up"]);
-        netns
+        Self { namespace: Some(name), dir, _turn: turn }
     }
 
     /// The machine's own network.
