@@ -138,13 +138,20 @@ pub fn digest(data: &[u8]) {
     }
 }
 
+/// Keys that are always the same.
+fn security(policy: Policy) -> Option<Security> {
+    Security::new(policy, KeyExchange::Sdes, &mut StdRng::seed_from_u64(7))
+}
+
 /// What we answer and offer next can be read by ourselves, and stays the same when nothing changes.
 pub fn sdp(data: &[u8]) {
+    let Some(security) = security(Policy::Optional) else { return };
     let local = LocalMedia {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 5)),
         port: 10_000,
         codecs: &Codec::ALL,
         events: Some(dtmf::PAYLOAD_TYPE),
+        security: Some(&security),
         session_id: 77,
         session_version: 1,
     };

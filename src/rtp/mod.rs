@@ -6,7 +6,9 @@
 //!
 //! Where the peer is decides the latch; reports go both ways ([`rtcp`]) and the call is rated by them ([`quality`]).
 //!
-//! Left out: SRTP, G.722, Opus, and comfort noise of our own.
+//! What goes over the wire may be encrypted ([`srtp`], [`wire`]).
+//!
+//! Left out: G.722, Opus, and comfort noise of our own.
 
 pub mod codec;
 pub mod conceal;
@@ -18,11 +20,14 @@ pub mod playout;
 pub mod quality;
 mod reception;
 pub mod rtcp;
+pub mod srtp;
 mod stream;
 pub mod tones;
+pub mod wire;
 
 pub use jitter::Received;
 pub use stream::{Output, Stream, StreamConfig, StreamStats};
+pub use wire::Protection;
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use secretary::call::keys::Dtmf;
 use secretary::call::{
-    Call, CallConfig, CallSetup, EndedBy, Expects, Input, Lines, MediaAddress, Output, PartId, Script, StreamStart,
+    Call, CallConfig, CallSetup, Encryption, EndedBy, Expects, Input, Lines, MediaAddress, Output, PartId, Script, StreamStart,
     TurnRecord, ears::EarsConfig, turn::TurnConfig,
 };
 use secretary::engine::stt::Transcript;
@@ -54,6 +54,8 @@ pub struct Engines {
     pub expects: Expects,
     /// Of the account. With [`Dtmf::Inband`] the caller has no keys in RTP.
     pub dtmf: Dtmf,
+    /// Of the account. The caller offers it unless it is off or optional.
+    pub encryption: Encryption,
 }
 
 impl Default for Engines {
@@ -66,6 +68,7 @@ impl Default for Engines {
             hang_up: false,
             expects: Expects::Anything,
             dtmf: Dtmf::Rtp,
+            encryption: Encryption::default(),
         }
     }
 }
@@ -166,12 +169,14 @@ impl Line {
             media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port() },
             codecs: Codec::ALL.to_vec(),
             dtmf: engines.dtmf,
+            encryption: engines.encryption,
             start: StreamStart {
                 ssrc: 1,
                 seq: 65_530,
                 timestamp: u32::MAX - 1_000,
                 sdp_session: 7,
                 rtcp: reports(seed),
+                secret: [seed as u8; 32],
             },
         };
         let mut offered = String::from_utf8(offer("sendrecv")).unwrap();
@@ -184,6 +189,7 @@ impl Line {
             port: address(CALLERS).port(),
             codecs: &Codec::ALL,
             events: Some(96),
+            security: None,
             session_id: 1,
             session_version: 1,
         };
