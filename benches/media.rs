@@ -181,7 +181,7 @@ async fn one_call(sockets: MediaSockets, prompt: Arc<[i16]>, mut log: LogWriter)
                 // A telephone that has gone is none of our business here.
                 Output::Transmit { to, datagram } => drop(sockets.rtp.send_to(&datagram, to).await),
                 Output::TransmitRtcp { to, datagram } => drop(sockets.rtcp.send_to(&datagram, to).await),
-                Output::Key { .. } => {}
+                Output::Key { .. } | Output::NoKeys(_) => {}
                 Output::Tick { received: theirs, sent: ours, .. } => {
                     received.extend_from_slice(&theirs);
                     sent.extend_from_slice(&ours);

@@ -32,6 +32,7 @@ use crate::net::ports::PortPool;
 use crate::net::resolve;
 use crate::net::sip::{self, AT_LEISURE, AT_ONCE, NewCall, SipHandle};
 use crate::rtp::codec::Codec;
+use crate::rtp::dtls::Certificate;
 use crate::sip::sdp::{KeyExchange, Policy};
 use crate::sip::{AccountId, Command, Endpoint, RegistrationFailure, RegistrationState, Transport, is_private};
 
@@ -138,6 +139,7 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
             encryption: Encryption::default(),
         },
         call_out,
+        certificate: Certificate::generate()?,
         notify: notify(&config),
     });
     announce(&config, &sip).await;

@@ -13,6 +13,7 @@ use super::talk::Talk;
 use super::{CallConfig, EndedBy, Input, Output, Script};
 use crate::engine::vad::Vad;
 use crate::rtp::codec::Codec;
+use crate::rtp::dtls::Certificate;
 use crate::rtp::dtmf;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::quality::Quality;
@@ -97,6 +98,8 @@ pub struct CallSetup {
     /// How pressed keys are told.
     pub dtmf: Dtmf,
     pub encryption: Encryption,
+    /// What we are known by where keys are agreed on by a handshake.
+    pub certificate: Certificate,
     pub start: StreamStart,
 }
 
@@ -131,6 +134,7 @@ pub struct Call {
     tones: Option<Tones>,
     ours: Ours,
     encryption: Encryption,
+    certificate: Certificate,
     /// What keys are drawn from.
     rng: StdRng,
     /// Our latest description.
@@ -155,10 +159,10 @@ impl Call {
     /// # Errors
     /// When the offer cannot be read or has nothing that we speak (488 is the answer then).
     pub fn answer(now: Instant, setup: CallSetup, offer: Option<&[u8]>) -> Result<(Self, Vec<u8>), SdpError> {
-        let CallSetup { config, script, vad, media, codecs, dtmf, encryption, start } = setup;
+        let CallSetup { config, script, vad, media, codecs, dtmf, encryption, certificate, start } = setup;
         let mut rng = StdRng::from_seed(start.secret);
         let events = dtmf.in_rtp().then_some(dtmf::PAYLOAD_TYPE);
-        let security = Security::new(encryption.policy, encryption.exchange, &mut rng);
+        let security = Security::new(encryption.policy, encryption.exchange, &certificate, &mut rng);
         let ours = Ours { media, codecs, events, security, session: start.sdp_session };
         let (sdp, agreed) = describe(&ours, offer)?;
         let unknown = SocketAddr::new(media.address, 0);
@@ -193,6 +197,7 @@ impl Call {
             tones: (dtmf == Dtmf::Inband).then(Tones::default),
             ours,
             encryption,
+            certificate,
             rng,
             described,
             offered: None,
@@ -240,7 +245,8 @@ impl Call {
     /// Our side of another session.
     fn elsewhere(&mut self, media: MediaAddress, session: u64) -> Ours {
         let events = self.ours.events.map(|_| dtmf::PAYLOAD_TYPE);
-        let security = Security::new(self.encryption.policy, self.encryption.exchange, &mut self.rng);
+        let Encryption { policy, exchange } = self.encryption;
+        let security = Security::new(policy, exchange, &self.certificate, &mut self.rng);
         Ours { media, codecs: self.ours.codecs.clone(), events, security, session }
     }
 
@@ -406,6 +412,7 @@ impl Call {
         let agreed = self.agreed.as_ref().is_some_and(|media| media.sends);
         let is_there = self.phase == Phase::Talking;
         self.stream.set_send(agreed && !self.holding && is_there);
+        self.stream.set_handshake(is_there);
         // On hold too: reports say that the other side is still there.
         self.stream.set_rtcp(self.agreed.as_ref().filter(|_| is_there).map(|media| media.rtcp));
     }
@@ -552,6 +559,10 @@ impl Call {
                 rtp::Output::Key { key } => {
                     self.keys_in_rtp = true;
                     self.key(now, Way::Rtp, key, Duration::ZERO);
+                }
+                rtp::Output::NoKeys(error) => {
+                    tracing::warn!(%error, "the call ends: its sound would not be encrypted as agreed");
+                    self.hang_up(now, EndedBy::Failure);
                 }
                 rtp::Output::Skipped { ticks } => self.talk.out.push_back(Output::Gap { ticks }),
             }

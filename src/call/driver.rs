@@ -30,6 +30,7 @@ use crate::log::{CallLog, CallRecord, Direction, LogItem, LogWriter, Status, Wri
 use crate::net::ports::{MediaSockets, PortPool};
 use crate::net::sip::{NewCall, SipHandle};
 use crate::rtp::codec::Codec;
+use crate::rtp::dtls::Certificate;
 use crate::rtp::rtcp::RtcpStart;
 use crate::rtp::{FRAME_SAMPLES, Frame, Protection};
 use crate::sip::{AccountId, CallKey, CallOut, Command, Incoming, SessionEvent, Transport};
@@ -66,6 +67,8 @@ pub struct Office {
     pub direct: Line,
     /// Whom we may be transferred to.
     pub call_out: CallOut,
+    /// Of handshakes for the keys of sound.
+    pub certificate: Certificate,
     /// Who is told of messages.
     pub notify: Option<Notify>,
 }
@@ -228,6 +231,7 @@ impl Driver {
             codecs: line.codecs.clone(),
             dtmf,
             encryption: line.encryption,
+            certificate: office.certificate.clone(),
             start: stream_start(),
         };
         let (call, sdp) =
@@ -541,6 +545,7 @@ impl Driver {
             rtp.strangers = stats.strangers,
             rtp.latch_changes = stats.latch_changes,
             rtp.unexpected_payload = stats.unexpected_payload,
+            rtp.encrypted = self.call.media().is_some_and(|media| media.protection.is_encrypted()),
             srtp.forged = stats.forged,
             srtp.replayed = stats.replayed,
             "call over"
@@ -567,7 +572,7 @@ fn announce(protection: &Protection, signalling: Transport) {
                 "encrypted sound (SRTP), whose keys came in readable signalling: whoever reads that can listen; use TLS"
             );
         }
-        Protection::Sdes(_) => tracing::debug!("encrypted sound (SRTP)"),
+        Protection::Sdes(_) | Protection::Dtls(_) => tracing::debug!("encrypted sound (SRTP)"),
         Protection::Plain | Protection::Awaited => {}
     }
 }

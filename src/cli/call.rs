@@ -24,6 +24,7 @@ use crate::net::sip::SipHandle;
 use crate::net::{resolve, sip as sip_net};
 use crate::rtp::codec::Codec;
 use crate::rtp::codec::resample::resample;
+use crate::rtp::dtls::Certificate;
 use crate::rtp::dtmf;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::rtcp::RtcpStart;
@@ -163,7 +164,7 @@ pub async fn run(args: Args) -> Result<()> {
     let own = id.and_then(|id| config.account.get(usize::from(id.0)));
     let dtmf = own.map(|account| account.dtmf).unwrap_or_default();
     let (policy, exchange) = own.map(|account| (account.srtp, account.srtp_keys)).unwrap_or_default();
-    let security = Security::new(policy, exchange, &mut rand::rng());
+    let security = Security::new(policy, exchange, &Certificate::generate()?, &mut rand::rng());
     if let Some(account) = account {
         sip.command(Command::Register(account)).await;
     }
@@ -353,6 +354,10 @@ impl Talk<'_> {
                     Output::TransmitRtcp { to, datagram } => {
                         let _ = self.sockets.rtcp.send_to(&datagram, to).await;
                     }
+                    Output::NoKeys(error) => {
+                        self.hang_up().await;
+                        return Err(error.into());
+                    }
                     Output::Key { key } => self.pressed(Way::Rtp, key, Duration::ZERO),
                     Output::Skipped { ticks } => self.far.extend(iter::repeat_n(0, ticks as usize * FRAME_SAMPLES)),
                     Output::Tick { received, .. } => {
@@ -465,6 +470,7 @@ impl Talk<'_> {
         }
         if let Some(stream) = &mut self.stream {
             stream.protect(protection);
+            stream.set_handshake(true);
             stream.set_send(sends);
             stream.set_rtcp(Some(rtcp));
         }

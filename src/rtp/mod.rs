@@ -6,12 +6,13 @@
 //!
 //! Where the peer is decides the latch; reports go both ways ([`rtcp`]) and the call is rated by them ([`quality`]).
 //!
-//! What goes over the wire may be encrypted ([`srtp`], [`wire`]).
+//! What goes over the wire may be encrypted ([`srtp`], [`dtls`], [`wire`]).
 //!
 //! Left out: G.722, Opus, and comfort noise of our own.
 
 pub mod codec;
 pub mod conceal;
+pub mod dtls;
 pub mod dtmf;
 pub mod jitter;
 mod latch;

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::codec::{Codec, g711};
+use super::dtls::{self, HandshakeError, is_dtls};
 use super::dtmf::{self, Due, Events};
 use super::jitter::{COMFORT_NOISE, DEFAULT_TARGET, JitterBuffer, Payload, Received};
 use super::latch::Latch;
@@ -69,6 +70,8 @@ pub enum Output {
     Key {
         key: char,
     },
+    /// There are no keys and there will be none: nothing is sent or heard.
+    NoKeys(HandshakeError),
 }
 
 /// Counts since the stream began. Packets unless it says otherwise.
@@ -133,6 +136,7 @@ pub struct Stream {
     /// Who sends the sound.
     source: Option<Ssrc>,
     send: bool,
+    may_shake: bool,
     /// Nothing was sent for the last tick, so that the next packet begins a talkspurt.
     paused: bool,
     seq: Seq,
@@ -161,6 +165,7 @@ impl Stream {
             presses: dtmf::Sender::default(),
             source: None,
             send: true,
+            may_shake: false,
             paused: true,
             seq: config.first_seq,
             timestamp: config.first_timestamp,
@@ -173,6 +178,9 @@ impl Stream {
 
     /// Takes a datagram from the media socket. Whatever is not the peer's RTP is counted and ignored.
     pub fn handle_input(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        if is_dtls(datagram) {
+            return self.shake(now, from, datagram);
+        }
         let Some(datagram) = self.open(datagram) else { return };
         let packet = match Packet::parse(&datagram) {
             Ok(packet) => packet,
@@ -219,6 +227,35 @@ impl Stream {
         }
     }
 
+    /// Takes a datagram of DTLS, if keys are agreed on in that way.
+    fn shake(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        let promised = self.latch.promised();
+        match self.wire.association() {
+            Some(association) => association.handle_input(now, from, promised, datagram),
+            None => self.stats.not_rtp += 1,
+        }
+        self.drain_handshake();
+    }
+
+    fn shake_when_due(&mut self, now: Instant) {
+        let peer = self.latch.target();
+        let Some(association) = self.wire.association() else { return };
+        if self.may_shake && is_somewhere(peer) {
+            association.begin(now, peer);
+        }
+        association.handle_timeout(now);
+    }
+
+    fn drain_handshake(&mut self) {
+        let Some(association) = self.wire.association() else { return };
+        while let Some(output) = association.poll_output() {
+            self.outputs.push_back(match output {
+                dtls::Output::Transmit { to, datagram } => Output::Transmit { to, datagram },
+                dtls::Output::Failed(error) => Output::NoKeys(error),
+            });
+        }
+    }
+
     /// What the peer has sent; what cannot be his is counted.
     fn open<'d>(&mut self, datagram: &'d [u8]) -> Option<Cow<'d, [u8]>> {
         let count = match self.wire.open(datagram) {
@@ -261,9 +298,11 @@ impl Stream {
         if let Some(ticks @ 1..) = due.checked_sub(MAX_CATCH_UP) {
             self.skip(ticks);
         }
+        self.shake_when_due(now);
         for _ in 0..due.min(MAX_CATCH_UP) {
             self.tick();
         }
+        self.drain_handshake();
         let sent = self.sent(now);
         let report = self.rtcp.handle_timeout(now, sent, &mut self.reception);
         self.report(report);
@@ -324,6 +363,11 @@ impl Stream {
     /// How packets are protected from now on, both ways. What is played waits until there are keys.
     pub fn protect(&mut self, protection: Protection) {
         self.wire.protect(protection);
+    }
+
+    /// Whether a handshake for keys may begin, if there is to be one: once the peer is known to be where he says.
+    pub fn set_handshake(&mut self, may_begin: bool) {
+        self.may_shake = may_begin;
     }
 
     /// Stops and resumes sending (hold). What is queued waits meanwhile; time goes on.
@@ -420,6 +464,8 @@ impl Stream {
 
     fn report(&mut self, report: Option<Outgoing>) {
         match report {
+            // A handshake for that port alone would have to come first.
+            Some(Outgoing { to: Some(_), .. }) if !self.wire.has_port_for_reports() => {}
             Some(Outgoing { to: Some(to), datagram }) => {
                 let sealed = self.wire.seal(datagram);
                 self.outputs.extend(sealed.map(|datagram| Output::TransmitRtcp { to, datagram }));

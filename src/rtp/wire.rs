@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::dtls::{Association, Terms};
 use super::packet::is_rtcp;
 use super::srtp::{Refused, Srtp, SrtpKeys};
 
@@ -14,6 +15,8 @@ pub enum Protection {
     Awaited,
     /// By keys that signalling has told (RFC 4568).
     Sdes(SrtpKeys),
+    /// By keys of a handshake (RFC 5764).
+    Dtls(Terms),
 }
 
 impl Protection {
@@ -27,7 +30,8 @@ impl Protection {
 pub(super) enum Wire {
     Plain,
     Awaiting,
-    Keyed(Box<Srtp>),
+    Sdes(Box<Srtp>),
+    Dtls(Box<Association>),
 }
 
 impl Wire {
@@ -36,16 +40,39 @@ impl Wire {
         match (protection, &mut *self) {
             (Protection::Plain, _) => *self = Self::Plain,
             (Protection::Awaited, _) => *self = Self::Awaiting,
-            (Protection::Sdes(keys), Self::Keyed(srtp)) => srtp.rekey(keys),
-            (Protection::Sdes(keys), Self::Plain | Self::Awaiting) => *self = Self::Keyed(Box::new(Srtp::new(keys))),
+            (Protection::Sdes(keys), Self::Sdes(srtp)) => srtp.rekey(keys),
+            (Protection::Sdes(keys), _) => *self = Self::Sdes(Box::new(Srtp::new(keys))),
+            (Protection::Dtls(terms), Self::Dtls(association)) if *association.terms() == terms => {}
+            (Protection::Dtls(terms), _) => *self = Self::Dtls(Box::new(Association::new(terms))),
         }
     }
 
     /// Whether anything may go out.
     pub fn is_ready(&self) -> bool {
         match self {
-            Self::Plain | Self::Keyed(_) => true,
+            Self::Plain | Self::Sdes(_) => true,
             Self::Awaiting => false,
+            Self::Dtls(association) => association.is_keyed(),
+        }
+    }
+
+    /// Whether reports may have a port of their own.
+    pub fn has_port_for_reports(&self) -> bool {
+        !matches!(self, Self::Dtls(_))
+    }
+
+    pub fn association(&mut self) -> Option<&mut Association> {
+        match self {
+            Self::Dtls(association) => Some(association),
+            Self::Plain | Self::Awaiting | Self::Sdes(_) => None,
+        }
+    }
+
+    fn srtp(&mut self) -> Option<&mut Srtp> {
+        match self {
+            Self::Plain | Self::Awaiting => None,
+            Self::Sdes(srtp) => Some(srtp),
+            Self::Dtls(association) => association.srtp(),
         }
     }
 
@@ -53,9 +80,8 @@ impl Wire {
     pub fn seal(&mut self, packet: Vec<u8>) -> Option<Vec<u8>> {
         match self {
             Self::Plain => Some(packet),
-            Self::Awaiting => None,
-            Self::Keyed(srtp) if is_rtcp(&packet) => srtp.protect_rtcp(&packet),
-            Self::Keyed(srtp) => srtp.protect(&packet),
+            _ if is_rtcp(&packet) => self.srtp()?.protect_rtcp(&packet),
+            _ => self.srtp()?.protect(&packet),
         }
     }
 
@@ -66,9 +92,11 @@ impl Wire {
     pub fn open<'p>(&mut self, packet: &'p [u8]) -> Result<Cow<'p, [u8]>, Refused> {
         match self {
             Self::Plain => Ok(Cow::Borrowed(packet)),
-            Self::Awaiting => Err(Refused::Forged),
-            Self::Keyed(srtp) if is_rtcp(packet) => srtp.unprotect_rtcp(packet).map(Cow::Owned),
-            Self::Keyed(srtp) => srtp.unprotect(packet).map(Cow::Owned),
+            _ => {
+                let srtp = self.srtp().ok_or(Refused::Forged)?;
+                let opened = if is_rtcp(packet) { srtp.unprotect_rtcp(packet) } else { srtp.unprotect(packet) };
+                opened.map(Cow::Owned)
+            }
         }
     }
 }

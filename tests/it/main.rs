@@ -28,5 +28,6 @@ mod sip_transfer;
 mod sip_transport;
 mod sip_trunks;
 mod sipp;
+mod srtp;
 mod support;
 mod tidy;

@@ -1,7 +1,10 @@
-//! How the keys of encrypted media are agreed on in SDP: told by `a=crypto` (SDES, RFC 4568).
+//! How the keys of encrypted media are agreed on in SDP: told by `a=crypto` (SDES, RFC 4568), or by a handshake for which SDP has
+//! the fingerprints of both certificates and says who begins (DTLS-SRTP, RFC 5763, 8122, 4145).
 //!
 //! The first suite of the offerer that we have is answered, with a key of our own. What is offered without encryption in its
-//! `m=` line but with keys beneath (optional encryption, as Linphone and Asterisk write it) is answered in the same way.
+//! `m=` line but with keys or a fingerprint beneath (optional encryption, as Linphone and Asterisk write it) is answered in the
+//! same way. A fingerprint by SHA-1 is none. Whose certificate and role stay the same has no new handshake, `a=connection` or
+//! not; `a=tls-id` (RFC 8842) is left out.
 //!
 //! Left out: several keys in a line (MKI), session parameters that change how packets look: such a line is passed over, and the
 //! next one is tried. A lifetime is read and not kept.
@@ -12,14 +15,19 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use rand::{CryptoRng, RngCore};
-use sdp_types::{Attribute, Media as MediaLine};
+use sdp_types::{Attribute, Media as MediaLine, Session};
 use serde::Deserialize;
 
 use super::SdpError;
+use crate::rtp::dtls::{Certificate, Fingerprint, Role, Terms};
 use crate::rtp::srtp::{MasterKey, SrtpKeys, Suite};
 use crate::rtp::wire::Protection;
 
 const CRYPTO: &str = "crypto";
+const FINGERPRINT: &str = "fingerprint";
+const SETUP: &str = "setup";
+/// Fingerprints of one stream that are looked at.
+const MAX_FINGERPRINTS: usize = 8;
 /// Most digits of a tag (RFC 4568 §9.1).
 const MAX_TAG_DIGITS: usize = 9;
 /// Some leave the padding out.
@@ -59,6 +67,8 @@ pub enum KeyExchange {
     /// Told in SDP: whoever reads the signalling can listen.
     #[default]
     Sdes,
+    /// By a handshake between those who send the sound.
+    Dtls,
 }
 
 /// The keys that we tell in one session, one for each suite.
@@ -83,17 +93,26 @@ pub struct Security {
     /// How the keys of what we offer are agreed on; `None`: it is not encrypted.
     offers: Option<KeyExchange>,
     sdes: SdesKeys,
+    certificate: Certificate,
+    /// Which role we take where the peer leaves it to us: the one that we have, if there was a handshake.
+    role: Role,
 }
 
 impl Security {
     /// `None` if nothing is to be encrypted.
-    pub fn new(policy: Policy, exchange: KeyExchange, rng: &mut (impl RngCore + CryptoRng)) -> Option<Self> {
+    pub fn new(
+        policy: Policy,
+        exchange: KeyExchange,
+        certificate: &Certificate,
+        rng: &mut (impl RngCore + CryptoRng),
+    ) -> Option<Self> {
         let required = match policy {
             Policy::Off => return None,
             Policy::Optional => false,
             Policy::Required => true,
         };
-        Some(Self { required, offers: required.then_some(exchange), sdes: SdesKeys::draw(rng) })
+        let (sdes, certificate) = (SdesKeys::draw(rng), certificate.clone());
+        Some(Self { required, offers: required.then_some(exchange), sdes, certificate, role: Role::Active })
     }
 
     /// How a stream is protected as long as our offer has no answer.
@@ -106,6 +125,10 @@ impl Security {
         let exchange = match agreed {
             Protection::Plain | Protection::Awaited => return,
             Protection::Sdes(_) => KeyExchange::Sdes,
+            Protection::Dtls(terms) => {
+                self.role = terms.role;
+                KeyExchange::Dtls
+            }
         };
         (self.required, self.offers) = (true, Some(exchange));
     }
@@ -123,7 +146,14 @@ impl Security {
                 let offered = OFFERED.into_iter().filter_map(|n| NAMES.get(n));
                 (1..).zip(offered).map(|(tag, (name, suite))| self.crypto(&format!("{tag}"), name, *suite)).collect()
             }
+            // RFC 5763 §5: an offer leaves the role to the answer.
+            Some(KeyExchange::Dtls) => self.handshake("actpass"),
         }
+    }
+
+    fn handshake(&self, setup: &str) -> Vec<Attribute> {
+        let fingerprint = Attribute::with_value(FINGERPRINT, self.certificate.fingerprint());
+        vec![Attribute::with_value(SETUP, setup), fingerprint]
     }
 
     fn crypto(&self, tag: &str, name: &str, suite: Suite) -> Attribute {
@@ -137,6 +167,7 @@ pub(super) fn proto(security: Option<&Security>) -> &'static str {
     match security.and_then(|security| security.offers) {
         None => "RTP/AVP",
         Some(KeyExchange::Sdes) => "RTP/SAVP",
+        Some(KeyExchange::Dtls) => "UDP/TLS/RTP/SAVP",
     }
 }
 
@@ -145,8 +176,10 @@ pub(super) fn proto(security: Option<&Security>) -> &'static str {
 enum Transport {
     /// RTP/AVP: none, unless there are keys beneath.
     Plain,
-    /// RTP/SAVP.
+    /// RTP/SAVP: keys that are told; some mean a handshake.
     Secure,
+    /// UDP/TLS/RTP/SAVP: a handshake.
+    Handshake,
 }
 
 /// What a stream of a description says of its encryption.
@@ -158,6 +191,56 @@ pub(super) struct Offered {
     crypto: Vec<Crypto>,
     /// `a=crypto` lines that are of no use, for the error message.
     unusable: usize,
+    handshake: Handshake,
+}
+
+/// What a stream says of a handshake.
+#[derive(Debug, Clone)]
+enum Handshake {
+    /// It has no `a=fingerprint`.
+    None,
+    /// One of the fingerprints has to fit.
+    Offered { fingerprints: Vec<Fingerprint>, setup: Setup },
+    /// All fingerprints are by hashes that we do not know or trust: the first of them.
+    Untrusted(String),
+}
+
+/// Who begins, as the peer wants it (RFC 4145 §4).
+#[derive(Debug, Clone)]
+enum Setup {
+    Active,
+    Passive,
+    Either,
+    /// Nobody for now (`holdconn`), or nobody knows.
+    Other(String),
+}
+
+impl Handshake {
+    fn read(session: &Session, line: &MediaLine) -> Self {
+        // RFC 8122 §5: the stream's own come before the session's.
+        let mut values: Vec<&str> = line.get_attribute_values(FINGERPRINT).flatten().collect();
+        if values.is_empty() {
+            values = session.get_attribute_values(FINGERPRINT).flatten().collect();
+        }
+        let Some(first) = values.first() else { return Self::None };
+        let known = values.iter().take(MAX_FINGERPRINTS).filter_map(|value| Fingerprint::parse(value));
+        let fingerprints: Vec<_> = known.collect();
+        if fingerprints.is_empty() {
+            return Self::Untrusted(first.split_whitespace().next().unwrap_or_default().chars().take(20).collect());
+        }
+        let setup = line.get_attribute_values(SETUP).flatten().next();
+        let setup = setup.or_else(|| session.get_attribute_values(SETUP).flatten().next());
+        let setup = match setup.map(|setup| setup.trim().to_ascii_lowercase()) {
+            None => Setup::Active,
+            Some(setup) => match setup.as_str() {
+                "active" => Setup::Active,
+                "passive" => Setup::Passive,
+                "actpass" => Setup::Either,
+                other => Setup::Other(other.chars().take(20).collect()),
+            },
+        };
+        Self::Offered { fingerprints, setup }
+    }
 }
 
 /// What was agreed for a stream, and what the answer to it says.
@@ -168,16 +251,18 @@ pub(super) struct Chosen {
 
 impl Offered {
     /// `None`: it is not RTP.
-    pub(super) fn read(line: &MediaLine) -> Option<Self> {
+    pub(super) fn read(session: &Session, line: &MediaLine) -> Option<Self> {
         let proto = line.proto.to_ascii_uppercase();
         let transport = match proto.as_str() {
             "RTP/AVP" | "RTP/AVPF" => Transport::Plain,
             "RTP/SAVP" | "RTP/SAVPF" => Transport::Secure,
+            "UDP/TLS/RTP/SAVP" | "UDP/TLS/RTP/SAVPF" => Transport::Handshake,
             _ => return None,
         };
         let lines: Vec<_> = line.get_attribute_values(CRYPTO).flatten().map(Crypto::parse).collect();
         let unusable = lines.iter().filter(|line| line.is_none()).count();
-        Some(Self { proto, transport, crypto: lines.into_iter().flatten().collect(), unusable })
+        let crypto = lines.into_iter().flatten().collect();
+        Some(Self { proto, transport, crypto, unusable, handshake: Handshake::read(session, line) })
     }
 
     /// Whether it tells this key.
@@ -191,18 +276,21 @@ impl Offered {
         let Some(security) = security else {
             return match self.transport {
                 Transport::Plain => Ok(plain()),
-                Transport::Secure => Err(SdpError::Encrypted(self.proto.clone())),
+                Transport::Secure | Transport::Handshake => Err(SdpError::Encrypted(self.proto.clone())),
             };
         };
-        if let Some(Crypto { tag, name, key }) = self.crypto.first() {
+        if let Some(Crypto { tag, name, key }) = self.crypto.first().filter(|_| self.transport != Transport::Handshake) {
             let ours = security.sdes.of(key.suite()).clone();
             let lines = vec![security.crypto(tag, name, key.suite())];
             return Ok(Chosen { protection: Protection::Sdes(SrtpKeys { ours, theirs: key.clone() }), lines });
         }
-        match self.transport {
-            Transport::Plain if !security.required => Ok(plain()),
-            Transport::Plain if self.unusable == 0 => Err(SdpError::Unencrypted(self.proto.clone())),
-            Transport::Plain | Transport::Secure => Err(self.no_key()),
+        match self.terms(security, Some(security.role)) {
+            Ok(terms) => {
+                let lines = security.handshake(if terms.role == Role::Active { "active" } else { "passive" });
+                Ok(Chosen { protection: Protection::Dtls(terms), lines })
+            }
+            Err(_) if self.transport == Transport::Plain && !security.required => Ok(plain()),
+            Err(error) => Err(error),
         }
     }
 
@@ -211,13 +299,38 @@ impl Offered {
         let offers = security.and_then(|security| Some((security, security.offers?)));
         match (offers, self.transport) {
             (None, Transport::Plain) => Ok(Protection::Plain),
-            (None, Transport::Secure) => Err(SdpError::NotOffered(self.proto.clone())),
+            (None, Transport::Secure | Transport::Handshake) => Err(SdpError::NotOffered(self.proto.clone())),
             (Some(_), Transport::Plain) => Err(SdpError::Unencrypted(self.proto.clone())),
+            (Some((_, KeyExchange::Sdes)), Transport::Handshake) => Err(SdpError::NotOffered(self.proto.clone())),
             (Some((security, KeyExchange::Sdes)), Transport::Secure) => {
                 let Crypto { key, .. } = self.crypto.first().filter(|c| c.is_offered()).ok_or_else(|| self.no_key())?;
                 let ours = security.sdes.of(key.suite()).clone();
                 Ok(Protection::Sdes(SrtpKeys { ours, theirs: key.clone() }))
             }
+            (Some((security, KeyExchange::Dtls)), Transport::Secure | Transport::Handshake) => {
+                self.terms(security, None).map(Protection::Dtls)
+            }
+        }
+    }
+
+    /// The handshake that it wants, if it wants one. Where it leaves the role to us, that is `role`.
+    fn terms(&self, security: &Security, role: Option<Role>) -> Result<Terms, SdpError> {
+        match &self.handshake {
+            Handshake::Offered { fingerprints, setup } => {
+                let role = match setup {
+                    Setup::Active => Role::Passive,
+                    Setup::Passive => Role::Active,
+                    Setup::Either => role.ok_or_else(|| SdpError::Setup("actpass".to_owned()))?,
+                    Setup::Other(setup) => return Err(SdpError::Setup(setup.clone())),
+                };
+                Ok(Terms { certificate: security.certificate.clone(), role, fingerprints: fingerprints.clone() })
+            }
+            Handshake::Untrusted(hash) => Err(SdpError::UntrustedFingerprint(hash.clone())),
+            Handshake::None => Err(match self.transport {
+                Transport::Handshake => SdpError::NoFingerprint(self.proto.clone()),
+                Transport::Plain if self.unusable == 0 => SdpError::Unencrypted(self.proto.clone()),
+                Transport::Plain | Transport::Secure => self.no_key(),
+            }),
         }
     }
 

@@ -59,6 +59,12 @@ pub enum SdpError {
          and session parameters at the peer"
     )]
     NoKey { proto: String, unusable: usize },
+    #[error("agree on keys: {0} without `a=fingerprint`; the peer has no certificate for DTLS: give it one")]
+    NoFingerprint(String),
+    #[error("agree on keys: `a=fingerprint` by {0}, which is not trusted; set the peer to sha-256 (Asterisk: dtls_fingerprint)")]
+    UntrustedFingerprint(String),
+    #[error("agree on keys: `a=setup:{0}` is of no use: an offer needs actpass, active or passive, an answer one of the last two")]
+    Setup(String),
     #[error("agree on media: no common codec among formats {0}; allow PCMA or PCMU at the peer")]
     NoCommonCodec(String),
 }
@@ -277,7 +283,7 @@ fn usable_audio(session: &Session) -> Result<Vec<Audio>, SdpError> {
     let mut usable = Vec::new();
     let mut error = SdpError::NoAudio;
     for (place, line) in lines {
-        let Some(keys) = Offered::read(line) else { continue };
+        let Some(keys) = Offered::read(session, line) else { continue };
         match AudioStream::read(session, (place, line)) {
             Ok(stream) => usable.push(Audio { place, stream, keys }),
             Err(unusable) if error == SdpError::NoAudio => error = unusable,

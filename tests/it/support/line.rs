@@ -17,6 +17,7 @@ use secretary::call::{
 use secretary::engine::stt::Transcript;
 use secretary::engine::{Language, TurnId};
 use secretary::rtp::codec::Codec;
+use secretary::rtp::dtls::{Certificate, HandshakeError};
 use secretary::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpStart};
 use secretary::rtp::{self, Stream, StreamConfig};
@@ -114,6 +115,8 @@ pub struct Line {
     pub answered_offers: Vec<Vec<u8>>,
     /// Offers of our own.
     pub offers: Vec<Vec<u8>>,
+    /// Why the caller has no keys.
+    pub no_keys: Option<HandshakeError>,
 }
 
 fn lines(language: Language) -> Lines {
@@ -170,6 +173,7 @@ impl Line {
             codecs: Codec::ALL.to_vec(),
             dtmf: engines.dtmf,
             encryption: engines.encryption,
+            certificate: Certificate::generate().unwrap(),
             start: StreamStart {
                 ssrc: 1,
                 seq: 65_530,
@@ -236,6 +240,7 @@ impl Line {
             rejected_offers: 0,
             answered_offers: Vec::new(),
             offers: Vec::new(),
+            no_keys: None,
         }
     }
 
@@ -387,6 +392,7 @@ impl Line {
                 }
                 rtp::Output::Tick { received, .. } => self.caller_heard.extend(received),
                 rtp::Output::Key { key } => panic!("the secretary pressed {key}"),
+                rtp::Output::NoKeys(error) => self.no_keys = Some(error),
                 rtp::Output::Skipped { .. } => panic!("time goes on evenly"),
             }
         }

@@ -8,7 +8,11 @@ use rand::{Rng, SeedableRng};
 const INLINE: &str = "inline:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0e";
 
 fn security(policy: Policy, seed: u64) -> Security {
-    Security::new(policy, KeyExchange::Sdes, &mut StdRng::seed_from_u64(seed)).unwrap()
+    by(KeyExchange::Sdes, policy, seed)
+}
+
+fn by(exchange: KeyExchange, policy: Policy, seed: u64) -> Security {
+    Security::new(policy, exchange, &Certificate::generate().unwrap(), &mut StdRng::seed_from_u64(seed)).unwrap()
 }
 
 fn local(security: Option<&Security>) -> LocalMedia<'_> {
@@ -228,4 +232,101 @@ fn random_crypto_lines_never_panic() {
     }
     println!("{usable} of 50000 damaged lines were usable");
     assert!(usable > 1_000);
+}
+
+const FINGERPRINT_256: &str = "sha-256 AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB";
+
+fn role(protection: &Protection) -> Option<Role> {
+    match protection {
+        Protection::Dtls(terms) => Some(terms.role),
+        Protection::Plain | Protection::Awaited | Protection::Sdes(_) => None,
+    }
+}
+
+#[test]
+fn a_handshake_is_answered_in_the_other_role_with_our_fingerprint() {
+    let ours = security(Policy::Optional, 1);
+    for (setup, answer, expected) in [
+        ("a=setup:actpass\n", "a=setup:active\r\n", Role::Active),
+        ("a=setup:passive\n", "a=setup:active\r\n", Role::Active),
+        ("a=setup:ACTIVE\n", "a=setup:passive\r\n", Role::Passive),
+        ("", "a=setup:passive\r\n", Role::Passive),
+    ] {
+        for proto in ["UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF", "RTP/SAVP", "RTP/SAVPF", "RTP/AVP"] {
+            let stream = format!("m=audio 4000 {proto} 8\n");
+            let lines = format!("a=fingerprint:{FINGERPRINT_256}\n{setup}");
+            for lines in [format!("{stream}{lines}a=rtcp-mux\n"), format!("{lines}{stream}a=rtcp-mux\n")] {
+                let (sdp, media) = answered(&lines, Some(&ours)).unwrap();
+                assert_eq!(role(&media.protection), Some(expected), "{lines}");
+                let fingerprint = format!("a=fingerprint:{}\r\n", ours.certificate.fingerprint());
+                assert!(sdp.contains(answer) && sdp.contains(&fingerprint) && sdp.contains(proto), "{lines}: {sdp}");
+                assert!(!sdp.contains("crypto") && sdp.contains("rtcp-mux"), "{sdp}");
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_that_are_told_come_before_a_handshake_but_where_the_transport_is_one() {
+    let ours = security(Policy::Required, 1);
+    let keys = format!(
+        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 {INLINE}\na=fingerprint:{FINGERPRINT_256}\na=setup:actpass\n"
+    );
+    for (proto, handshake) in [("RTP/AVP", false), ("RTP/SAVP", false), ("UDP/TLS/RTP/SAVPF", true)] {
+        let (_, media) = answered(&format!("m=audio 4000 {proto} 8\n{keys}"), Some(&ours)).unwrap();
+        assert_eq!(role(&media.protection).is_some(), handshake, "{proto}");
+        assert!(media.protection.is_encrypted());
+    }
+}
+
+#[test]
+fn a_handshake_that_cannot_be_had_says_why() {
+    let (may, must) = (security(Policy::Optional, 1), security(Policy::Required, 1));
+    let weak = "a=fingerprint:sha-1 AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB\na=setup:actpass\n";
+    let tls = "m=audio 4000 UDP/TLS/RTP/SAVPF 8\n";
+    let error = |lines: String, security: Option<&Security>| answered(&lines, security).unwrap_err();
+    assert_eq!(error(format!("{tls}{weak}"), Some(&may)), SdpError::UntrustedFingerprint("sha-1".to_owned()));
+    assert_eq!(error(tls.to_owned(), Some(&may)), SdpError::NoFingerprint("UDP/TLS/RTP/SAVPF".to_owned()));
+    assert_eq!(error(tls.to_owned(), None), SdpError::Encrypted("UDP/TLS/RTP/SAVPF".to_owned()));
+    let held = format!("{tls}a=fingerprint:{FINGERPRINT_256}\na=setup:holdconn\n");
+    assert_eq!(error(held, Some(&may)), SdpError::Setup("holdconn".to_owned()));
+    // Where there need be no encryption there is none; where it must be, not by SHA-1.
+    let optional = format!("m=audio 4000 RTP/AVP 8\n{weak}");
+    assert_eq!(answered(&optional, Some(&may)).unwrap().1.protection, Protection::Plain);
+    assert_eq!(error(optional, Some(&must)), SdpError::UntrustedFingerprint("sha-1".to_owned()));
+}
+
+#[test]
+fn a_handshake_that_we_offer_is_answered_by_ourselves() {
+    let (ours, theirs) = (by(KeyExchange::Dtls, Policy::Required, 1), security(Policy::Optional, 2));
+    let offered = offer(&local(Some(&ours)));
+    let text = String::from_utf8(offered.clone()).unwrap();
+    assert!(text.contains("m=audio 10000 UDP/TLS/RTP/SAVP ") && text.contains("a=setup:actpass\r\n"), "{text}");
+    let (sdp, at_peer) = answer(&parse_offer(&offered).unwrap(), &local(Some(&theirs))).unwrap();
+    let at_us = accept_answer(&sdp, &local(Some(&ours))).unwrap();
+    assert_eq!((role(&at_us.protection), role(&at_peer.protection)), (Some(Role::Passive), Some(Role::Active)));
+    let (Protection::Dtls(here), Protection::Dtls(there)) = (at_us.protection, at_peer.protection) else { panic!() };
+    assert_eq!(here.fingerprints, [theirs.certificate.fingerprint().clone()]);
+    assert_eq!(there.fingerprints, [ours.certificate.fingerprint().clone()]);
+    // An answer has to choose, and must not be without.
+    let choose = String::from_utf8(sdp).unwrap().replace("setup:active", "setup:actpass");
+    let chosen = accept_answer(choose.as_bytes(), &local(Some(&ours)));
+    assert_eq!(chosen.unwrap_err(), SdpError::Setup("actpass".to_owned()));
+    let plain = crate::sip::sdp::keys::tests::sdp("m=audio 4000 RTP/AVP 8\n");
+    assert_eq!(accept_answer(&plain, &local(Some(&ours))).unwrap_err(), SdpError::Unencrypted("RTP/AVP".to_owned()));
+}
+
+#[test]
+fn who_has_a_role_keeps_it() {
+    let mut ours = security(Policy::Optional, 1);
+    let lines = |setup: &str| {
+        format!("m=audio 4000 UDP/TLS/RTP/SAVP 8\na=fingerprint:{FINGERPRINT_256}\na=setup:{setup}\n")
+    };
+    let first = answered(&lines("active"), Some(&ours)).unwrap().1;
+    ours.settle(&first.protection);
+    // RFC 5763 §5: a later offer says actpass again and means the association that there is.
+    let (sdp, again) = answered(&lines("actpass"), Some(&ours)).unwrap();
+    assert_eq!(again.protection, first.protection);
+    assert!(sdp.contains("a=setup:passive"), "{sdp}");
+    assert!(String::from_utf8(offer(&local(Some(&ours)))).unwrap().contains("UDP/TLS/RTP/SAVP"));
 }
