@@ -187,7 +187,7 @@ async fn one_call(sockets: MediaSockets, prompt: Arc<[i16]>, mut log: LogWriter)
                 // A telephone that has gone is none of our business here.
                 Output::Transmit { to, datagram } => media.send(&datagram, to),
                 Output::TransmitRtcp { to, datagram } => media.send_report(&datagram, to),
-                Output::Key { .. } => {}
+                Output::Key { .. } | Output::NoKeys(_) => {}
                 Output::Tick { received: theirs, sent: ours, .. } => {
                     received.extend_from_slice(&theirs);
                     sent.extend_from_slice(&ours);

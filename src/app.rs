@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::call::driver::{self, Line, Notify, Office, Running};
 use crate::call::ears::SAMPLE_RATE_HZ;
 use crate::call::keys::Dtmf;
-use crate::call::{CallConfig, Script};
+use crate::call::{CallConfig, Encryption, Script};
 use crate::config::{AccountConfig, Config, Direct, Secrets};
 use crate::engine::dialog::Dialog;
 use crate::engine::onnx::OnnxRuntime;
@@ -32,7 +32,9 @@ use crate::net::ports::PortPool;
 use crate::net::resolve;
 use crate::net::sip::{self, AT_LEISURE, AT_ONCE, NewCall, SipHandle};
 use crate::rtp::codec::Codec;
-use crate::sip::{AccountId, Command, Endpoint, RegistrationFailure, RegistrationState, is_private};
+use crate::rtp::dtls::Certificate;
+use crate::sip::sdp::{KeyExchange, Policy};
+use crate::sip::{AccountId, Command, Endpoint, RegistrationFailure, RegistrationState, Transport, is_private};
 
 pub const USER_AGENT: &str = concat!("secretary/", env!("CARGO_PKG_VERSION"));
 /// The environment variable with the key of Gemini.
@@ -134,8 +136,10 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
             answer_after: Duration::from_secs(config.sip.answer_after_s.into()),
             codecs: vec![Codec::Pcma, Codec::Pcmu],
             dtmf: Dtmf::default(),
+            encryption: Encryption::default(),
         },
         call_out,
+        certificate: Certificate::generate()?,
         notify: notify(&config),
     });
     announce(&config, &sip).await;
@@ -164,6 +168,7 @@ fn line(account: &AccountConfig) -> Line {
         answer_after: Duration::from_secs(account.answer_after_s.into()),
         codecs: account.codecs.clone(),
         dtmf: account.dtmf,
+        encryption: Encryption { policy: account.srtp, exchange: account.srtp_keys },
     }
 }
 
@@ -259,6 +264,13 @@ async fn announce(config: &Config, sip: &SipHandle) {
     for account in &config.account {
         let what = if account.register { "Extension:" } else { "Trunk:    " };
         println!("  {what} {} at {} ({})", account.username, account.registrar.host, account.name);
+        let is_told = (account.srtp, account.srtp_keys) == (Policy::Required, KeyExchange::Sdes);
+        if is_told && account.transport != Some(Transport::Tls) {
+            tracing::warn!(
+                account = account.name,
+                "srtp = \"required\" with keys in SIP that anybody on the way can read: set transport = \"tls\""
+            );
+        }
     }
     let log = std::path::absolute(&config.log.dir).unwrap_or_else(|_| config.log.dir.clone());
     println!("  Call log:  {}", log.display());

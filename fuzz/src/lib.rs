@@ -6,17 +6,21 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use secretary::rtp::codec::Codec;
+use secretary::rtp::dtls::{Certificate, Role, Terms};
 use secretary::rtp::dtmf::{self, Due, EventSet, Receiver, Sender};
 use secretary::rtp::jitter::{DEFAULT_TARGET, JitterBuffer, Payload};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
-use secretary::rtp::{self, FRAME_DURATION, FRAME_SAMPLES, Received, Stream, StreamConfig};
+use secretary::rtp::srtp::{MasterKey, Srtp, SrtpKeys, Suite};
+use secretary::rtp::{self, FRAME_DURATION, FRAME_SAMPLES, Protection, Received, Stream, StreamConfig};
 use secretary::sip::auth::{self, AuthError, Authorization, Authorizer, Challenge, Counted, Credentials, Subject};
 use secretary::sip::message::{
     Frame, FramingError, Headers, MAX_MESSAGE, Malformed, Message, NameAddr, ParseError, StreamFramer, Uri, Via,
 };
-use secretary::sip::sdp::{self, LocalMedia};
+use secretary::sip::sdp::{self, KeyExchange, LocalMedia, Policy, Security};
 use secretary::sip::{
     CallKey, CallOut, Command, Endpoint, EndpointConfig, Event, Flow, Input, Limits, Output, SessionEvent, Transport,
 };
@@ -138,13 +142,20 @@ pub fn digest(data: &[u8]) {
     }
 }
 
+/// Keys that are always the same.
+fn security(policy: Policy) -> Option<Security> {
+    Security::new(policy, KeyExchange::Sdes, &Certificate::generate().ok()?, &mut StdRng::seed_from_u64(7))
+}
+
 /// What we answer and offer next can be read by ourselves, and stays the same when nothing changes.
 pub fn sdp(data: &[u8]) {
+    let Some(security) = security(Policy::Optional) else { return };
     let local = LocalMedia {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 5)),
         port: 10_000,
         codecs: &Codec::ALL,
         events: Some(dtmf::PAYLOAD_TYPE),
+        security: Some(&security),
         session_id: 77,
         session_version: 1,
     };
@@ -223,7 +234,7 @@ fn flow(start: Instant, data: &[u8], port: Port) {
                 match output {
                     rtp::Output::Tick { .. } => ticks += 1,
                     rtp::Output::Skipped { .. } => panic!("time went on evenly"),
-                    rtp::Output::Key { .. } => panic!("no keys were agreed"),
+                    rtp::Output::Key { .. } | rtp::Output::NoKeys(_) => panic!("no keys were agreed"),
                     rtp::Output::Transmit { to, .. } => {
                         let proved = senders.iter().zip(packets).any(|(sender, packets)| *sender == to && packets >= 4);
                         assert!(to == senders[0] || proved, "{to} has not proved itself: {packets:?}");
@@ -243,6 +254,81 @@ fn flow(start: Instant, data: &[u8], port: Port) {
         assert!((1.0..=4.5).contains(&mos), "{quality:?}");
     }
     assert!(quality.round_trip_ms.is_none_or(|ms| (0.0..=10_000.0).contains(&ms)), "{quality:?}");
+}
+
+/// A stream whose sound is encrypted, or will be once there are keys, takes nothing but what its peer has encrypted, each packet
+/// once, and sends nothing else.
+///
+/// The first byte says how it is encrypted: a suite, or a handshake in either role. Then come datagrams as for [`rtp`], but
+/// that a sender of 2 has them encrypted by the peer before and a sender of 3 sends what the peer sent last once more.
+pub fn srtp(start: Instant, data: &[u8]) {
+    let senders = SENDERS.map(|(ip, port)| std::net::SocketAddr::from((ip, port)));
+    let Some((kind, mut rest)) = data.split_first() else { return };
+    let key = |suite, seed| MasterKey::draw(suite, &mut StdRng::seed_from_u64(seed));
+    let handshake = |role| {
+        let (ours, theirs) = (Certificate::generate().ok()?, Certificate::generate().ok()?);
+        let fingerprints = vec![theirs.fingerprint().clone()];
+        Some(Protection::Dtls(Terms { certificate: ours, role, fingerprints }))
+    };
+    let suite = Suite::ALL[usize::from(*kind) % Suite::ALL.len()];
+    let (ours, theirs) = (key(suite, 1), key(suite, 2));
+    let protection = match kind % 8 {
+        6 => handshake(Role::Active),
+        7 => handshake(Role::Passive),
+        _ => Some(Protection::Sdes(SrtpKeys { ours: ours.clone(), theirs: theirs.clone() })),
+    };
+    let Some(protection) = protection else { return };
+    let is_keyed = matches!(protection, Protection::Sdes(_));
+    let mut peer = Srtp::new(SrtpKeys { ours: theirs, theirs: ours });
+    let config = StreamConfig {
+        remote: senders[0],
+        codec: Codec::Pcma,
+        payload_type: 8,
+        accepted: vec![(8, Codec::Pcma)],
+        ssrc: Ssrc(0x0a0b_0c0d),
+        first_seq: Seq(65_530),
+        first_timestamp: RtpTimestamp(0),
+        events: None,
+        rtcp: RtcpStart { ntp: NtpTime::from_unix(1_700_000_000, 0), seed: 1 },
+    };
+    let mut stream = Stream::new(start, config);
+    stream.protect(protection);
+    stream.set_rtcp(Some(RtcpPath::Muxed));
+    stream.set_handshake(true);
+    let (mut now, mut last, mut genuine) = (start, Vec::new(), 0);
+    while let Some((&[head, length], after)) = rest.split_first_chunk() {
+        let (datagram, after) = after.split_at(usize::from(length).min(after.len()));
+        rest = after;
+        now += Duration::from_millis(5 * u64::from(head >> 2));
+        match head & 3 {
+            2 => {
+                let is_report = matches!(datagram, [_, 192..=223, ..]);
+                let sealed = if is_report { peer.protect_rtcp(datagram) } else { peer.protect(datagram) };
+                let Some(sealed) = sealed else { continue };
+                genuine += u64::from(!is_report);
+                stream.handle_input(now, senders[0], &sealed);
+                last = sealed;
+            }
+            3 => stream.handle_input(now, senders[0], &last),
+            from => {
+                stream.handle_input(now, senders[usize::from(from)], datagram);
+                stream.handle_rtcp(now, senders[usize::from(from)], datagram);
+            }
+        }
+        assert!(stream.stats().received <= genuine);
+        while stream.poll_timeout() <= now {
+            stream.handle_timeout(stream.poll_timeout());
+            while let Some(output) = stream.poll_output() {
+                let rtp::Output::Transmit { datagram, .. } = output else { continue };
+                match datagram[..] {
+                    [20..=63, ..] => assert!(!is_keyed, "a handshake that nobody wants"),
+                    [_, 192..=223, ..] => assert!(peer.unprotect_rtcp(&datagram).is_ok()),
+                    _ => assert!(peer.unprotect(&datagram).is_ok(), "{datagram:02x?}"),
+                }
+            }
+        }
+    }
+    assert!(is_keyed || stream.stats().received == 0, "nobody has ended the handshake");
 }
 
 /// Any packets with named events are read without harm, and after them each press of ours is told once.

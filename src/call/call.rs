@@ -4,6 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
 use super::ears::{Ears, SAMPLE_RATE_HZ};
 use super::echo::EchoGuard;
 use super::keys::{Dtmf, Keys, Way};
@@ -11,14 +14,15 @@ use super::talk::Talk;
 use super::{CallConfig, EndedBy, Input, Output, Script};
 use crate::engine::vad::Vad;
 use crate::rtp::codec::Codec;
+use crate::rtp::dtls::Certificate;
 use crate::rtp::dtmf;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::quality::Quality;
 use crate::rtp::rtcp::RtcpStart;
 use crate::rtp::tones::Tones;
-use crate::rtp::{self, Frame, Stream, StreamConfig, StreamStats};
+use crate::rtp::{self, Frame, Protection, Stream, StreamConfig, StreamStats};
 use crate::sip::SessionEvent;
-use crate::sip::sdp::{self, LocalMedia, Media, SdpError};
+use crate::sip::sdp::{self, KeyExchange, LocalMedia, Media, Offer, Policy, SdpError, Security};
 
 /// The longest wait for transcripts after the end of a call.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -41,6 +45,16 @@ pub struct StreamStart {
     /// The session id of our SDP (RFC 4566 §5.2).
     pub sdp_session: u64,
     pub rtcp: RtcpStart,
+    /// What the keys of our encryption are drawn from.
+    pub secret: [u8; 32],
+}
+
+/// How an account wants the sound of its calls encrypted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Encryption {
+    pub policy: Policy,
+    /// How the keys of what we offer are agreed on.
+    pub exchange: KeyExchange,
 }
 
 /// Our side of one session's media.
@@ -50,6 +64,8 @@ struct Ours {
     codecs: Vec<Codec>,
     /// Under which payload type we offer keys, if at all; see [`LocalMedia`].
     events: Option<u8>,
+    /// See [`LocalMedia`].
+    security: Option<Security>,
     /// Of our SDP.
     session: u64,
 }
@@ -65,6 +81,7 @@ impl Ours {
             port: self.media.port,
             codecs: &self.codecs,
             events: self.events,
+            security: self.security.as_ref(),
             session_id: self.session,
             session_version: 0,
         }
@@ -81,6 +98,9 @@ pub struct CallSetup {
     pub codecs: Vec<Codec>,
     /// How pressed keys are told.
     pub dtmf: Dtmf,
+    pub encryption: Encryption,
+    /// What we are known by where keys are agreed on by a handshake.
+    pub certificate: Certificate,
     pub start: StreamStart,
 }
 
@@ -116,6 +136,10 @@ pub struct Call {
     /// Keys in the sound, if that is where they may be.
     tones: Option<Tones>,
     ours: Ours,
+    encryption: Encryption,
+    certificate: Certificate,
+    /// What keys are drawn from.
+    rng: StdRng,
     /// Our latest description.
     described: Vec<u8>,
     /// Our side of the session that we have offered to move to, and how it was described.
@@ -138,9 +162,11 @@ impl Call {
     /// # Errors
     /// When the offer cannot be read or has nothing that we speak (488 is the answer then).
     pub fn answer(now: Instant, setup: CallSetup, offer: Option<&[u8]>) -> Result<(Self, Vec<u8>), SdpError> {
-        let CallSetup { config, script, vad, media, codecs, dtmf, start } = setup;
+        let CallSetup { config, script, vad, media, codecs, dtmf, encryption, certificate, start } = setup;
+        let mut rng = StdRng::from_seed(start.secret);
         let events = dtmf.in_rtp().then_some(dtmf::PAYLOAD_TYPE);
-        let ours = Ours { media, codecs, events, session: start.sdp_session };
+        let security = Security::new(encryption.policy, encryption.exchange, &certificate, &mut rng);
+        let ours = Ours { media, codecs, events, security, session: start.sdp_session };
         let (sdp, agreed) = describe(&ours, offer)?;
         let unknown = SocketAddr::new(media.address, 0);
         let codec = agreed.as_ref().map(|m| m.codec).or(ours.codecs.first().copied()).unwrap_or(Codec::Pcma);
@@ -174,6 +200,9 @@ impl Call {
             keys_in_rtp: false,
             tones: (dtmf == Dtmf::Inband).then(Tones::default),
             ours,
+            encryption,
+            certificate,
+            rng,
             described,
             offered: None,
             holding: false,
@@ -182,6 +211,7 @@ impl Call {
             media_timeout,
             idle: None,
         };
+        call.protect(agreed.as_ref());
         call.note(agreed);
         Ok((call, sdp))
     }
@@ -217,9 +247,11 @@ impl Call {
     }
 
     /// Our side of another session.
-    fn elsewhere(&self, media: MediaAddress, session: u64) -> Ours {
+    fn elsewhere(&mut self, media: MediaAddress, session: u64) -> Ours {
         let events = self.ours.events.map(|_| dtmf::PAYLOAD_TYPE);
-        Ours { media, codecs: self.ours.codecs.clone(), events, session }
+        let Encryption { policy, exchange } = self.encryption;
+        let security = Security::new(policy, exchange, &self.certificate, &mut self.rng);
+        Ours { media, codecs: self.ours.codecs.clone(), events, security, session }
     }
 
     /// The session is another one now.
@@ -230,8 +262,9 @@ impl Call {
         self.stream.set_send(false);
         self.stream.set_rtcp(None);
         self.stream.meet_another();
-        if let Some(media) = agreed {
-            self.agree(media);
+        match agreed {
+            Some(media) => self.agree(media),
+            None => self.protect(None),
         }
     }
 
@@ -360,6 +393,7 @@ impl Call {
 
     fn agree(&mut self, media: Media) {
         self.stream.redirect(media.remote, media.codec, media.payload_type, media.accepted.clone(), media.events);
+        self.protect(Some(&media));
         self.note(Some(media));
         self.send_if_agreed();
     }
@@ -372,10 +406,25 @@ impl Call {
         self.agreed = agreed;
     }
 
+    /// From now on the stream is encrypted as agreed, or waits for that.
+    fn protect(&mut self, agreed: Option<&Media>) {
+        let security = self.ours.security.as_mut();
+        let protection = match (agreed, security) {
+            (Some(media), Some(security)) => {
+                security.settle(&media.protection);
+                media.protection.clone()
+            }
+            (None, Some(security)) => security.until_answered(),
+            (_, None) => Protection::Plain,
+        };
+        self.stream.protect(protection);
+    }
+
     fn send_if_agreed(&mut self) {
         let agreed = self.agreed.as_ref().is_some_and(|media| media.sends);
         let is_there = self.phase == Phase::Talking;
         self.stream.set_send(agreed && !self.holding && is_there);
+        self.stream.set_handshake(is_there);
         // On hold too: reports say that the other side is still there.
         self.stream.set_rtcp(self.agreed.as_ref().filter(|_| is_there).map(|media| media.rtcp));
     }
@@ -404,6 +453,7 @@ impl Call {
         let described = match offer {
             None => sdp::continue_session(&self.described, &sdp::offer(&self.ours.local())).map(|sdp| (sdp, None)),
             Some(offer) => sdp::parse_offer(offer).and_then(|offer| {
+                self.renew_keys(&offer);
                 let (sdp, media) = sdp::answer(&offer, &self.ours.local())?;
                 Ok((sdp::continue_session(&self.described, &sdp)?, Some(media)))
             }),
@@ -420,6 +470,16 @@ impl Call {
                 tracing::warn!(%error, "a new offer is of no use: the session stays as it was");
                 self.talk.out.push_back(Output::RejectOffer);
             }
+        }
+    }
+
+    /// A peer with new keys gets new ones of ours.
+    fn renew_keys(&mut self, offer: &Offer) {
+        if let (Some(security), Some(Media { protection: Protection::Sdes(keys), .. })) =
+            (&mut self.ours.security, &self.agreed)
+            && !offer.tells(&keys.theirs)
+        {
+            security.renew(&mut self.rng);
         }
     }
 
@@ -513,6 +573,10 @@ impl Call {
                 rtp::Output::Key { key } => {
                     self.keys_in_rtp = true;
                     self.key(now, Way::Rtp, key, Duration::ZERO);
+                }
+                rtp::Output::NoKeys(error) => {
+                    tracing::warn!(%error, "the call ends: its sound would not be encrypted as agreed");
+                    self.hang_up(now, EndedBy::Failure);
                 }
                 rtp::Output::Skipped { ticks } => self.talk.out.push_back(Output::Gap { ticks }),
             }

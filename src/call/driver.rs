@@ -15,7 +15,7 @@ use tokio::task::{AbortHandle, JoinError, JoinSet, spawn_blocking};
 use tokio::time::sleep_until;
 use tracing::Instrument;
 
-use super::call::{Call, CallSetup, MediaAddress, StreamStart};
+use super::call::{Call, CallSetup, Encryption, MediaAddress, StreamStart};
 use super::ears::SAMPLE_RATE_HZ;
 use super::keys::Dtmf;
 use super::{CallConfig, EndedBy, Expects, Input, Output, PartId, Script, TurnRecord};
@@ -31,9 +31,10 @@ use crate::net::media::Media;
 use crate::net::ports::PortPool;
 use crate::net::sip::{NewCall, SipHandle};
 use crate::rtp::codec::Codec;
+use crate::rtp::dtls::Certificate;
 use crate::rtp::rtcp::RtcpStart;
-use crate::rtp::{FRAME_SAMPLES, Frame};
-use crate::sip::{AccountId, CallKey, CallOut, Command, Incoming, SessionEvent};
+use crate::rtp::{FRAME_SAMPLES, Frame, Protection};
+use crate::sip::{AccountId, CallKey, CallOut, Command, Incoming, SessionEvent, Transport};
 pub use notify::Notify;
 use sessions::Sessions;
 
@@ -67,6 +68,8 @@ pub struct Office {
     pub direct: Line,
     /// Whom we may be transferred to.
     pub call_out: CallOut,
+    /// Of handshakes for the keys of sound.
+    pub certificate: Certificate,
     /// Who is told of messages.
     pub notify: Option<Notify>,
 }
@@ -88,6 +91,8 @@ pub struct Line {
     pub codecs: Vec<Codec>,
     /// Where pressed keys are taken from.
     pub dtmf: Dtmf,
+    /// Whether the sound is encrypted.
+    pub encryption: Encryption,
 }
 
 /// Whether the program goes on.
@@ -226,12 +231,17 @@ impl Driver {
             media: MediaAddress { address: incoming.our_address, port: sockets.port() },
             codecs: line.codecs.clone(),
             dtmf,
+            encryption: line.encryption,
+            certificate: office.certificate.clone(),
             start: stream_start(),
         };
         let (call, sdp) =
             Call::answer(clock::now(), setup, incoming.offer.as_deref()).map_err(|e| Refusal::new(488, e))?;
         let codec = call.media().map(|media| media.codec.name().to_owned());
         let media = Media::new(sockets, clock::now()).map_err(|e| Refusal::new(500, e))?;
+        if let Some(media) = call.media() {
+            announce(&media.protection, incoming.flow.transport);
+        }
         let log = open_log(&office, &incoming, codec).await;
         office.sip.command(Command::Answer { call: key, sdp }).await;
         let (arrivals, arrivals_rx) = mpsc::channel(QUEUE);
@@ -526,6 +536,9 @@ impl Driver {
             rtp.strangers = stats.strangers,
             rtp.latch_changes = stats.latch_changes,
             rtp.unexpected_payload = stats.unexpected_payload,
+            rtp.encrypted = self.call.media().is_some_and(|media| media.protection.is_encrypted()),
+            srtp.forged = stats.forged,
+            srtp.replayed = stats.replayed,
             "call over"
         );
         if let Some(log) = &mut self.log {
@@ -539,15 +552,31 @@ impl Driver {
     }
 }
 
+/// How a call is encrypted is told where it can be doubted.
+fn announce(protection: &Protection, signalling: Transport) {
+    match protection {
+        Protection::Sdes(_) if signalling != Transport::Tls => {
+            tracing::info!(
+                transport = ?signalling,
+                "encrypted sound (SRTP), whose keys came in readable signalling: whoever reads that can listen; use TLS"
+            );
+        }
+        Protection::Sdes(_) | Protection::Dtls(_) => tracing::debug!("encrypted sound (SRTP)"),
+        Protection::Plain | Protection::Awaited => {}
+    }
+}
+
 fn stream_start() -> StreamStart {
     let mut rng = rand::rng();
     // An SDP session id fits in 63 bits for the sake of those who read it signed.
     StreamStart {
         ssrc: rng.random(),
-        seq: rng.random(),
+        // RFC 3711 §3.3.1: if the first packets are lost, the other side must not be a rollover behind.
+        seq: rng.random::<u16>() >> 1,
         timestamp: rng.random(),
         sdp_session: rng.random::<u64>() >> 1,
         rtcp: RtcpStart { ntp: clock::ntp(), seed: rng.random() },
+        secret: rng.random(),
     }
 }
 

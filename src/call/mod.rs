@@ -18,7 +18,7 @@ mod talk;
 pub mod timeline;
 pub mod turn;
 
-pub use call::{Call, CallSetup, MediaAddress, StreamStart};
+pub use call::{Call, CallSetup, Encryption, MediaAddress, StreamStart};
 pub use mouth::PhraseId;
 pub use script::{Lines, Script};
 

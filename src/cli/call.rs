@@ -24,12 +24,13 @@ use crate::net::sip::SipHandle;
 use crate::net::{resolve, sip as sip_net};
 use crate::rtp::codec::Codec;
 use crate::rtp::codec::resample::resample;
+use crate::rtp::dtls::Certificate;
 use crate::rtp::dtmf;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::rtcp::RtcpStart;
 use crate::rtp::{FRAME_DURATION, FRAME_SAMPLES, Frame, Output, Stream, StreamConfig};
 use crate::sip::message::Uri;
-use crate::sip::sdp::{self, LocalMedia, Media, SdpError};
+use crate::sip::sdp::{self, LocalMedia, Media, SdpError, Security};
 use crate::sip::{
     Account, AccountId, CallKey, CallOut, Command, DirectCalls, EndCause, Endpoint, EndpointConfig, SessionEvent,
     TransferProgress,
@@ -160,11 +161,14 @@ pub async fn run(args: Args) -> Result<()> {
     };
     let (sip, _calls, task) = sip_net::start(listen, Endpoint::new(endpoint, rand::random())).await?;
     let id = account.as_ref().map(|account| account.id);
-    let dtmf = id.and_then(|id| config.account.get(usize::from(id.0)).map(|account| account.dtmf)).unwrap_or_default();
+    let own = id.and_then(|id| config.account.get(usize::from(id.0)));
+    let dtmf = own.map(|account| account.dtmf).unwrap_or_default();
+    let (policy, exchange) = own.map(|account| (account.srtp, account.srtp_keys)).unwrap_or_default();
+    let security = Security::new(policy, exchange, &Certificate::generate()?, &mut rand::rng());
     if let Some(account) = account {
         sip.command(Command::Register(account)).await;
     }
-    let result = converse(&sip, &args, id, dtmf, acts, address).await;
+    let result = converse(&sip, &args, id, (dtmf, security), acts, address).await;
     sip.stop(sip_net::AT_LEISURE).await;
     task.await?;
     result
@@ -194,20 +198,19 @@ async fn converse(
     sip: &SipHandle,
     args: &Args,
     account: Option<AccountId>,
-    dtmf: Dtmf,
+    (dtmf, security): (Dtmf, Option<Security>),
     acts: Vec<Act>,
     address: IpAddr,
 ) -> Result<()> {
     let sockets = PortPool::new(&[address], RTP_PORTS.0, RTP_PORTS.1).bind(address)?;
-    let local = LocalMedia {
+    let ours = Ours {
         address,
         port: sockets.port(),
-        codecs: &Codec::ALL,
         events: dtmf.in_rtp().then_some(dtmf::PAYLOAD_TYPE),
-        session_id: rand::rng().random::<u64>() >> 1,
-        session_version: 0,
+        security,
+        session: rand::rng().random::<u64>() >> 1,
     };
-    let offer = sdp::offer(&local);
+    let offer = sdp::offer(&ours.local());
     let ring_for = Duration::from_secs(args.ring_s.into());
     let invited = sip.invite(args.target.clone(), account, offer.clone(), ring_for).await;
     let (key, events) = invited.context("the SIP endpoint is gone")?;
@@ -218,7 +221,7 @@ async fn converse(
         key,
         events,
         sockets,
-        local,
+        ours,
         described: offer,
         stream: None,
         far: Vec::new(),
@@ -246,12 +249,36 @@ enum Stage {
     Talking,
 }
 
+/// Our side of the media.
+struct Ours {
+    address: IpAddr,
+    port: u16,
+    /// See [`LocalMedia`].
+    events: Option<u8>,
+    security: Option<Security>,
+    session: u64,
+}
+
+impl Ours {
+    fn local(&self) -> LocalMedia<'_> {
+        LocalMedia {
+            address: self.address,
+            port: self.port,
+            codecs: &Codec::ALL,
+            events: self.events,
+            security: self.security.as_ref(),
+            session_id: self.session,
+            session_version: 0,
+        }
+    }
+}
+
 struct Talk<'a> {
     sip: &'a SipHandle,
     key: CallKey,
     events: mpsc::Receiver<(CallKey, SessionEvent)>,
     sockets: MediaSockets,
-    local: LocalMedia<'static>,
+    ours: Ours,
     /// Our latest description.
     described: Vec<u8>,
     /// From the first media on, which may come before the answer.
@@ -326,6 +353,10 @@ impl Talk<'_> {
                     }
                     Output::TransmitRtcp { to, datagram } => {
                         let _ = self.sockets.rtcp.send_to(&datagram, to).await;
+                    }
+                    Output::NoKeys(error) => {
+                        self.hang_up().await;
+                        return Err(error.into());
                     }
                     Output::Key { key } => self.pressed(Way::Rtp, key, Duration::ZERO),
                     Output::Skipped { ticks } => self.far.extend(iter::repeat_n(0, ticks as usize * FRAME_SAMPLES)),
@@ -403,21 +434,25 @@ impl Talk<'_> {
 
     /// Takes an answer; tells what was agreed.
     fn agree(&mut self, answer: &[u8]) -> Result<String, SdpError> {
-        let media = sdp::accept_answer(answer, &self.local)?;
-        let how = format!("{} with {}", media.codec.name(), media.remote);
+        let media = sdp::accept_answer(answer, &self.ours.local())?;
+        let encrypted = if media.protection.is_encrypted() { ", encrypted," } else { "" };
+        let how = format!("{}{encrypted} with {}", media.codec.name(), media.remote);
         self.settle(media);
         Ok(how)
     }
 
     fn settle(&mut self, media: Media) {
-        let Media { remote, codec, payload_type, accepted, events, sends, rtcp, .. } = media;
+        let Media { remote, codec, payload_type, accepted, events, sends, rtcp, protection, .. } = media;
+        if let Some(security) = &mut self.ours.security {
+            security.settle(&protection);
+        }
         // What a number means is settled for the session.
-        self.local.events = events.map(|events| events.receive).or(self.local.events);
+        self.ours.events = events.map(|events| events.receive).or(self.ours.events);
         match &mut self.stream {
             Some(stream) => stream.redirect(remote, codec, payload_type, accepted, events),
             None => {
                 let mut rng = rand::rng();
-                let (ssrc, seq, timestamp) = (rng.random(), rng.random(), rng.random());
+                let (ssrc, seq, timestamp) = (rng.random(), rng.random::<u16>() >> 1, rng.random());
                 let start = RtcpStart { ntp: clock::ntp(), seed: rng.random() };
                 let config = StreamConfig {
                     remote,
@@ -434,6 +469,8 @@ impl Talk<'_> {
             }
         }
         if let Some(stream) = &mut self.stream {
+            stream.protect(protection);
+            stream.set_handshake(true);
             stream.set_send(sends);
             stream.set_rtcp(Some(rtcp));
         }
@@ -442,10 +479,10 @@ impl Talk<'_> {
     fn answer_offer(&mut self, offer: Option<&[u8]>) -> Result<Vec<u8>, SdpError> {
         let (next, media) = match offer {
             Some(offer) => {
-                let (sdp, media) = sdp::answer(&sdp::parse_offer(offer)?, &self.local)?;
+                let (sdp, media) = sdp::answer(&sdp::parse_offer(offer)?, &self.ours.local())?;
                 (sdp, Some(media))
             }
-            None => (sdp::offer(&self.local), None),
+            None => (sdp::offer(&self.ours.local()), None),
         };
         self.described = sdp::continue_session(&self.described, &next)?;
         if let Some(media) = media {

@@ -14,6 +14,7 @@ use crate::net::listen::{Listen, TlsIdentity, TlsSettings};
 use crate::rtp::codec::Codec;
 use crate::sip::auth::Credentials;
 use crate::sip::message::Uri;
+use crate::sip::sdp::{KeyExchange, Policy};
 use crate::sip::{Account, AccountId, CallOut, DirectCalls, EndpointConfig, Limits, Network, Numbering, Transport};
 
 /// The user part of our address in direct calls.
@@ -153,6 +154,12 @@ pub struct AccountConfig {
     /// How pressed keys are told.
     #[serde(default)]
     pub dtmf: Dtmf,
+    /// Whether the sound is encrypted.
+    #[serde(default)]
+    pub srtp: Policy,
+    /// How the keys of what we offer are agreed on.
+    #[serde(default)]
+    pub srtp_keys: KeyExchange,
 }
 
 /// One of an account's `credentials`.

@@ -90,6 +90,11 @@ impl Latch {
         self.open = true;
     }
 
+    /// Where SDP says that he is.
+    pub fn promised(&self) -> SocketAddr {
+        self.promised
+    }
+
     /// Where to send.
     pub fn target(&self) -> SocketAddr {
         self.held.map_or(self.promised, |source| source.address)

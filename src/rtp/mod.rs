@@ -6,10 +6,13 @@
 //!
 //! Where the peer is decides the latch; reports go both ways ([`rtcp`]) and the call is rated by them ([`quality`]).
 //!
-//! Left out: SRTP, G.722, Opus, and comfort noise of our own.
+//! What goes over the wire may be encrypted ([`srtp`], [`dtls`], [`wire`]).
+//!
+//! Left out: G.722, Opus, and comfort noise of our own.
 
 pub mod codec;
 pub mod conceal;
+pub mod dtls;
 pub mod dtmf;
 pub mod jitter;
 mod latch;
@@ -18,11 +21,14 @@ pub mod playout;
 pub mod quality;
 mod reception;
 pub mod rtcp;
+pub mod srtp;
 mod stream;
 pub mod tones;
+pub mod wire;
 
 pub use jitter::Received;
 pub use stream::{Output, Stream, StreamConfig, StreamStats};
+pub use wire::Protection;
 
 use std::time::Duration;
 

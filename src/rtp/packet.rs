@@ -73,10 +73,7 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// [`PacketError`] when the datagram is something else or cut short.
     pub fn parse(datagram: &'a [u8]) -> Result<Self, PacketError> {
-        // RFC 5761 §4: these values of the second byte are RTCP packet types on a shared port.
-        if let [first, 192..=223, ..] = datagram
-            && first >> 6 == 2
-        {
+        if is_rtcp(datagram) {
             return Err(PacketError::Rtcp);
         }
         let reader = RtpReader::new(datagram).map_err(|e| match e {
@@ -108,6 +105,11 @@ impl<'a> Packet<'a> {
         let Ok(datagram) = built else { unreachable!("only a payload type above 127 or an extension can be refused") };
         datagram
     }
+}
+
+/// Whether a datagram on a shared port is RTCP: these values of the second byte are its packet types (RFC 5761 §4).
+pub(super) fn is_rtcp(datagram: &[u8]) -> bool {
+    matches!(datagram, [first, 192..=223, ..] if first >> 6 == 2)
 }
 
 #[cfg(test)]

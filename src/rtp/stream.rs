@@ -2,11 +2,13 @@
 //!
 //! Where the peer is decides the [latch](super::latch); what both tell each other of what they receive is [RTCP](super::rtcp).
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::codec::{Codec, g711};
+use super::dtls::{self, HandshakeError, is_dtls};
 use super::dtmf::{self, Due, Events};
 use super::jitter::{COMFORT_NOISE, DEFAULT_TARGET, JitterBuffer, Payload, Received};
 use super::latch::Latch;
@@ -15,6 +17,8 @@ use super::playout::{Playout, Unplayed};
 use super::quality::{Path, Quality, SentQuality, tenths};
 use super::reception::Reception;
 use super::rtcp::{Outgoing, Rtcp, RtcpPath, RtcpStart, Sent};
+use super::srtp::Refused;
+use super::wire::{Protection, Wire};
 use super::{FRAME_DURATION, FRAME_SAMPLES, Frame};
 
 /// How many late ticks are made up for in one [`Stream::handle_timeout`]: 200 ms. The rest is skipped.
@@ -66,6 +70,8 @@ pub enum Output {
     Key {
         key: char,
     },
+    /// There are no keys and there will be none: nothing is sent or heard.
+    NoKeys(HandshakeError),
 }
 
 /// Counts since the stream began. Packets unless it says otherwise.
@@ -84,6 +90,10 @@ pub struct StreamStats {
     pub sent: u64,
     /// Datagrams that are neither RTP nor the peer's RTCP: STUN, garbage, strangers' reports.
     pub not_rtp: u64,
+    /// Not encrypted with the keys that were agreed, or at all; or before there were any.
+    pub forged: u64,
+    /// Encrypted with them, and here before.
+    pub replayed: u64,
     /// Payload types that were not agreed.
     pub unexpected_payload: u64,
     /// From addresses that are not the peer's.
@@ -108,6 +118,7 @@ pub struct StreamStats {
 #[derive(Debug)]
 pub struct Stream {
     config: StreamConfig,
+    wire: Wire,
     latch: Latch,
     rtcp: Rtcp,
     reception: Reception,
@@ -125,6 +136,7 @@ pub struct Stream {
     /// Who sends the sound.
     source: Option<Ssrc>,
     send: bool,
+    may_shake: bool,
     /// Nothing was sent for the last tick, so that the next packet begins a talkspurt.
     paused: bool,
     seq: Seq,
@@ -136,9 +148,10 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The first tick is due at `now`.
+    /// The first tick is due at `now`. Nothing is encrypted until [`protect`](Self::protect) says so.
     pub fn new(now: Instant, config: StreamConfig) -> Self {
         Self {
+            wire: Wire::Plain,
             latch: Latch::new(config.remote),
             rtcp: Rtcp::new(now, config.rtcp),
             reception: Reception::new(now),
@@ -152,6 +165,7 @@ impl Stream {
             presses: dtmf::Sender::default(),
             source: None,
             send: true,
+            may_shake: false,
             paused: true,
             seq: config.first_seq,
             timestamp: config.first_timestamp,
@@ -164,9 +178,13 @@ impl Stream {
 
     /// Takes a datagram from the media socket. Whatever is not the peer's RTP is counted and ignored.
     pub fn handle_input(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
-        let packet = match Packet::parse(datagram) {
+        if is_dtls(datagram) {
+            return self.shake(now, from, datagram);
+        }
+        let Some(datagram) = self.open(datagram) else { return };
+        let packet = match Packet::parse(&datagram) {
             Ok(packet) => packet,
-            Err(PacketError::Rtcp) => return self.reported(now, from.ip(), None, datagram),
+            Err(PacketError::Rtcp) => return self.reported(now, from.ip(), None, &datagram),
             Err(PacketError::NotRtp | PacketError::Truncated) => {
                 self.stats.not_rtp += 1;
                 return;
@@ -211,6 +229,47 @@ impl Stream {
         }
     }
 
+    /// Takes a datagram of DTLS, if keys are agreed on in that way.
+    fn shake(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        let promised = self.latch.promised();
+        match self.wire.association() {
+            Some(association) => association.handle_input(now, from, promised, datagram),
+            None => self.stats.not_rtp += 1,
+        }
+        self.drain_handshake();
+    }
+
+    fn shake_when_due(&mut self, now: Instant) {
+        let peer = self.latch.target();
+        let Some(association) = self.wire.association() else { return };
+        if self.may_shake && is_somewhere(peer) {
+            association.begin(now, peer);
+        }
+        association.handle_timeout(now);
+    }
+
+    fn drain_handshake(&mut self) {
+        let Some(association) = self.wire.association() else { return };
+        while let Some(output) = association.poll_output() {
+            self.outputs.push_back(match output {
+                dtls::Output::Transmit { to, datagram } => Output::Transmit { to, datagram },
+                dtls::Output::Failed(error) => Output::NoKeys(error),
+            });
+        }
+    }
+
+    /// What the peer has sent; what cannot be his is counted.
+    fn open<'d>(&mut self, datagram: &'d [u8]) -> Option<Cow<'d, [u8]>> {
+        let count = match self.wire.open(datagram) {
+            Ok(datagram) => return Some(datagram),
+            Err(Refused::NotRtp) => &mut self.stats.not_rtp,
+            Err(Refused::Forged) => &mut self.stats.forged,
+            Err(Refused::Replayed) => &mut self.stats.replayed,
+        };
+        *count += 1;
+        None
+    }
+
     /// A packet in which a key is told instead of sound.
     fn take_event(&mut self, now: Instant, packet: &Packet<'_>) {
         let dtmf::Taken { key, sound } = self.keys.take(now, packet);
@@ -229,7 +288,9 @@ impl Stream {
 
     /// Takes a datagram from the socket for RTCP. Whatever is not the peer's is counted and ignored.
     pub fn handle_rtcp(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
-        self.reported(now, from.ip(), Some(from), datagram);
+        if let Some(datagram) = self.open(datagram) {
+            self.reported(now, from.ip(), Some(from), &datagram);
+        }
     }
 
     /// Does what is due by `now`: one tick for every 20 ms. Does nothing while outputs wait to be drained.
@@ -242,9 +303,11 @@ impl Stream {
         if let Some(ticks @ 1..) = due.checked_sub(MAX_CATCH_UP) {
             self.skip(ticks);
         }
+        self.shake_when_due(now);
         for _ in 0..due.min(MAX_CATCH_UP) {
             self.tick();
         }
+        self.drain_handshake();
         let sent = self.sent(now);
         let report = self.rtcp.handle_timeout(now, sent, &mut self.reception);
         self.report(report);
@@ -305,6 +368,16 @@ impl Stream {
             self.presses = dtmf::Sender::default();
         }
         self.config = StreamConfig { remote, codec, payload_type, accepted, events, ..self.config };
+    }
+
+    /// How packets are protected from now on, both ways. What is played waits until there are keys.
+    pub fn protect(&mut self, protection: Protection) {
+        self.wire.protect(protection);
+    }
+
+    /// Whether a handshake for keys may begin, if there is to be one: once the peer is known to be where he says.
+    pub fn set_handshake(&mut self, may_begin: bool) {
+        self.may_shake = may_begin;
     }
 
     /// Stops and resumes sending (hold). What is queued waits meanwhile; time goes on.
@@ -406,11 +479,17 @@ impl Stream {
 
     fn report(&mut self, report: Option<Outgoing>) {
         match report {
-            Some(Outgoing { to: Some(to), datagram }) => self.outputs.push_back(Output::TransmitRtcp { to, datagram }),
+            // A handshake for that port alone would have to come first.
+            Some(Outgoing { to: Some(_), .. }) if !self.wire.has_port_for_reports() => {}
+            Some(Outgoing { to: Some(to), datagram }) => {
+                let sealed = self.wire.seal(datagram);
+                self.outputs.extend(sealed.map(|datagram| Output::TransmitRtcp { to, datagram }));
+            }
             Some(Outgoing { to: None, datagram }) => {
                 let to = self.latch.target();
                 if is_somewhere(to) {
-                    self.outputs.push_back(Output::Transmit { to, datagram });
+                    let sealed = self.wire.seal(datagram);
+                    self.outputs.extend(sealed.map(|datagram| Output::Transmit { to, datagram }));
                 }
             }
             None => {}
@@ -449,7 +528,7 @@ impl Stream {
     /// Sends 20 ms, of silence if there is nothing to say, unless we are on hold.
     fn transmit(&mut self) -> (Frame, Option<u64>) {
         let to = self.latch.target();
-        if !self.send || !is_somewhere(to) {
+        if !self.send || !self.wire.is_ready() || !is_somewhere(to) {
             self.paused = true;
             self.presses.interrupt();
             return ([0; FRAME_SAMPLES], None);
@@ -476,7 +555,8 @@ impl Stream {
             }
             _ => sound,
         };
-        self.outputs.push_back(Output::Transmit { to, datagram: packet.build() });
+        let sealed = self.wire.seal(packet.build());
+        self.outputs.extend(sealed.map(|datagram| Output::Transmit { to, datagram }));
         self.seq = self.seq.next();
         self.stats.sent += 1;
         self.sent_octets += packet.payload.len() as u64;

@@ -87,6 +87,41 @@ fn linphone_speaks_english() {
 }
 
 #[test]
+fn baresip_speaks_encrypted_with_keys_in_sdp() {
+    speech_call(&RUSSIAN, Telephone::Baresip, Way::Encrypted(Keys::Sdes));
+}
+
+#[test]
+fn baresip_speaks_encrypted_with_keys_of_a_handshake() {
+    speech_call(&ENGLISH, Telephone::Baresip, Way::Encrypted(Keys::Dtls));
+}
+
+#[test]
+fn linphone_speaks_encrypted_with_keys_in_sdp() {
+    speech_call(&RUSSIAN_2, Telephone::Linphone, Way::Encrypted(Keys::Sdes));
+}
+
+#[test]
+fn linphone_speaks_encrypted_with_keys_of_a_handshake() {
+    speech_call(&ENGLISH_2, Telephone::Linphone, Way::Encrypted(Keys::Dtls));
+}
+
+#[test]
+fn asterisk_calls_encrypted_with_keys_in_sdp() {
+    speech_call(&RUSSIAN_3, Telephone::Baresip, Way::AsteriskEncrypted(Keys::Sdes, "udp"));
+}
+
+#[test]
+fn asterisk_calls_encrypted_with_keys_in_sdp_over_tls() {
+    speech_call(&ENGLISH, Telephone::Baresip, Way::AsteriskEncrypted(Keys::Sdes, "tls"));
+}
+
+#[test]
+fn asterisk_calls_encrypted_with_keys_of_a_handshake() {
+    speech_call(&RUSSIAN, Telephone::Baresip, Way::AsteriskEncrypted(Keys::Dtls, "udp"));
+}
+
+#[test]
 fn secretary_stands_in_for_a_person_who_is_not_there() {
     let netns = Netns::new();
     let asterisk = Asterisk::start(&netns);
@@ -276,6 +311,17 @@ enum Telephone {
 enum Way {
     Direct,
     Asterisk,
+    /// Directly, by a telephone that insists on encryption.
+    Encrypted(Keys),
+    /// Asterisk, which insists on it, over a transport.
+    AsteriskEncrypted(Keys, &'static str),
+}
+
+/// How the keys of encrypted sound are agreed on.
+#[derive(Debug, Clone, Copy)]
+enum Keys {
+    Sdes,
+    Dtls,
 }
 
 enum Caller {
@@ -288,13 +334,21 @@ impl Caller {
         let (pbx, phone) = (asterisk::ADDRESS, asterisk::PHONE);
         match (telephone, way) {
             (Telephone::Baresip, Way::Direct) => Self::Baresip(Baresip::call(netns, &direct_uri(callee), microphone)),
-            (Telephone::Baresip, Way::Asterisk) => {
+            (Telephone::Baresip, Way::Encrypted(keys)) => {
+                let encryption = if matches!(keys, Keys::Sdes) { "srtp-mand" } else { "dtls_srtp" };
+                Self::Baresip(Baresip::call_encrypted(netns, encryption, &direct_uri(callee), microphone))
+            }
+            (Telephone::Linphone, Way::Encrypted(keys)) => {
+                let encryption = if matches!(keys, Keys::Sdes) { "srtp" } else { "dtls" };
+                Self::Linphone(Linphone::call_encrypted(netns, encryption, &direct_uri(callee), microphone))
+            }
+            (Telephone::Baresip, Way::Asterisk | Way::AsteriskEncrypted(..)) => {
                 Self::Baresip(Baresip::call_extension(netns, pbx, phone, callee, microphone))
             }
             (Telephone::Linphone, Way::Direct) => {
                 Self::Linphone(Linphone::call(netns, &direct_uri(callee), microphone))
             }
-            (Telephone::Linphone, Way::Asterisk) => {
+            (Telephone::Linphone, Way::Asterisk | Way::AsteriskEncrypted(..)) => {
                 Self::Linphone(Linphone::call_extension(netns, pbx, phone, callee, microphone))
             }
         }
@@ -328,7 +382,20 @@ fn speech_call(clip: &Clip, telephone: Telephone, way: Way) {
     let microphone = netns.dir().join("microphone.wav");
     wav::microphone(&clip.path(), LEAD_S, TAIL_S, &microphone);
     let (_asterisk, secretary) = match way {
-        Way::Direct => (None, Secretary::start(&netns, DIRECT, &[])),
+        Way::Direct | Way::Encrypted(_) => (None, Secretary::start(&netns, DIRECT, &[])),
+        Way::AsteriskEncrypted(keys, transport) => {
+            let encryption = match keys {
+                Keys::Sdes => "media_encryption=sdes",
+                Keys::Dtls => "media_encryption=dtls\ndtls_auto_generate_cert=yes\nrtcp_mux=yes",
+            };
+            let asterisk = Asterisk::start_with(&netns, &format!("[200](+)\n{encryption}\n"), "");
+            let registrar = if transport == "tls" { asterisk::TLS_ADDRESS } else { asterisk::ADDRESS };
+            let trust = format!("[sip.tls]\nca = {:?}\n", asterisk.certificate());
+            let account = Account { registrar, transport, ..office_account() };
+            let secretary = Secretary::start_with(&netns, BESIDE_PBX, &[account], &trust, &[]);
+            asterisk.wait_registered("200", Duration::from_secs(30));
+            (Some(asterisk), secretary)
+        }
         Way::Asterisk => {
             let asterisk = Asterisk::start(&netns);
             let secretary = Secretary::start(&netns, BESIDE_PBX, &[office_account()]);
@@ -344,9 +411,16 @@ fn speech_call(clip: &Clip, telephone: Telephone, way: Way) {
     let record = completed(&call);
 
     let title = format!("{telephone:?} {way:?} {}", clip.file);
+    if let Way::Encrypted(_) | Way::AsteriskEncrypted(..) = way {
+        let over = "the call is over in the log";
+        let over = wait_until(over, Duration::from_secs(10), || {
+            secretary.output().lines().find(|line| line.contains("\"call over\"")).map(str::to_owned)
+        });
+        assert!(over.contains("\"rtp.encrypted\":true") && over.contains("\"srtp.forged\":0"), "{over}");
+    }
     println!("{title}: {}", record.codec());
     // Linphone's profile here offers µ-law first, baresip's and Asterisk's configuration A-law.
-    let codec = if let (Telephone::Linphone, Way::Direct) = (telephone, way) { "PCMU" } else { "PCMA" };
+    let codec = if let (Telephone::Linphone, Way::Direct | Way::Encrypted(_)) = (telephone, way) { "PCMU" } else { "PCMA" };
     assert_eq!(record.codec(), codec);
     print_latencies(&title, &record.turns());
     let turns = record.answered_turns();

@@ -29,5 +29,6 @@ mod sip_transfer;
 mod sip_transport;
 mod sip_trunks;
 mod sipp;
+mod srtp;
 mod support;
 mod tidy;

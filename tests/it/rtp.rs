@@ -90,6 +90,7 @@ impl Bench {
                 }
                 Output::Skipped { ticks } => self.skipped += ticks,
                 Output::Key { key } => self.keys.push(key),
+                Output::NoKeys(error) => panic!("{error}"),
             }
         }
     }

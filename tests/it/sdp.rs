@@ -14,6 +14,7 @@ fn answered(file: &str) -> Media {
         port: 10_000,
         codecs: &Codec::ALL,
         events: Some(dtmf::PAYLOAD_TYPE),
+        security: None,
         session_id: 1,
         session_version: 1,
     };

@@ -51,6 +51,11 @@ fn reports_of_anybody_change_nothing_but_figures() {
 }
 
 #[test]
+fn an_encrypted_stream_takes_only_what_its_peer_has_sealed() {
+    replay("srtp", |data| fuzz::srtp(epoch(), data));
+}
+
+#[test]
 fn presses_are_told_once_whatever_came_before() {
     replay("dtmf", |data| fuzz::dtmf(epoch(), data));
 }

@@ -1,6 +1,7 @@
 //! Calls of ours and calls to us, against a peer whose every message is written here: forks, challenges, redirections,
 //! dead targets, and the time that a call rings (RFC 3261 §8.1.3, §9, §13, §22; RFC 3326).
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use secretary::sip::auth::Credentials;
@@ -390,7 +391,7 @@ fn a_called_peer_beside_the_trunk_gets_no_credentials_in_the_ack() {
     peer.flows = vec![Flow { remote: ([192, 0, 2, 66], 5060).into(), ..flow(5060) }];
     peer.answer(&invite, 200, "a", "Contact: <sip:a@192.0.2.66>", "answer");
     let sent = peer.sent.last().unwrap();
-    assert_eq!(sent.flow.remote, ([192, 0, 2, 66], 5060).into());
+    assert_eq!(sent.flow.remote, SocketAddr::from(([192, 0, 2, 66], 5060)));
     let ack = peer.request("ACK");
     assert_eq!((header(&ack, "CSeq"), header(&ack, "Authorization")), ("2 ACK", ""));
 }

@@ -3,10 +3,11 @@
 //! Parsing and writing is sdp-types'; here is what the lines mean. One audio stream is agreed on; every other stream of
 //! an offer is answered with port 0.
 //!
-//! Left out: SRTP (refused with a clear error), ICE, host names in `c=`, multicast, a port of our own for RTCP other than
+//! Left out: ICE, host names in `c=`, multicast, a port of our own for RTCP other than
 //! the next one.
 
 mod audio;
+mod keys;
 #[cfg(test)]
 mod tests;
 
@@ -15,9 +16,13 @@ use std::net::{IpAddr, SocketAddr};
 use sdp_types::{Attribute, Connection, Media as MediaLine, Origin, Session, Time};
 
 use self::audio::{AudioStream, Direction};
+use self::keys::{Chosen, Offered};
+pub use self::keys::{KeyExchange, Policy, SdesKeys, Security};
 use crate::rtp::codec::Codec;
 use crate::rtp::dtmf::{self, EventSet, Events};
 use crate::rtp::rtcp::RtcpPath;
+use crate::rtp::srtp::MasterKey;
+use crate::rtp::wire::Protection;
 
 /// Longest description that is read, in bytes. Video phones with ICE send some 4 KiB.
 const MAX_LEN: usize = 16 * 1_024;
@@ -37,8 +42,29 @@ pub enum SdpError {
     Address(String),
     #[error("agree on media: no audio stream is offered or accepted")]
     NoAudio,
-    #[error("agree on media: audio only as {0}; allow plain RTP/AVP at the peer, encryption is not supported yet")]
+    #[error(
+        "agree on media: audio only as {0}, and here srtp = \"off\": set srtp = \"optional\" in secretary.toml, or allow plain \
+         RTP/AVP at the peer"
+    )]
     Encrypted(String),
+    #[error(
+        "agree on media: audio only as {0} without keys, which srtp = \"required\" forbids, as does a call that was encrypted \
+         before: turn SRTP on at the peer, or set srtp = \"optional\" in secretary.toml"
+    )]
+    Unencrypted(String),
+    #[error("agree on media: the answer says {0}, which we have not offered; this is an error of the peer")]
+    NotOffered(String),
+    #[error(
+        "agree on keys: {proto} with no usable `a=crypto` line, {unusable} unusable; allow AES_CM_128_HMAC_SHA1_80 without MKI \
+         and session parameters at the peer"
+    )]
+    NoKey { proto: String, unusable: usize },
+    #[error("agree on keys: {0} without `a=fingerprint`; the peer has no certificate for DTLS: give it one")]
+    NoFingerprint(String),
+    #[error("agree on keys: `a=fingerprint` by {0}, which is not trusted; set the peer to sha-256 (Asterisk: dtls_fingerprint)")]
+    UntrustedFingerprint(String),
+    #[error("agree on keys: `a=setup:{0}` is of no use: an offer needs actpass, active or passive, an answer one of the last two")]
+    Setup(String),
     #[error("agree on media: no common codec among formats {0}; allow PCMA or PCMU at the peer")]
     NoCommonCodec(String),
 }
@@ -54,6 +80,8 @@ pub struct LocalMedia<'a> {
     /// Under which payload type we offer named events (RFC 4733): [`dtmf::PAYLOAD_TYPE`], or what the session has already,
     /// as a number keeps its meaning in it (RFC 3264 §8.3.2). `None`: not at all, and whoever offers them gets none.
     pub events: Option<u8>,
+    /// How media are encrypted; `None`: not at all, and offers that want it are refused.
+    pub security: Option<&'a Security>,
     /// `o=`: unique for the session, the same in all its descriptions.
     pub session_id: u64,
     /// `o=`: one more with every change (RFC 3264 §8); see [`continue_session`].
@@ -77,38 +105,68 @@ pub struct Media {
     /// Whether the peer says that it does; what comes is heard in any case.
     pub receives: bool,
     pub rtcp: RtcpPath,
+    pub protection: Protection,
 }
 
 /// An offer that we can answer.
 #[derive(Debug, Clone)]
 pub struct Offer {
     session: Session,
-    audio: usize,
-    stream: AudioStream,
+    /// Its audio streams, by their place; not empty.
+    audio: Vec<Audio>,
 }
 
-/// Reads an offer and finds its first usable audio stream.
+#[derive(Debug, Clone)]
+struct Audio {
+    place: usize,
+    stream: AudioStream,
+    keys: Offered,
+}
+
+impl Offer {
+    /// Whether it tells this key of the peer's.
+    pub fn tells(&self, key: &MasterKey) -> bool {
+        self.audio.iter().any(|audio| audio.keys.tells(key))
+    }
+
+    /// The first stream that can be answered: an encrypted one before one that is not.
+    fn choose(&self, security: Option<&Security>) -> Result<(&Audio, Chosen), SdpError> {
+        let mut plain = None;
+        let mut refused = None;
+        for audio in &self.audio {
+            match audio.keys.answer(security) {
+                Ok(chosen) if chosen.protection.is_encrypted() => return Ok((audio, chosen)),
+                Ok(chosen) => plain = plain.or(Some((audio, chosen))),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        plain.ok_or(refused.unwrap_or(SdpError::NoAudio))
+    }
+}
+
+/// Reads an offer and finds its usable audio streams.
 ///
 /// # Errors
 /// [`SdpError`]; the message fits a `Warning` or a log line.
 pub fn parse_offer(sdp: &[u8]) -> Result<Offer, SdpError> {
     let session = parse(sdp)?;
     let audio = usable_audio(&session)?;
-    let stream = AudioStream::read(&session, audio)?;
-    Ok(Offer { audio: audio.0, stream, session })
+    Ok(Offer { audio, session })
 }
 
 /// Answers an offer: every stream in its place, one codec, the first of the offerer's that we speak.
 ///
 /// # Errors
-/// [`SdpError::NoCommonCodec`].
+/// [`SdpError::NoCommonCodec`], and those about encryption.
 pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media), SdpError> {
-    let Offer { session: offered, audio, stream } = offer;
+    let (Audio { place, stream, .. }, chosen) = offer.choose(local.security)?;
+    let Chosen { protection, lines } = chosen;
+    let offered = &offer.session;
     let spoken = stream.spoken(local.codecs);
     // Under the offerer's number, both ways; of his events those that we know (RFC 3264 §6.1).
     let events =
         local.events.and(stream.events).map(|(number, wanted)| Events { receive: number, send: number, wanted });
-    let media = agree(stream, spoken, events)?;
+    let media = agree(stream, spoken, events, protection)?;
     let events = media.events.map(|events| (events.receive, events.wanted));
     let mut session = describe(local);
     // RFC 3264 §6: the `t=` of the answer equals that of the offer.
@@ -118,12 +176,13 @@ pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media),
         .iter()
         .enumerate()
         .map(|(n, line)| {
-            if n == *audio {
+            if n == *place {
                 let codec = [(media.payload_type, media.codec)];
                 let mut ours = audio_line(local.port, &line.proto, &codec, events, stream.direction.mirrored());
                 if media.rtcp == RtcpPath::Muxed {
                     ours.add_attribute(Attribute::new(RTCP_MUX));
                 }
+                ours.attributes.extend(lines.iter().cloned());
                 ours
             } else {
                 bare_line(&line.media, 0, &line.proto, line.fmt.clone())
@@ -147,8 +206,10 @@ fn offer_direction(local: &LocalMedia<'_>, direction: Direction) -> Vec<u8> {
     let mut session = describe(local);
     session.times = vec![Time::new(0, 0)];
     let events = local.events.map(|number| (number, EventSet::OURS));
-    let mut line = audio_line(local.port, "RTP/AVP", &payload_types(local.codecs), events, direction);
+    let proto = keys::proto(local.security);
+    let mut line = audio_line(local.port, proto, &payload_types(local.codecs), events, direction);
     line.add_attribute(Attribute::new(RTCP_MUX));
+    line.attributes.extend(local.security.map(Security::lines).unwrap_or_default());
     session.medias = vec![line];
     write(&session)
 }
@@ -158,14 +219,15 @@ fn offer_direction(local: &LocalMedia<'_>, direction: Direction) -> Vec<u8> {
 /// # Errors
 /// [`SdpError`]; [`SdpError::NoAudio`] when the peer refused the stream with port 0.
 pub fn accept_answer(sdp: &[u8], local: &LocalMedia<'_>) -> Result<Media, SdpError> {
-    let session = parse(sdp)?;
-    let stream = AudioStream::read(&session, usable_audio(&session)?)?;
+    let audio = usable_audio(&parse(sdp)?)?;
+    let Some(Audio { stream, keys, .. }) = audio.first() else { return Err(SdpError::NoAudio) };
+    let protection = keys.accept(local.security)?;
     let spoken = stream.spoken(local.codecs);
     // We are sent the numbers of our own offer, even if the answer has others (RFC 3264 §6.1).
     let accepted = payload_types(local.codecs).into_iter().filter(|(_, codec)| spoken.iter().any(|(_, c)| c == codec));
     let accepted = accepted.collect();
     let events = local.events.zip(stream.events).map(|(receive, (send, wanted))| Events { receive, send, wanted });
-    Ok(Media { accepted, ..agree(&stream, spoken, events)? })
+    Ok(Media { accepted, ..agree(stream, spoken, events, protection)? })
 }
 
 /// Makes `next` the successor of the last description that we sent in a session: the same `o=`, its version one
@@ -183,7 +245,12 @@ pub fn continue_session(previous: &[u8], next: &[u8]) -> Result<Vec<u8>, SdpErro
 }
 
 /// Events go with sound or not at all.
-fn agree(stream: &AudioStream, spoken: Vec<(u8, Codec)>, events: Option<Events>) -> Result<Media, SdpError> {
+fn agree(
+    stream: &AudioStream,
+    spoken: Vec<(u8, Codec)>,
+    events: Option<Events>,
+    protection: Protection,
+) -> Result<Media, SdpError> {
     let &(payload_type, codec) = spoken.first().ok_or_else(|| SdpError::NoCommonCodec(stream.formats.clone()))?;
     Ok(Media {
         remote: stream.remote,
@@ -194,6 +261,7 @@ fn agree(stream: &AudioStream, spoken: Vec<(u8, Codec)>, events: Option<Events>)
         sends: stream.direction.receives(),
         receives: stream.direction.sends(),
         rtcp: stream.rtcp,
+        protection,
     })
 }
 
@@ -208,20 +276,21 @@ fn parse(sdp: &[u8]) -> Result<Session, SdpError> {
     Ok(session)
 }
 
-/// The first audio stream over plain RTP that is not refused.
-fn usable_audio(session: &Session) -> Result<(usize, &MediaLine), SdpError> {
-    let mut encrypted = None;
-    for (n, line) in session.medias.iter().enumerate() {
-        if !line.media.eq_ignore_ascii_case("audio") || line.port == 0 {
-            continue;
-        }
-        match line.proto.to_ascii_uppercase().as_str() {
-            "RTP/AVP" | "RTP/AVPF" => return Ok((n, line)),
-            proto if proto.contains("SAVP") => encrypted = encrypted.or(Some(proto.to_owned())),
-            _ => {}
+/// The audio streams over RTP that are not refused; not empty.
+fn usable_audio(session: &Session) -> Result<Vec<Audio>, SdpError> {
+    let is_audio = |line: &MediaLine| line.media.eq_ignore_ascii_case("audio") && line.port != 0;
+    let lines = session.medias.iter().enumerate().filter(|(_, line)| is_audio(line));
+    let mut usable = Vec::new();
+    let mut error = SdpError::NoAudio;
+    for (place, line) in lines {
+        let Some(keys) = Offered::read(session, line) else { continue };
+        match AudioStream::read(session, (place, line)) {
+            Ok(stream) => usable.push(Audio { place, stream, keys }),
+            Err(unusable) if error == SdpError::NoAudio => error = unusable,
+            Err(_) => {}
         }
     }
-    Err(encrypted.map_or(SdpError::NoAudio, SdpError::Encrypted))
+    if usable.is_empty() { Err(error) } else { Ok(usable) }
 }
 
 fn payload_types(codecs: &[Codec]) -> Vec<(u8, Codec)> {

@@ -8,6 +8,7 @@ const LOCAL: LocalMedia<'_> = LocalMedia {
     port: 10_000,
     codecs: &Codec::ALL,
     events: Some(dtmf::PAYLOAD_TYPE),
+    security: None,
     session_id: 77,
     session_version: 1,
 };
@@ -48,6 +49,7 @@ fn answers_with_the_first_codec_of_the_offerer() {
             sends: true,
             receives: true,
             rtcp: RtcpPath::At("198.51.100.1:4001".parse().unwrap()),
+            protection: Protection::Plain,
         }
     );
 }

@@ -27,6 +27,11 @@ impl Baresip {
         Self::start(netns, DIRECT, Some(uri), microphone)
     }
 
+    /// The same with encrypted sound or none: `srtp-mand` or `dtls_srtp`.
+    pub fn call_encrypted(netns: &Netns, encryption: &str, uri: &str, microphone: &std::path::Path) -> Self {
+        Self::start(netns, &format!("{DIRECT};mediaenc={encryption}"), Some(uri), microphone)
+    }
+
     /// Answers whoever calls [`Self::URI`].
     pub fn answering(netns: &Netns, microphone: &std::path::Path) -> Self {
         let mut baresip = Self::start(netns, &format!("{DIRECT};answermode=auto"), None, microphone);
@@ -72,7 +77,7 @@ impl Baresip {
              audio_source aufile,{}\naudio_alert aubridge,nil\nausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\n\
              auplay_channels 1\naudio_buffer 20-160\nnet_interface 127.0.0.1\nrtp_ports {}-{}\nrtcp_mux no\n\
              jitter_buffer_delay 0-0\nmodule_path /usr/lib/baresip/modules\nmodule stdio.so\nmodule g711.so\nmodule aufile.so\n\
-             module aubridge.so\nmodule sndfile.so\nmodule_tmp uuid.so\nmodule_tmp account.so\nmodule_app contact.so\n\
+             module aubridge.so\nmodule sndfile.so\nmodule srtp.so\nmodule dtls_srtp.so\nmodule_tmp uuid.so\nmodule_tmp account.so\nmodule_app contact.so\n\
              module_app menu.so\nsnd_path {}\n",
             microphone.display(),
             RTP_PORTS.0,

@@ -11,12 +11,13 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use secretary::call::keys::Dtmf;
 use secretary::call::{
-    Call, CallConfig, CallSetup, EndedBy, Expects, Input, Lines, MediaAddress, Output, PartId, Script, StreamStart,
+    Call, CallConfig, CallSetup, Encryption, EndedBy, Expects, Input, Lines, MediaAddress, Output, PartId, Script, StreamStart,
     TurnRecord, ears::EarsConfig, turn::TurnConfig,
 };
 use secretary::engine::stt::Transcript;
 use secretary::engine::{Language, TurnId};
 use secretary::rtp::codec::Codec;
+use secretary::rtp::dtls::{Certificate, HandshakeError};
 use secretary::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpStart};
 use secretary::rtp::{self, Stream, StreamConfig};
@@ -55,6 +56,8 @@ pub struct Engines {
     pub turn: TurnConfig,
     /// Of the account. With [`Dtmf::Inband`] the caller has no keys in RTP.
     pub dtmf: Dtmf,
+    /// Of the account. The caller offers it unless it is off or optional.
+    pub encryption: Encryption,
 }
 
 impl Default for Engines {
@@ -68,6 +71,7 @@ impl Default for Engines {
             expects: Expects::Anything,
             turn: TurnConfig::default(),
             dtmf: Dtmf::Rtp,
+            encryption: Encryption::default(),
         }
     }
 }
@@ -113,6 +117,8 @@ pub struct Line {
     pub answered_offers: Vec<Vec<u8>>,
     /// Offers of our own.
     pub offers: Vec<Vec<u8>>,
+    /// Why the caller has no keys.
+    pub no_keys: Option<HandshakeError>,
 }
 
 fn lines(language: Language) -> Lines {
@@ -168,12 +174,15 @@ impl Line {
             media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port() },
             codecs: Codec::ALL.to_vec(),
             dtmf: engines.dtmf,
+            encryption: engines.encryption,
+            certificate: Certificate::generate().unwrap(),
             start: StreamStart {
                 ssrc: 1,
                 seq: 65_530,
                 timestamp: u32::MAX - 1_000,
                 sdp_session: 7,
                 rtcp: reports(seed),
+                secret: [seed as u8; 32],
             },
         };
         let mut offered = String::from_utf8(offer("sendrecv")).unwrap();
@@ -186,6 +195,7 @@ impl Line {
             port: address(CALLERS).port(),
             codecs: &Codec::ALL,
             events: Some(96),
+            security: None,
             session_id: 1,
             session_version: 1,
         };
@@ -232,6 +242,7 @@ impl Line {
             rejected_offers: 0,
             answered_offers: Vec::new(),
             offers: Vec::new(),
+            no_keys: None,
         }
     }
 
@@ -383,6 +394,7 @@ impl Line {
                 }
                 rtp::Output::Tick { received, .. } => self.caller_heard.extend(received),
                 rtp::Output::Key { key } => panic!("the secretary pressed {key}"),
+                rtp::Output::NoKeys(error) => self.no_keys = Some(error),
                 rtp::Output::Skipped { .. } => panic!("time goes on evenly"),
             }
         }

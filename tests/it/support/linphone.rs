@@ -26,6 +26,14 @@ impl Linphone {
         linphone
     }
 
+    /// The same with encrypted sound or none: `srtp` or `dtls`.
+    pub fn call_encrypted(netns: &Netns, encryption: &str, uri: &str, microphone: &Path) -> Self {
+        let encryption = format!("{encryption}\nmedia_encryption_mandatory=1");
+        let mut linphone = Self::start_with(netns, &encryption, "", &[]);
+        linphone.dial(uri, microphone);
+        linphone
+    }
+
     /// The same with a password, in case it is asked for the one of `caller`.
     pub fn call_with_password(netns: &Netns, password: &str, uri: &str, microphone: &Path) -> Self {
         let mut linphone = Self::start(netns, &format!("[auth_info_0]\nusername=caller\npasswd={password}\n"), &[]);
@@ -68,6 +76,10 @@ impl Linphone {
     }
 
     fn start(netns: &Netns, account: &str, more: &[&str]) -> Self {
+        Self::start_with(netns, "none", account, more)
+    }
+
+    fn start_with(netns: &Netns, encryption: &str, account: &str, more: &[&str]) -> Self {
         require_program("linphonec");
         // it does not start without this folder
         fs::create_dir_all(netns.dir().join(".local/share/linphone")).expect("a folder for linphonec");
@@ -76,7 +88,7 @@ impl Linphone {
         let settings = format!(
             "[sip]\nsip_port={SIP_PORT}\nsip_tcp_port={SIP_PORT}\nsip_tls_port=-1\nguess_hostname=0\n\
              contact=\"caller\" <sip:caller@127.0.0.1:{SIP_PORT}>\nuse_ipv6=0\nauto_net_state_mon=0\n\
-             bind_address=127.0.0.1\nregister_only_when_network_is_up=0\nmedia_encryption=none\ndefault_proxy=0\n\
+             bind_address=127.0.0.1\nregister_only_when_network_is_up=0\nmedia_encryption={encryption}\ndefault_proxy=0\n\
              [rtp]\naudio_rtp_port={RTP_PORT}\n[net]\nfirewall_policy=0\n\
              [sound]\nplayback_dev_id=\ncapture_dev_id=\nringer_dev_id=\nechocancellation=0\nuse_files=1\n\
              [video]\ndisplay=0\ncapture=0\n\

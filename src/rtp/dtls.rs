@@ -1,0 +1,412 @@
+//! DTLS-SRTP: keys of a stream that both sides agree on where its sound goes, each known by the fingerprint of its certificate
+//! in SDP (RFC 5763, 5764, 8122).
+//!
+//! The handshake (DTLS 1.2, RFC 6347) is rtc-dtls', which knows certificates of RSA too, as Linphone and FreeSWITCH make them.
+//! It draws its secrets from the system and not from the call's seed. Who the peer is, is judged here when the handshake is
+//! done: until then, and without the promised certificate for ever, no packet is taken or sent.
+//!
+//! Left out: DTLS 1.0 and 1.3; a handshake of its own for reports on a port of their own, which therefore are left out without
+//! rtcp-mux; a second handshake in one association: whoever wants one has to show another certificate or role.
+
+use std::collections::VecDeque;
+use std::fmt::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rtc_dtls::cipher_suite::CipherSuiteId;
+use rtc_dtls::config::{ClientAuthType, ConfigBuilder, HandshakeConfig};
+use rtc_dtls::crypto_provider::default_provider;
+use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
+use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+use super::srtp::{MasterKey, Srtp, SrtpKeys, Suite};
+
+/// The longest time from the answer to keys.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Datagrams that are looked at in one association: a handshake has some ten, and each may come several times.
+const MAX_DATAGRAMS: u32 = 200;
+/// Addresses that may try at the same time where we wait to be called.
+const MAX_PEERS: usize = 4;
+/// RFC 5764 §4.2.
+const EXPORTER: &str = "EXTRACTOR-dtls_srtp";
+const CIPHERS: [CipherSuiteId; 4] = [
+    CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Rsa_With_Aes_128_Gcm_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Ecdsa_With_ChaCha20_Poly1305_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Rsa_With_ChaCha20_Poly1305_Sha256,
+];
+const PROFILES: [SrtpProtectionProfile; 4] = [
+    SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+    SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
+    SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+    SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_32,
+];
+
+/// Whether a datagram on the port of the sound is one of DTLS (RFC 7983 §7).
+pub fn is_dtls(datagram: &[u8]) -> bool {
+    matches!(datagram, [20..=63, ..])
+}
+
+/// Why there are no keys.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HandshakeError {
+    #[error("make a certificate for DTLS: {0}")]
+    Certificate(String),
+    #[error("agree on keys (DTLS): {0}")]
+    Failed(String),
+    #[error(
+        "agree on keys (DTLS): the peer's certificate is not the one that its SDP promised (a=fingerprint): something between \
+         the two answers in its place, or the peer is set up with two certificates"
+    )]
+    Impostor,
+    #[error("agree on keys (DTLS): no SRTP profile in common; allow SRTP_AES128_CM_HMAC_SHA1_80 at the peer")]
+    NoProfile,
+    #[error(
+        "agree on keys (DTLS): no handshake in {} s; DTLS from and to the port of the sound must pass firewalls",
+        PATIENCE.as_secs()
+    )]
+    TimedOut,
+}
+
+fn failed(error: impl fmt::Display) -> HandshakeError {
+    HandshakeError::Certificate(error.to_string())
+}
+
+/// Who begins the handshake: `a=setup` (RFC 4145).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// We do.
+    Active,
+    /// We wait for it.
+    Passive,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hash {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// The hash of a certificate, by which SDP promises it (RFC 8122 §5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint {
+    hash: Hash,
+    digest: Vec<u8>,
+}
+
+impl Fingerprint {
+    /// Reads `sha-256 AB:CD:…`. `None` if it is none, or by a hash that we do not know or trust (SHA-1, MD5).
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, digits) = text.trim().split_once(char::is_whitespace)?;
+        let hash = match name.to_ascii_lowercase().as_str() {
+            "sha-256" => Hash::Sha256,
+            "sha-384" => Hash::Sha384,
+            "sha-512" => Hash::Sha512,
+            _ => return None,
+        };
+        let is_byte = |pair: &str| pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let byte = |pair: &str| is_byte(pair).then(|| u8::from_str_radix(pair, 16).ok()).flatten();
+        let digest = digits.trim().split(':').map(byte).collect::<Option<Vec<u8>>>()?;
+        (digest.len() == hash.of(&[]).len()).then_some(Self { hash, digest })
+    }
+
+    fn is_of(&self, certificate: &[u8]) -> bool {
+        self.hash.of(certificate) == self.digest
+    }
+}
+
+impl Hash {
+    fn of(self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Sha256 => Sha256::digest(bytes).to_vec(),
+            Self::Sha384 => Sha384::digest(bytes).to_vec(),
+            Self::Sha512 => Sha512::digest(bytes).to_vec(),
+        }
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.hash {
+            Hash::Sha256 => "sha-256",
+            Hash::Sha384 => "sha-384",
+            Hash::Sha512 => "sha-512",
+        };
+        f.write_str(name)?;
+        for (n, byte) in self.digest.iter().enumerate() {
+            f.write_char(if n == 0 { ' ' } else { ':' })?;
+            write!(f, "{byte:02X}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Our certificate, made at the start and known by its fingerprint alone. Clones are the same one.
+#[derive(Clone)]
+pub struct Certificate(Arc<Own>);
+
+struct Own {
+    fingerprint: Fingerprint,
+    active: Arc<HandshakeConfig>,
+    passive: Arc<HandshakeConfig>,
+}
+
+impl Certificate {
+    /// Makes a key (P-256) and a certificate that it signs itself.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn generate() -> Result<Self, HandshakeError> {
+        let provider = default_provider().map_err(failed)?;
+        let names = vec!["secretary".to_owned()];
+        let certificate =
+            rtc_dtls::crypto::Certificate::generate_self_signed(names, provider.crypto()).map_err(failed)?;
+        let Some(der) = certificate.certificate.first() else {
+            return Err(HandshakeError::Certificate("it is empty".to_owned()));
+        };
+        let fingerprint = Fingerprint { hash: Hash::Sha256, digest: Hash::Sha256.of(der) };
+        let config = |is_active| {
+            let config = ConfigBuilder::default()
+                .with_crypto_provider(provider.clone())
+                .with_certificates(vec![certificate.clone()])
+                .with_cipher_suites(CIPHERS.to_vec())
+                .with_srtp_protection_profiles(PROFILES.to_vec())
+                .with_client_auth(ClientAuthType::RequireAnyClientCert)
+                // Who signed it says nothing; its fingerprint does.
+                .with_insecure_skip_verify(true)
+                .build(is_active, None);
+            config.map(Arc::new).map_err(failed)
+        };
+        Ok(Self(Arc::new(Own { fingerprint, active: config(true)?, passive: config(false)? })))
+    }
+
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.0.fingerprint
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({})", self.0.fingerprint)
+    }
+}
+
+/// What SDP says of a handshake.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    pub certificate: Certificate,
+    pub role: Role,
+    /// Of the peer's certificate: one of them has to fit.
+    pub fingerprints: Vec<Fingerprint>,
+}
+
+impl PartialEq for Terms {
+    fn eq(&self, other: &Self) -> bool {
+        let ours = self.certificate.fingerprint() == other.certificate.fingerprint();
+        ours && self.role == other.role && self.fingerprints == other.fingerprints
+    }
+}
+
+impl Eq for Terms {}
+
+/// What an association wants done or known.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    Transmit { to: SocketAddr, datagram: Vec<u8> },
+    Failed(HandshakeError),
+}
+
+/// One handshake and the keys that come of it.
+pub(super) struct Association {
+    terms: Terms,
+    endpoint: Endpoint,
+    state: State,
+    /// Who has sent us anything of DTLS, or whom we have.
+    peers: Vec<SocketAddr>,
+    datagrams: u32,
+    outputs: VecDeque<Output>,
+}
+
+enum State {
+    /// Who begins does not do so before [`Association::begin`].
+    Idle,
+    Begun {
+        since: Instant,
+    },
+    Keyed(Box<Srtp>),
+    Failed,
+}
+
+impl fmt::Debug for Association {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Idle => "idle",
+            State::Begun { .. } => "begun",
+            State::Keyed(_) => "keyed",
+            State::Failed => "failed",
+        };
+        f.debug_struct("Association").field("terms", &self.terms).field("state", &state).finish_non_exhaustive()
+    }
+}
+
+impl Association {
+    pub fn new(terms: Terms) -> Self {
+        let server = (terms.role == Role::Passive).then(|| terms.certificate.0.passive.clone());
+        // Our own address goes nowhere: associations are told apart by the other one.
+        let endpoint = Endpoint::new((Ipv4Addr::UNSPECIFIED, 0).into(), Default::default(), server);
+        let (peers, outputs) = (Vec::new(), VecDeque::new());
+        Self { terms, endpoint, state: State::Idle, peers, datagrams: 0, outputs }
+    }
+
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// The keys, once there are some.
+    pub fn srtp(&mut self) -> Option<&mut Srtp> {
+        match &mut self.state {
+            State::Keyed(srtp) => Some(srtp),
+            State::Idle | State::Begun { .. } | State::Failed => None,
+        }
+    }
+
+    pub fn is_keyed(&self) -> bool {
+        matches!(self.state, State::Keyed(_))
+    }
+
+    /// The session is established: the handshake begins, if it has not.
+    pub fn begin(&mut self, now: Instant, peer: SocketAddr) {
+        if !matches!(self.state, State::Idle) {
+            return;
+        }
+        self.state = State::Begun { since: now };
+        if self.terms.role == Role::Active {
+            self.peers.push(peer);
+            let config = self.terms.certificate.0.active.clone();
+            if let Err(error) = self.endpoint.connect(now, peer, config, None) {
+                self.fail(HandshakeError::Failed(error.to_string()));
+            }
+            self.drain();
+        }
+    }
+
+    /// Takes a datagram of DTLS. Only what `promised` sends can make the handshake fail.
+    pub fn handle_input(&mut self, now: Instant, from: SocketAddr, promised: SocketAddr, datagram: &[u8]) {
+        let is_over = matches!(self.state, State::Failed) || self.datagrams >= MAX_DATAGRAMS;
+        if is_over || !self.knows(from) {
+            return;
+        }
+        self.datagrams += 1;
+        match self.endpoint.read(now, from, None, datagram.into()) {
+            Ok(events) => {
+                let is_done = events.iter().any(|event| matches!(event, EndpointEvent::HandshakeComplete));
+                if is_done && !self.is_keyed() {
+                    self.complete(now, from, promised);
+                }
+            }
+            Err(error) => self.failed_with(now, from, promised, HandshakeError::Failed(error.to_string())),
+        }
+        self.drain();
+    }
+
+    /// Whether datagrams from there are looked at.
+    fn knows(&mut self, from: SocketAddr) -> bool {
+        if self.peers.contains(&from) {
+            return true;
+        }
+        let may_come = self.terms.role == Role::Passive && !self.is_keyed() && self.peers.len() < MAX_PEERS;
+        if may_come {
+            self.peers.push(from);
+        }
+        may_come
+    }
+
+    /// Sends again what may have been lost; gives up when it has been too long.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let State::Begun { since } = self.state else { return };
+        if now >= since + PATIENCE {
+            return self.fail(HandshakeError::TimedOut);
+        }
+        for peer in self.peers.clone() {
+            // Who waits to be called has nothing to send again before; that it has been tried too often is told by the clock.
+            let _ = self.endpoint.handle_timeout(peer, now);
+        }
+        self.drain();
+    }
+
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn drain(&mut self) {
+        while let Some(message) = self.endpoint.poll_transmit() {
+            let (to, datagram) = (message.transport.peer_addr, message.message.to_vec());
+            self.outputs.push_back(Output::Transmit { to, datagram });
+        }
+    }
+
+    fn complete(&mut self, now: Instant, peer: SocketAddr, promised: SocketAddr) {
+        match self.keys(peer) {
+            Ok(keys) => {
+                self.state = State::Keyed(Box::new(Srtp::new(keys)));
+                for other in std::mem::replace(&mut self.peers, vec![peer]) {
+                    if other != peer {
+                        self.endpoint.stop(now, other);
+                    }
+                }
+            }
+            Err(error) => self.failed_with(now, peer, promised, error),
+        }
+    }
+
+    /// The keys that the handshake with somebody has given, if he is who he should be.
+    fn keys(&self, peer: SocketAddr) -> Result<SrtpKeys, HandshakeError> {
+        let failed = || HandshakeError::Failed("the handshake gave no keys".to_owned());
+        let state = self.endpoint.get_connection_state(peer).ok_or_else(failed)?;
+        let certificate = state.peer_certificates.first().ok_or(HandshakeError::Impostor)?;
+        if !self.terms.fingerprints.iter().any(|fingerprint| fingerprint.is_of(certificate)) {
+            return Err(HandshakeError::Impostor);
+        }
+        let suite = match state.srtp_protection_profile() {
+            SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80 => Suite::AesCm128HmacSha1_80,
+            SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_32 => Suite::AesCm128HmacSha1_32,
+            SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm => Suite::AeadAes128Gcm,
+            SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm => Suite::AeadAes256Gcm,
+            _ => return Err(HandshakeError::NoProfile),
+        };
+        // RFC 5764 §4.2: the keys of client and server, then their salts.
+        let (key, salt) = (suite.key_len(), suite.salt_len());
+        let material = state.export_keying_material(EXPORTER, &[], 2 * (key + salt));
+        let material = material.map_err(|error| HandshakeError::Failed(error.to_string()))?;
+        let (keys, salts) = material.as_ref().split_at_checked(2 * key).ok_or_else(failed)?;
+        let [active, passive] = [0, 1].map(|n| {
+            let (key, salt) = (keys.chunks(key).nth(n)?, salts.chunks(salt).nth(n)?);
+            MasterKey::new(suite, &[key, salt].concat())
+        });
+        let (active, passive) = active.zip(passive).ok_or_else(failed)?;
+        Ok(match self.terms.role {
+            Role::Active => SrtpKeys { ours: active, theirs: passive },
+            Role::Passive => SrtpKeys { ours: passive, theirs: active },
+        })
+    }
+
+    /// What a stranger does is no business of the call's; neither is what comes after the keys.
+    fn failed_with(&mut self, now: Instant, from: SocketAddr, promised: SocketAddr, error: HandshakeError) {
+        self.endpoint.stop(now, from);
+        self.peers.retain(|peer| *peer != from);
+        if !self.is_keyed() && from == promised {
+            self.fail(error);
+        }
+    }
+
+    fn fail(&mut self, error: HandshakeError) {
+        self.state = State::Failed;
+        self.outputs.push_back(Output::Failed(error));
+    }
+}
+
+#[cfg(test)]
+mod tests;

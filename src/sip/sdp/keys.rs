@@ -1,0 +1,398 @@
+//! How the keys of encrypted media are agreed on in SDP: told by `a=crypto` (SDES, RFC 4568), or by a handshake for which SDP has
+//! the fingerprints of both certificates and says who begins (DTLS-SRTP, RFC 5763, 8122, 4145).
+//!
+//! The first suite of the offerer that we have is answered, with a key of our own. What is offered without encryption in its
+//! `m=` line but with keys or a fingerprint beneath (optional encryption, as Linphone and Asterisk write it) is answered in the
+//! same way. A fingerprint by SHA-1 is none. Whose certificate and role stay the same has no new handshake, `a=connection` or
+//! not; `a=tls-id` (RFC 8842) is left out.
+//!
+//! Left out: several keys in a line (MKI), session parameters that change how packets look: such a line is passed over, and the
+//! next one is tried. A lifetime is read and not kept.
+
+use std::array;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use rand::{CryptoRng, RngCore};
+use sdp_types::{Attribute, Media as MediaLine, Session};
+use serde::Deserialize;
+
+use super::SdpError;
+use crate::rtp::dtls::{Certificate, Fingerprint, Role, Terms};
+use crate::rtp::srtp::{MasterKey, SrtpKeys, Suite};
+use crate::rtp::wire::Protection;
+
+const CRYPTO: &str = "crypto";
+const FINGERPRINT: &str = "fingerprint";
+const SETUP: &str = "setup";
+/// Fingerprints of one stream that are looked at.
+const MAX_FINGERPRINTS: usize = 8;
+/// Most digits of a tag (RFC 4568 §9.1).
+const MAX_TAG_DIGITS: usize = 9;
+/// Some leave the padding out.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+/// The names of suites (RFC 4568 §6.2, 6188, 7714 §14.2); AES with 256 bits has two, the later one in use before the standard.
+const NAMES: [(&str, Suite); 8] = [
+    ("AES_CM_128_HMAC_SHA1_80", Suite::AesCm128HmacSha1_80),
+    ("AES_CM_128_HMAC_SHA1_32", Suite::AesCm128HmacSha1_32),
+    ("AES_256_CM_HMAC_SHA1_80", Suite::Aes256CmHmacSha1_80),
+    ("AES_256_CM_HMAC_SHA1_32", Suite::Aes256CmHmacSha1_32),
+    ("AEAD_AES_128_GCM", Suite::AeadAes128Gcm),
+    ("AEAD_AES_256_GCM", Suite::AeadAes256Gcm),
+    ("AES_CM_256_HMAC_SHA1_80", Suite::Aes256CmHmacSha1_80),
+    ("AES_CM_256_HMAC_SHA1_32", Suite::Aes256CmHmacSha1_32),
+];
+/// What we offer, by the names above: the one that everybody has first. All of them would make an INVITE too long for UDP.
+const OFFERED: [usize; 4] = [0, 2, 5, 1];
+
+/// Whether the sound of an account's calls is encrypted: `srtp` in secretary.toml.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// Encrypted offers are refused.
+    Off,
+    /// For whoever offers it. What we offer is not encrypted.
+    #[default]
+    Optional,
+    /// Always: offers without are refused.
+    Required,
+}
+
+/// How the keys of what we offer are agreed on: `srtp_keys` in secretary.toml.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyExchange {
+    /// Told in SDP: whoever reads the signalling can listen.
+    #[default]
+    Sdes,
+    /// By a handshake between those who send the sound.
+    Dtls,
+}
+
+/// The keys that we tell in one session, one for each suite.
+#[derive(Debug, Clone)]
+pub struct SdesKeys([MasterKey; Suite::ALL.len()]);
+
+impl SdesKeys {
+    pub fn draw(rng: &mut (impl RngCore + CryptoRng)) -> Self {
+        Self(array::from_fn(|n| MasterKey::draw(Suite::ALL[n], rng)))
+    }
+
+    fn of(&self, suite: Suite) -> &MasterKey {
+        &self.0[suite as usize]
+    }
+}
+
+/// Our side of the encryption of a session's media.
+#[derive(Debug, Clone)]
+pub struct Security {
+    /// Whether there is to be no session without.
+    required: bool,
+    /// How the keys of what we offer are agreed on; `None`: it is not encrypted.
+    offers: Option<KeyExchange>,
+    sdes: SdesKeys,
+    certificate: Certificate,
+    /// Which role we take where the peer leaves it to us: the one that we have, if there was a handshake.
+    role: Role,
+}
+
+impl Security {
+    /// `None` if nothing is to be encrypted.
+    pub fn new(
+        policy: Policy,
+        exchange: KeyExchange,
+        certificate: &Certificate,
+        rng: &mut (impl RngCore + CryptoRng),
+    ) -> Option<Self> {
+        let required = match policy {
+            Policy::Off => return None,
+            Policy::Optional => false,
+            Policy::Required => true,
+        };
+        let (sdes, certificate) = (SdesKeys::draw(rng), certificate.clone());
+        Some(Self { required, offers: required.then_some(exchange), sdes, certificate, role: Role::Active })
+    }
+
+    /// How a stream is protected as long as our offer has no answer.
+    pub fn until_answered(&self) -> Protection {
+        if self.offers.is_some() { Protection::Awaited } else { Protection::Plain }
+    }
+
+    /// What was agreed holds for the session: what is encrypted once stays so.
+    pub fn settle(&mut self, agreed: &Protection) {
+        let exchange = match agreed {
+            Protection::Plain | Protection::Awaited => return,
+            Protection::Sdes(_) => KeyExchange::Sdes,
+            Protection::Dtls(terms) => {
+                self.role = terms.role;
+                KeyExchange::Dtls
+            }
+        };
+        (self.required, self.offers) = (true, Some(exchange));
+    }
+
+    /// New keys of ours, as the peer has new ones: he begins to count packets anew, and we must not under the same key.
+    pub fn renew(&mut self, rng: &mut (impl RngCore + CryptoRng)) {
+        self.sdes = SdesKeys::draw(rng);
+    }
+
+    /// The lines of what we offer.
+    pub(super) fn lines(&self) -> Vec<Attribute> {
+        match self.offers {
+            None => Vec::new(),
+            Some(KeyExchange::Sdes) => {
+                let offered = OFFERED.into_iter().filter_map(|n| NAMES.get(n));
+                (1..).zip(offered).map(|(tag, (name, suite))| self.crypto(&format!("{tag}"), name, *suite)).collect()
+            }
+            // RFC 5763 §5: an offer leaves the role to the answer.
+            Some(KeyExchange::Dtls) => self.handshake("actpass"),
+        }
+    }
+
+    fn handshake(&self, setup: &str) -> Vec<Attribute> {
+        let fingerprint = Attribute::with_value(FINGERPRINT, self.certificate.fingerprint());
+        vec![Attribute::with_value(SETUP, setup), fingerprint]
+    }
+
+    fn crypto(&self, tag: &str, name: &str, suite: Suite) -> Attribute {
+        let inline = BASE64.encode(self.sdes.of(suite).secret());
+        Attribute::with_value(CRYPTO, format!("{tag} {name} inline:{inline}"))
+    }
+}
+
+/// The transport of what we offer.
+pub(super) fn proto(security: Option<&Security>) -> &'static str {
+    match security.and_then(|security| security.offers) {
+        None => "RTP/AVP",
+        Some(KeyExchange::Sdes) => "RTP/SAVP",
+        Some(KeyExchange::Dtls) => "UDP/TLS/RTP/SAVP",
+    }
+}
+
+/// What the transport of an `m=` line says of its protection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    /// RTP/AVP: none, unless there are keys beneath.
+    Plain,
+    /// RTP/SAVP: keys that are told; some mean a handshake.
+    Secure,
+    /// UDP/TLS/RTP/SAVP: a handshake.
+    Handshake,
+}
+
+/// What a stream of a description says of its encryption.
+#[derive(Debug, Clone)]
+pub(super) struct Offered {
+    /// As it stands in the `m=` line.
+    proto: String,
+    transport: Transport,
+    crypto: Vec<Crypto>,
+    /// `a=crypto` lines that are of no use, for the error message.
+    unusable: usize,
+    handshake: Handshake,
+}
+
+/// What a stream says of a handshake.
+#[derive(Debug, Clone)]
+enum Handshake {
+    /// It has no `a=fingerprint`.
+    None,
+    /// One of the fingerprints has to fit.
+    Offered { fingerprints: Vec<Fingerprint>, setup: Setup },
+    /// All fingerprints are by hashes that we do not know or trust: the first of them.
+    Untrusted(String),
+}
+
+/// Who begins, as the peer wants it (RFC 4145 §4).
+#[derive(Debug, Clone)]
+enum Setup {
+    Active,
+    Passive,
+    Either,
+    /// Nobody for now (`holdconn`), or nobody knows.
+    Other(String),
+}
+
+impl Handshake {
+    fn read(session: &Session, line: &MediaLine) -> Self {
+        // RFC 8122 §5: the stream's own come before the session's.
+        let mut values: Vec<&str> = line.get_attribute_values(FINGERPRINT).flatten().collect();
+        if values.is_empty() {
+            values = session.get_attribute_values(FINGERPRINT).flatten().collect();
+        }
+        let Some(first) = values.first() else { return Self::None };
+        let known = values.iter().take(MAX_FINGERPRINTS).filter_map(|value| Fingerprint::parse(value));
+        let fingerprints: Vec<_> = known.collect();
+        if fingerprints.is_empty() {
+            return Self::Untrusted(first.split_whitespace().next().unwrap_or_default().chars().take(20).collect());
+        }
+        let setup = line.get_attribute_values(SETUP).flatten().next();
+        let setup = setup.or_else(|| session.get_attribute_values(SETUP).flatten().next());
+        let setup = match setup.map(|setup| setup.trim().to_ascii_lowercase()) {
+            None => Setup::Active,
+            Some(setup) => match setup.as_str() {
+                "active" => Setup::Active,
+                "passive" => Setup::Passive,
+                "actpass" => Setup::Either,
+                other => Setup::Other(other.chars().take(20).collect()),
+            },
+        };
+        Self::Offered { fingerprints, setup }
+    }
+}
+
+/// What was agreed for a stream, and what the answer to it says.
+pub(super) struct Chosen {
+    pub protection: Protection,
+    pub lines: Vec<Attribute>,
+}
+
+impl Offered {
+    /// `None`: it is not RTP.
+    pub(super) fn read(session: &Session, line: &MediaLine) -> Option<Self> {
+        let proto = line.proto.to_ascii_uppercase();
+        let transport = match proto.as_str() {
+            "RTP/AVP" | "RTP/AVPF" => Transport::Plain,
+            "RTP/SAVP" | "RTP/SAVPF" => Transport::Secure,
+            "UDP/TLS/RTP/SAVP" | "UDP/TLS/RTP/SAVPF" => Transport::Handshake,
+            _ => return None,
+        };
+        let lines: Vec<_> = line.get_attribute_values(CRYPTO).flatten().map(Crypto::parse).collect();
+        let unusable = lines.iter().filter(|line| line.is_none()).count();
+        let crypto = lines.into_iter().flatten().collect();
+        Some(Self { proto, transport, crypto, unusable, handshake: Handshake::read(session, line) })
+    }
+
+    /// Whether it tells this key.
+    pub(super) fn tells(&self, key: &MasterKey) -> bool {
+        self.crypto.iter().any(|crypto| crypto.key == *key)
+    }
+
+    /// How it is answered.
+    pub(super) fn answer(&self, security: Option<&Security>) -> Result<Chosen, SdpError> {
+        let plain = || Chosen { protection: Protection::Plain, lines: Vec::new() };
+        let Some(security) = security else {
+            return match self.transport {
+                Transport::Plain => Ok(plain()),
+                Transport::Secure | Transport::Handshake => Err(SdpError::Encrypted(self.proto.clone())),
+            };
+        };
+        if let Some(Crypto { tag, name, key }) = self.crypto.first().filter(|_| self.transport != Transport::Handshake) {
+            let ours = security.sdes.of(key.suite()).clone();
+            let lines = vec![security.crypto(tag, name, key.suite())];
+            return Ok(Chosen { protection: Protection::Sdes(SrtpKeys { ours, theirs: key.clone() }), lines });
+        }
+        match self.terms(security, Some(security.role)) {
+            Ok(terms) => {
+                let lines = security.handshake(if terms.role == Role::Active { "active" } else { "passive" });
+                Ok(Chosen { protection: Protection::Dtls(terms), lines })
+            }
+            Err(_) if self.transport == Transport::Plain && !security.required => Ok(plain()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What an answer to [`Security::lines`] agrees to.
+    pub(super) fn accept(&self, security: Option<&Security>) -> Result<Protection, SdpError> {
+        let offers = security.and_then(|security| Some((security, security.offers?)));
+        match (offers, self.transport) {
+            (None, Transport::Plain) => Ok(Protection::Plain),
+            (None, Transport::Secure | Transport::Handshake) => Err(SdpError::NotOffered(self.proto.clone())),
+            (Some(_), Transport::Plain) => Err(SdpError::Unencrypted(self.proto.clone())),
+            (Some((_, KeyExchange::Sdes)), Transport::Handshake) => Err(SdpError::NotOffered(self.proto.clone())),
+            (Some((security, KeyExchange::Sdes)), Transport::Secure) => {
+                let Crypto { key, .. } = self.crypto.first().filter(|c| c.is_offered()).ok_or_else(|| self.no_key())?;
+                let ours = security.sdes.of(key.suite()).clone();
+                Ok(Protection::Sdes(SrtpKeys { ours, theirs: key.clone() }))
+            }
+            (Some((security, KeyExchange::Dtls)), Transport::Secure | Transport::Handshake) => {
+                self.terms(security, None).map(Protection::Dtls)
+            }
+        }
+    }
+
+    /// The handshake that it wants, if it wants one. Where it leaves the role to us, that is `role`.
+    fn terms(&self, security: &Security, role: Option<Role>) -> Result<Terms, SdpError> {
+        match &self.handshake {
+            Handshake::Offered { fingerprints, setup } => {
+                let role = match setup {
+                    Setup::Active => Role::Passive,
+                    Setup::Passive => Role::Active,
+                    Setup::Either => role.ok_or_else(|| SdpError::Setup("actpass".to_owned()))?,
+                    Setup::Other(setup) => return Err(SdpError::Setup(setup.clone())),
+                };
+                Ok(Terms { certificate: security.certificate.clone(), role, fingerprints: fingerprints.clone() })
+            }
+            Handshake::Untrusted(hash) => Err(SdpError::UntrustedFingerprint(hash.clone())),
+            Handshake::None => Err(match self.transport {
+                Transport::Handshake => SdpError::NoFingerprint(self.proto.clone()),
+                Transport::Plain if self.unusable == 0 => SdpError::Unencrypted(self.proto.clone()),
+                Transport::Plain | Transport::Secure => self.no_key(),
+            }),
+        }
+    }
+
+    fn no_key(&self) -> SdpError {
+        SdpError::NoKey { proto: self.proto.clone(), unusable: self.unusable }
+    }
+}
+
+/// An `a=crypto` line that we can use.
+#[derive(Debug, Clone)]
+struct Crypto {
+    tag: String,
+    /// The suite as the offerer calls it.
+    name: &'static str,
+    key: MasterKey,
+}
+
+impl Crypto {
+    /// Whether it answers one that we have offered, under its tag (RFC 4568 §5.1.3).
+    fn is_offered(&self) -> bool {
+        let place = self.tag.parse::<usize>().ok().and_then(|tag| tag.checked_sub(1));
+        let offered = place.and_then(|place| NAMES.get(*OFFERED.get(place)?));
+        offered.is_some_and(|(name, _)| *name == self.name)
+    }
+
+    /// `tag suite inline:key||salt[|lifetime]`, and nothing behind it that changes the packets. `None`: of no use to us.
+    fn parse(value: &str) -> Option<Self> {
+        let mut words = value.split_ascii_whitespace();
+        let (tag, name, key) = (words.next()?, words.next()?, words.next()?);
+        let is_tag = (1..=MAX_TAG_DIGITS).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_digit());
+        let (name, suite) = *NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        if !is_tag || !words.all(is_harmless) {
+            return None;
+        }
+        let mut parts = strip_prefix_ignoring_case(key, "inline:")?.split('|');
+        let secret = BASE64.decode(parts.next()?).ok()?;
+        let key = MasterKey::new(suite, &secret)?;
+        // A lifetime has no colon, an MKI has one (RFC 4568 §6.1); several keys are told apart by their MKI.
+        match (parts.next(), parts.next()) {
+            (None, None) => {}
+            (Some(lifetime), None) if is_lifetime(lifetime) => {}
+            _ => return None,
+        }
+        Some(Self { tag: tag.to_owned(), name, key })
+    }
+}
+
+/// Session parameters (RFC 4568 §6.3): the size of the peer's window is a hint, and what begins with `-` may be passed over.
+fn is_harmless(parameter: &str) -> bool {
+    parameter.starts_with('-') || strip_prefix_ignoring_case(parameter, "WSH=").is_some()
+}
+
+/// A number of packets, or a power of two.
+fn is_lifetime(text: &str) -> bool {
+    let number = text.strip_prefix("2^").unwrap_or(text);
+    !number.is_empty() && number.len() <= 15 && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn strip_prefix_ignoring_case<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
+    let (head, rest) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests;
