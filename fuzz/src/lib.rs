@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use secretary::rtp::codec::Codec;
 use secretary::rtp::dtmf::{self, Due, EventSet, Receiver, Sender};
+use secretary::rtp::ice::Credentials;
 use secretary::rtp::jitter::{DEFAULT_TARGET, JitterBuffer, Payload};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
 use secretary::rtp::{self, FRAME_DURATION, FRAME_SAMPLES, Received, Stream, StreamConfig};
-use secretary::sip::auth::{self, AuthError, Authorization, Authorizer, Challenge, Counted, Credentials, Subject};
+use secretary::sip::auth::{self, AuthError, Authorization, Authorizer, Challenge, Counted, Subject};
 use secretary::sip::message::{
     Frame, FramingError, Headers, MAX_MESSAGE, Malformed, Message, NameAddr, ParseError, StreamFramer, Uri, Via,
 };
@@ -119,7 +120,7 @@ pub fn digest(data: &[u8]) {
     }
     let challenges: Vec<Challenge> = text.split('\n').filter_map(|value| Challenge::parse(value).ok()).collect();
     let Some(mut authorizer) = Authorizer::new(&challenges) else { return };
-    let account = Credentials { realm: None, username: "100\"1".into(), password: "secret".into() };
+    let account = auth::Credentials { realm: None, username: "100\"1".into(), password: "secret".into() };
     for _ in 0..2 {
         let subject = Subject { method: "REGISTER", uri: "sip:example.com", body: data };
         let value = authorizer.authorize(&account, subject, "0a4f113b");
@@ -140,9 +141,12 @@ pub fn digest(data: &[u8]) {
 
 /// What we answer and offer next can be read by ourselves, and stays the same when nothing changes.
 pub fn sdp(data: &[u8]) {
+    let ice = Credentials { ufrag: "fuzz".to_owned(), password: "0123456789012345678901".to_owned() };
     let local = LocalMedia {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 5)),
         port: 10_000,
+        rtcp_port: Some(10_003),
+        ice: Some(&ice),
         codecs: &Codec::ALL,
         events: Some(dtmf::PAYLOAD_TYPE),
         session_id: 77,

@@ -4,6 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
 use super::ears::Ears;
 use super::keys::{Dtmf, Keys, Way};
 use super::talk::Talk;
@@ -11,6 +14,7 @@ use super::{CallConfig, EndedBy, Input, Output, Script};
 use crate::engine::vad::Vad;
 use crate::rtp::codec::Codec;
 use crate::rtp::dtmf;
+use crate::rtp::ice::Credentials;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::quality::Quality;
 use crate::rtp::rtcp::RtcpStart;
@@ -29,6 +33,8 @@ const ACK_PATIENCE: Duration = Duration::from_millis(500);
 pub struct MediaAddress {
     pub address: IpAddr,
     pub port: u16,
+    /// For reports, if it is not the next one.
+    pub rtcp_port: Option<u16>,
 }
 
 /// Where a stream starts to count; random, as RFC 3550 §5.1 wants it.
@@ -40,6 +46,8 @@ pub struct StreamStart {
     /// The session id of our SDP (RFC 4566 §5.2).
     pub sdp_session: u64,
     pub rtcp: RtcpStart,
+    /// For the passwords of ICE.
+    pub ice: [u8; 32],
 }
 
 /// Our side of one session's media.
@@ -51,6 +59,29 @@ struct Ours {
     events: Option<u8>,
     /// Of our SDP.
     session: u64,
+    ice: IceSide,
+}
+
+/// ICE in one session.
+#[derive(Debug, Clone)]
+struct IceSide {
+    /// By what the peer's checks are known.
+    ours: Credentials,
+    /// By what his side is known, once ICE is agreed.
+    theirs: Option<Credentials>,
+}
+
+impl IceSide {
+    fn new(dice: &mut StdRng) -> Self {
+        Self { ours: Credentials::random(dice), theirs: None }
+    }
+
+    /// After an offer: who restarts it gets a new password of ours too (RFC 8839 §4.4.1.1.1).
+    fn answering(&self, offered: Option<&Credentials>, dice: &mut StdRng) -> Self {
+        let is_restart = self.theirs.is_some() && offered.is_some() && self.theirs.as_ref() != offered;
+        let ours = if is_restart { Credentials::random(dice) } else { self.ours.clone() };
+        Self { ours, theirs: offered.cloned() }
+    }
 }
 
 impl Ours {
@@ -62,11 +93,18 @@ impl Ours {
         LocalMedia {
             address: self.media.address,
             port: self.media.port,
+            rtcp_port: self.media.rtcp_port,
+            ice: Some(&self.ice.ours),
             codecs: &self.codecs,
             events: self.events,
             session_id: self.session,
             session_version: 0,
         }
+    }
+
+    /// For an offer: ICE is in it if it is in the session.
+    fn offering(&self) -> LocalMedia<'_> {
+        LocalMedia { ice: self.ice.theirs.as_ref().map(|_| &self.ice.ours), ..self.local() }
     }
 }
 
@@ -113,6 +151,8 @@ pub struct Call {
     /// Keys in the sound, if that is where they may be.
     tones: Option<Tones>,
     ours: Ours,
+    /// For the passwords of ICE.
+    dice: StdRng,
     /// Our latest description.
     described: Vec<u8>,
     /// Our side of the session that we have offered to move to, and how it was described.
@@ -137,7 +177,8 @@ impl Call {
     pub fn answer(now: Instant, setup: CallSetup, offer: Option<&[u8]>) -> Result<(Self, Vec<u8>), SdpError> {
         let CallSetup { config, script, vad, media, codecs, dtmf, start } = setup;
         let events = dtmf.in_rtp().then_some(dtmf::PAYLOAD_TYPE);
-        let ours = Ours { media, codecs, events, session: start.sdp_session };
+        let mut dice = StdRng::from_seed(start.ice);
+        let ours = Ours { media, codecs, events, session: start.sdp_session, ice: IceSide::new(&mut dice) };
         let (sdp, agreed) = describe(&ours, offer)?;
         let unknown = SocketAddr::new(media.address, 0);
         let codec = agreed.as_ref().map(|m| m.codec).or(ours.codecs.first().copied()).unwrap_or(Codec::Pcma);
@@ -170,6 +211,7 @@ impl Call {
             keys_in_rtp: false,
             tones: (dtmf == Dtmf::Inband).then(Tones::default),
             ours,
+            dice,
             described,
             offered: None,
             holding: false,
@@ -186,7 +228,7 @@ impl Call {
     /// the call goes on as it is.
     pub fn offer_move(&mut self, media: MediaAddress, sdp_session: u64) -> Vec<u8> {
         let ours = self.elsewhere(media, sdp_session);
-        let sdp = sdp::offer(&ours.local());
+        let sdp = sdp::offer(&ours.offering());
         self.offered = Some((ours, sdp.clone()));
         sdp
     }
@@ -213,9 +255,9 @@ impl Call {
     }
 
     /// Our side of another session.
-    fn elsewhere(&self, media: MediaAddress, session: u64) -> Ours {
+    fn elsewhere(&mut self, media: MediaAddress, session: u64) -> Ours {
         let events = self.ours.events.map(|_| dtmf::PAYLOAD_TYPE);
-        Ours { media, codecs: self.ours.codecs.clone(), events, session }
+        Ours { media, codecs: self.ours.codecs.clone(), events, session, ice: IceSide::new(&mut self.dice) }
     }
 
     /// The session is another one now.
@@ -225,6 +267,7 @@ impl Call {
         self.agreed = None;
         self.stream.set_send(false);
         self.stream.set_rtcp(None);
+        self.stream.set_ice(None);
         if let Some(media) = agreed {
             self.agree(media);
         }
@@ -236,7 +279,10 @@ impl Call {
                 self.stream.handle_input(now, from, &bytes);
                 self.drain_stream(now);
             }
-            Input::Report { from, bytes } => self.stream.handle_rtcp(now, from, &bytes),
+            Input::Report { from, bytes } => {
+                self.stream.handle_rtcp(now, from, &bytes);
+                self.drain_stream(now);
+            }
             Input::Session(event) => self.handle_session(now, event),
             Input::Heard { part, result } => self.talk.heard(now, part, result),
             Input::Sentence { turn, text } => self.talk.sentence(now, turn, &text),
@@ -260,7 +306,7 @@ impl Call {
         match event {
             SessionEvent::Established { sdp } => {
                 if let (None, Some(answer)) = (&self.agreed, sdp) {
-                    match sdp::accept_answer(&answer, &self.ours.local()) {
+                    match sdp::accept_answer(&answer, &self.ours.offering()) {
                         Ok(media) => self.agree(media),
                         Err(error) => {
                             tracing::warn!(%error, "the caller's answer to our offer is of no use");
@@ -275,7 +321,7 @@ impl Call {
                 self.greet(now);
             }
             SessionEvent::Offer { sdp } => self.answer_offer(sdp.as_deref()),
-            SessionEvent::OfferAnswered { sdp } => match sdp::accept_answer(&sdp, &self.ours.local()) {
+            SessionEvent::OfferAnswered { sdp } => match sdp::accept_answer(&sdp, &self.ours.offering()) {
                 Ok(media) => {
                     self.is_held = self.holding;
                     self.agree(media);
@@ -332,7 +378,7 @@ impl Call {
     /// The one whom we were sent to has answered.
     fn moved(&mut self, now: Instant, answer: &[u8]) {
         let Some((ours, described)) = self.offered.take() else { return };
-        match sdp::accept_answer(answer, &ours.local()) {
+        match sdp::accept_answer(answer, &ours.offering()) {
             Ok(media) => self.settle_in(ours, described, Some(media)),
             Err(error) => {
                 tracing::warn!(%error, "the answer of the one whom we were sent to is of no use");
@@ -357,6 +403,10 @@ impl Call {
         if let Some(events) = agreed.as_ref().and_then(|media| media.events) {
             self.ours.events = Some(events.receive);
         }
+        if let Some(media) = &agreed {
+            self.ours.ice.theirs.clone_from(&media.ice);
+            self.stream.set_ice(media.ice.as_ref().map(|_| self.ours.ice.ours.clone()));
+        }
         self.agreed = agreed;
     }
 
@@ -373,7 +423,7 @@ impl Call {
         if self.phase != Phase::Talking || self.holding == hold {
             return;
         }
-        let local = self.ours.local();
+        let local = self.ours.offering();
         let next = if hold { sdp::offer_hold(&local) } else { sdp::offer(&local) };
         match sdp::continue_session(&self.described, &next) {
             Ok(sdp) => {
@@ -390,15 +440,18 @@ impl Call {
     /// A re-INVITE: hold, resume, another address or codec (RFC 3264 §8).
     fn answer_offer(&mut self, offer: Option<&[u8]>) {
         let described = match offer {
-            None => sdp::continue_session(&self.described, &sdp::offer(&self.ours.local())).map(|sdp| (sdp, None)),
+            None => sdp::continue_session(&self.described, &sdp::offer(&self.ours.offering())).map(|sdp| (sdp, None)),
             Some(offer) => sdp::parse_offer(offer).and_then(|offer| {
-                let (sdp, media) = sdp::answer(&offer, &self.ours.local())?;
-                Ok((sdp::continue_session(&self.described, &sdp)?, Some(media)))
+                let ice = self.ours.ice.answering(offer.ice(), &mut self.dice);
+                let local = LocalMedia { ice: Some(&ice.ours), ..self.ours.local() };
+                let (sdp, media) = sdp::answer(&offer, &local)?;
+                Ok((sdp::continue_session(&self.described, &sdp)?, Some((media, ice))))
             }),
         };
         match described {
-            Ok((sdp, media)) => {
-                if let Some(media) = media {
+            Ok((sdp, agreed)) => {
+                if let Some((media, ice)) = agreed {
+                    self.ours.ice = ice;
                     self.agree(media);
                 }
                 self.described.clone_from(&sdp);
@@ -545,6 +598,6 @@ fn describe(ours: &Ours, offer: Option<&[u8]>) -> Result<(Vec<u8>, Option<Media>
             let (sdp, agreed) = sdp::answer(&sdp::parse_offer(offer)?, &ours.local())?;
             Ok((sdp, Some(agreed)))
         }
-        None => Ok((sdp::offer(&ours.local()), None)),
+        None => Ok((sdp::offer(&ours.offering()), None)),
     }
 }

@@ -4,6 +4,7 @@ mod notify;
 mod sessions;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::engine::vad::Silero;
 use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language, TurnId};
 use crate::log::{CallLog, CallRecord, Direction, LogItem, LogWriter, Status, Written};
+use crate::net::outside::{Outside, Place};
 use crate::net::ports::{MediaSockets, PortPool};
 use crate::net::sip::{NewCall, SipHandle};
 use crate::rtp::codec::Codec;
@@ -34,7 +36,7 @@ use crate::rtp::rtcp::RtcpStart;
 use crate::rtp::{FRAME_SAMPLES, Frame};
 use crate::sip::{AccountId, CallKey, CallOut, Command, Incoming, SessionEvent};
 pub use notify::Notify;
-use sessions::Sessions;
+use sessions::{Sessions, Side};
 
 /// Results of engines that wait for the call.
 const QUEUE: usize = 64;
@@ -87,6 +89,16 @@ pub struct Line {
     pub codecs: Vec<Codec>,
     /// Where pressed keys are taken from.
     pub dtmf: Dtmf,
+    /// How those outside reach its sound.
+    pub outside: Outside,
+}
+
+impl Line {
+    /// Where `peer`, who knows us as `ours`, is to send to these sockets; within a second.
+    async fn media_address(&self, sockets: &MediaSockets, ours: IpAddr, peer: IpAddr) -> MediaAddress {
+        let Place { address, port, rtcp_port } = self.outside.place(sockets, ours, peer).await;
+        MediaAddress { address, port, rtcp_port }
+    }
 }
 
 /// Whether the program goes on.
@@ -214,6 +226,7 @@ impl Driver {
         let line = office.line(incoming.account);
         let dtmf = line.dtmf;
         let sockets = office.ports.bind(incoming.our_address).map_err(|e| Refusal::new(503, e))?;
+        let media = line.media_address(&sockets, incoming.our_address, incoming.flow.remote.ip()).await;
         // It loads a model: 40 ms.
         let silero = office.vad.clone();
         let vad = spawn_blocking(move || silero.start()).await.map_err(|e| Refusal::new(500, e))?;
@@ -222,7 +235,7 @@ impl Driver {
             config: Arc::clone(&office.config),
             script: Arc::clone(&office.script),
             vad,
-            media: MediaAddress { address: incoming.our_address, port: sockets.port() },
+            media,
             codecs: line.codecs.clone(),
             dtmf,
             start: stream_start(),
@@ -236,7 +249,7 @@ impl Driver {
         let language = office.config.languages.first().copied().unwrap_or(Language::Ru);
         Ok(Self {
             office,
-            sessions: Sessions::new(key, incoming.our_address),
+            sessions: Sessions::new(key, Side::of(&incoming)),
             call,
             sockets,
             caller_number: incoming.parties.caller_number.clone(),
@@ -535,6 +548,8 @@ impl Driver {
             rtp.strangers = stats.strangers,
             rtp.latch_changes = stats.latch_changes,
             rtp.unexpected_payload = stats.unexpected_payload,
+            ice.checks = stats.checks,
+            ice.refused = stats.refused_checks,
             "call over"
         );
         if let Some(log) = &mut self.log {
@@ -559,6 +574,7 @@ fn stream_start() -> StreamStart {
         timestamp: rng.random(),
         sdp_session: rng.random::<u64>() >> 1,
         rtcp: RtcpStart { ntp: clock::ntp(), seed: rng.random() },
+        ice: rng.random(),
     }
 }
 

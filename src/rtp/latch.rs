@@ -10,7 +10,8 @@
 //!   address, same SSRC and sequence, has a NAT given it a new one; it too has to prove itself;
 //! - after a new description the latch is open once more: to whoever proves himself while the latched source is silent (a
 //!   NAT that has forgotten it during a hold), and, where the description names another address, to anybody but the former
-//!   source, which goes on for a while and has to prove itself for longer.
+//!   source, which goes on for a while and has to prove itself for longer;
+//! - with ICE (RFC 8445), where an integrity-checked nomination says, and from then on from nobody but those who passed a check.
 //!
 //! Left out: who can see the packets can continue them; against him only encryption helps.
 
@@ -37,6 +38,9 @@ const REBIND_AFTER: Duration = Duration::from_millis(200);
 const MAX_REBIND_STEP: u16 = 3_000;
 /// Sources that prove themselves at the same time.
 const MAX_CANDIDATES: usize = 8;
+/// So long a nominated address has not been checked before one of a lower priority can take its place: consent to send is
+/// over then (RFC 7675 §5.1).
+const CONSENT: Duration = Duration::from_secs(30);
 
 /// Who is believed to be the peer.
 #[derive(Debug)]
@@ -49,6 +53,20 @@ pub(super) struct Latch {
     /// Who was believed before SDP named another address.
     former: Option<SocketAddr>,
     candidates: Vec<Candidate>,
+    nominated: Option<Nominated>,
+    /// Addresses that passed a check of ICE, the latest last.
+    checked: Vec<SocketAddr>,
+}
+
+/// Where ICE has the sound go.
+#[derive(Debug, Clone, Copy)]
+struct Nominated {
+    address: SocketAddr,
+    priority: u32,
+    /// When its last check came.
+    checked: Instant,
+    /// By what the peer has restarted since: any nomination takes its place.
+    is_former: bool,
 }
 
 /// A stream of packets from one address.
@@ -75,7 +93,15 @@ impl Source {
 
 impl Latch {
     pub fn new(promised: SocketAddr) -> Self {
-        Self { promised, held: None, open: false, former: None, candidates: Vec::new() }
+        Self {
+            promised,
+            held: None,
+            open: false,
+            former: None,
+            candidates: Vec::new(),
+            nominated: None,
+            checked: Vec::new(),
+        }
     }
 
     /// SDP says where the peer is; an unspecified address, which is hold (RFC 2543), promises nothing.
@@ -85,14 +111,49 @@ impl Latch {
         }
         if promised != self.promised {
             let former = self.held.map(|held| held.address);
-            *self = Self { former, ..Self::new(promised) };
+            let checked = std::mem::take(&mut self.checked);
+            *self = Self { former, nominated: self.nominated, checked, ..Self::new(promised) };
         }
         self.open = true;
     }
 
+    /// An address has passed a check of ICE; with its priority if it was nominated by that.
+    pub fn checked(&mut self, now: Instant, from: SocketAddr, nominates: Option<u32>) {
+        self.checked.retain(|address| *address != from);
+        if self.checked.len() >= MAX_CANDIDATES {
+            self.checked.remove(0);
+        }
+        self.checked.push(from);
+        let gives_way = |held: &Nominated, priority| {
+            let is_old = held.is_former || now.saturating_duration_since(held.checked) >= CONSENT;
+            held.address == from || priority >= held.priority || is_old
+        };
+        match (nominates, &mut self.nominated) {
+            (Some(priority), held) if held.as_ref().is_none_or(|held| gives_way(held, priority)) => {
+                *held = Some(Nominated { address: from, priority, checked: now, is_former: false });
+            }
+            (_, Some(held)) if held.address == from => held.checked = now,
+            _ => {}
+        }
+    }
+
+    /// The peer has restarted ICE: what was nominated holds until something else is (RFC 8445 §9).
+    pub fn restarted(&mut self) {
+        if let Some(nominated) = &mut self.nominated {
+            nominated.is_former = true;
+        }
+    }
+
+    /// There is no ICE any more.
+    pub fn forget_checks(&mut self) {
+        self.nominated = None;
+        self.checked.clear();
+    }
+
     /// Where to send.
     pub fn target(&self) -> SocketAddr {
-        self.held.map_or(self.promised, |source| source.address)
+        let heard = || self.held.map_or(self.promised, |source| source.address);
+        self.nominated.map_or_else(heard, |nominated| nominated.address)
     }
 
     /// When the peer's last packet came since it was promised where it is.
@@ -108,6 +169,9 @@ impl Latch {
     /// Whether a packet from this address is the peer's.
     pub fn admit(&mut self, now: Instant, from: SocketAddr, packet: &Packet<'_>) -> bool {
         let source = Source { address: from, ssrc: packet.ssrc, seq: packet.seq, heard: now };
+        if self.nominated.is_some() && !self.checked.contains(&from) {
+            return false;
+        }
         match &mut self.held {
             Some(held) if held.address == from => {
                 // A late packet is no step back.
@@ -120,6 +184,8 @@ impl Latch {
                 self.open &= self.former == Some(from);
                 return true;
             }
+            // A check has proved more than packets can.
+            _ if self.nominated.is_some() => {}
             Some(held) => {
                 let silent = now.saturating_duration_since(held.heard);
                 let is_free = self.open && (silent >= GONE_AFTER || self.former == Some(held.address));

@@ -4,13 +4,15 @@
 //! Behind it stand the wire ([`packet`]), order and lateness ([`jitter`]), loss ([`conceal`]), what we say ([`playout`]),
 //! pressed keys ([`dtmf`], [`tones`]) and the codecs ([`codec`]). Everything is 8 kHz mono.
 //!
-//! Where the peer is decides the latch; reports go both ways ([`rtcp`]) and the call is rated by them ([`quality`]).
+//! Where the peer is decides the latch, or the peer's checks of connectivity ([`ice`], over [`stun`]); reports go both ways
+//! ([`rtcp`]) and the call is rated by them ([`quality`]).
 //!
 //! Left out: SRTP, G.722, Opus, and comfort noise of our own.
 
 pub mod codec;
 pub mod conceal;
 pub mod dtmf;
+pub mod ice;
 pub mod jitter;
 mod latch;
 pub mod packet;
@@ -19,6 +21,7 @@ pub mod quality;
 mod reception;
 pub mod rtcp;
 mod stream;
+pub mod stun;
 pub mod tones;
 
 pub use jitter::Received;

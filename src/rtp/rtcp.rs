@@ -114,6 +114,8 @@ pub(super) struct Rtcp {
     path: Option<RtcpPath>,
     /// Where reports came from that are not muxed.
     source: Option<SocketAddr>,
+    /// Where ICE has reports go that are not muxed.
+    nominated: Option<SocketAddr>,
     /// When ours is due; `None`: the first one.
     due: Option<Instant>,
     /// Packets that we had sent at our last report and at the one before.
@@ -137,6 +139,7 @@ impl Rtcp {
             cname,
             path: None,
             source: None,
+            nominated: None,
             due: None,
             sent_before: [0; 2],
             last_sr: None,
@@ -152,6 +155,15 @@ impl Rtcp {
             self.source = None;
             self.path = path;
         }
+    }
+
+    /// Where ICE has reports go, from now on or no more.
+    pub fn nominate(&mut self, address: Option<SocketAddr>) {
+        self.nominated = address;
+    }
+
+    pub fn nominated(&self) -> Option<SocketAddr> {
+        self.nominated
     }
 
     pub fn far(&self) -> Option<FarReport> {
@@ -228,7 +240,7 @@ impl Rtcp {
         let to = match self.path? {
             RtcpPath::Muxed => None,
             RtcpPath::At(promised) => {
-                let to = self.source.unwrap_or(promised);
+                let to = self.nominated.or(self.source).unwrap_or(promised);
                 if to.ip().is_unspecified() || to.port() == 0 {
                     return None;
                 }

@@ -1,6 +1,7 @@
 //! One RTP stream each way between us and one peer: what is received, played to the peer, and counted.
 //!
-//! Where the peer is decides the [latch](super::latch); what both tell each other of what they receive is [RTCP](super::rtcp).
+//! Where the peer is decides the [latch](super::latch), to which [ICE](super::ice) may say more; what both tell each other of
+//! what they receive is [RTCP](super::rtcp).
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::codec::{Codec, g711};
 use super::dtmf::{self, Due, Events};
+use super::ice::{Check, Credentials, Lite};
 use super::jitter::{COMFORT_NOISE, DEFAULT_TARGET, JitterBuffer, Payload, Received};
 use super::latch::Latch;
 use super::packet::{Packet, PacketError, RtpTimestamp, Seq, Ssrc};
@@ -15,6 +17,7 @@ use super::playout::{Playout, Unplayed};
 use super::quality::{Path, Quality, SentQuality, tenths};
 use super::reception::Reception;
 use super::rtcp::{Outgoing, Rtcp, RtcpPath, RtcpStart, Sent};
+use super::stun::is_stun;
 use super::{FRAME_DURATION, FRAME_SAMPLES, Frame};
 
 /// How many late ticks are made up for in one [`Stream::handle_timeout`]: 200 ms. The rest is skipped.
@@ -82,8 +85,12 @@ pub struct StreamStats {
     /// Audio that was made up, in ms.
     pub concealed_ms: u64,
     pub sent: u64,
-    /// Datagrams that are neither RTP nor the peer's RTCP: STUN, garbage, strangers' reports.
+    /// Datagrams that are neither RTP, nor the peer's RTCP, nor checks of ICE that passed: garbage, strangers' reports.
     pub not_rtp: u64,
+    /// Checks of ICE that passed.
+    pub checks: u64,
+    /// Checks of ICE of those who do not know our password, and such as cannot be.
+    pub refused_checks: u64,
     /// Payload types that were not agreed.
     pub unexpected_payload: u64,
     /// From addresses that are not the peer's.
@@ -109,6 +116,9 @@ pub struct StreamStats {
 pub struct Stream {
     config: StreamConfig,
     latch: Latch,
+    /// Who answers the peer's checks, if ICE is agreed.
+    ice: Option<Lite>,
+    last_check: Option<Instant>,
     rtcp: Rtcp,
     reception: Reception,
     /// When the peer's last report came.
@@ -140,6 +150,8 @@ impl Stream {
     pub fn new(now: Instant, config: StreamConfig) -> Self {
         Self {
             latch: Latch::new(config.remote),
+            ice: None,
+            last_check: None,
             rtcp: Rtcp::new(now, config.rtcp),
             reception: Reception::new(now),
             last_report: None,
@@ -164,6 +176,9 @@ impl Stream {
 
     /// Takes a datagram from the media socket. Whatever is not the peer's RTP is counted and ignored.
     pub fn handle_input(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        if is_stun(datagram) {
+            return self.check(now, from, datagram, Component::Sound);
+        }
         let packet = match Packet::parse(datagram) {
             Ok(packet) => packet,
             Err(PacketError::Rtcp) => return self.reported(now, from.ip(), None, datagram),
@@ -224,7 +239,60 @@ impl Stream {
 
     /// Takes a datagram from the socket for RTCP. Whatever is not the peer's is counted and ignored.
     pub fn handle_rtcp(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        if is_stun(datagram) {
+            return self.check(now, from, datagram, Component::Reports);
+        }
         self.reported(now, from.ip(), Some(from), datagram);
+    }
+
+    /// Takes a check of the peer's connectivity and answers it, whether or not anything else is sent.
+    fn check(&mut self, now: Instant, from: SocketAddr, datagram: &[u8], component: Component) {
+        let answer = match self.ice.as_ref().map_or(Check::Bad, |ice| ice.check(from, datagram)) {
+            Check::Passed { answer, nominates } => {
+                self.stats.checks += 1;
+                self.last_check = Some(now);
+                let target = self.latch.target();
+                match component {
+                    Component::Sound => self.latch.checked(now, from, nominates),
+                    Component::Reports if nominates.is_some() => self.rtcp.nominate(Some(from)),
+                    Component::Reports => {}
+                }
+                self.stats.latch_changes += u64::from(self.latch.target() != target);
+                answer
+            }
+            Check::Refused { answer } => {
+                self.stats.refused_checks += 1;
+                answer
+            }
+            Check::KeepAlive => return,
+            Check::Bad => {
+                self.stats.not_rtp += 1;
+                return;
+            }
+        };
+        self.outputs.push_back(match component {
+            Component::Sound => Output::Transmit { to: from, datagram: answer },
+            Component::Reports => Output::TransmitRtcp { to: from, datagram: answer },
+        });
+    }
+
+    /// ICE with the peer from now on, whose checks are known by these credentials of ours, or no more. Other ones than before
+    /// are a restart: the sound goes on to where it went until something else is nominated.
+    pub fn set_ice(&mut self, ours: Option<Credentials>) {
+        match (ours, &mut self.ice) {
+            (Some(ours), Some(ice)) => {
+                if ice.restart(ours) {
+                    self.latch.restarted();
+                }
+            }
+            (Some(ours), ice @ None) => *ice = Some(Lite::new(ours)),
+            (None, ice) => {
+                *ice = None;
+                self.last_check = None;
+                self.latch.forget_checks();
+                self.rtcp.nominate(None);
+            }
+        }
     }
 
     /// Does what is due by `now`: one tick for every 20 ms. Does nothing while outputs wait to be drained.
@@ -319,10 +387,11 @@ impl Stream {
         self.report(report);
     }
 
-    /// When the peer was last heard, by a packet of sound or a report; `None` as long as he has sent no sound from where he
-    /// is now.
+    /// When the peer was last heard, by a packet of sound, a report or a check; `None` as long as he has sent no sound from
+    /// where he is now.
     pub fn last_heard(&self) -> Option<Instant> {
-        self.latch.heard().map(|heard| self.last_report.map_or(heard, |report| report.max(heard)))
+        let heard = self.latch.heard()?;
+        [self.last_report, self.last_check].into_iter().flatten().chain([heard]).max()
     }
 
     /// How the sound was so far.
@@ -382,7 +451,8 @@ impl Stream {
 
     fn reported(&mut self, now: Instant, host: IpAddr, from: Option<SocketAddr>, datagram: &[u8]) {
         let sent = self.sent(now);
-        if self.latch.is_peers_host(host) && self.rtcp.handle_input(now, from, datagram, sent) {
+        let is_peers = self.latch.is_peers_host(host) || self.rtcp.nominated().is_some_and(|at| at.ip() == host);
+        if is_peers && self.rtcp.handle_input(now, from, datagram, sent) {
             self.last_report = Some(now);
         } else {
             self.stats.not_rtp += 1;
@@ -467,6 +537,13 @@ impl Stream {
         self.sent_octets += packet.payload.len() as u64;
         (frame, mark)
     }
+}
+
+/// What a socket of ours is for (RFC 8445 §4).
+#[derive(Debug, Clone, Copy)]
+enum Component {
+    Sound,
+    Reports,
 }
 
 /// Whether anything can be sent there.

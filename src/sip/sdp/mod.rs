@@ -3,10 +3,10 @@
 //! Parsing and writing is sdp-types'; here is what the lines mean. One audio stream is agreed on; every other stream of
 //! an offer is answered with port 0.
 //!
-//! Left out: SRTP (refused with a clear error), ICE, host names in `c=`, multicast, a port of our own for RTCP other than
-//! the next one.
+//! Left out: SRTP (refused with a clear error), ICE in offers that begin a session, host names in `c=`, multicast.
 
 mod audio;
+mod ice;
 #[cfg(test)]
 mod tests;
 
@@ -15,8 +15,10 @@ use std::net::{IpAddr, SocketAddr};
 use sdp_types::{Attribute, Connection, Media as MediaLine, Origin, Session, Time};
 
 use self::audio::{AudioStream, Direction};
+use self::ice::Ice;
 use crate::rtp::codec::Codec;
 use crate::rtp::dtmf::{self, EventSet, Events};
+use crate::rtp::ice::Credentials;
 use crate::rtp::rtcp::RtcpPath;
 
 /// Longest description that is read, in bytes. Video phones with ICE send some 4 KiB.
@@ -49,6 +51,10 @@ pub struct LocalMedia<'a> {
     /// Where we want media: an address that the peer can reach, never an unspecified one.
     pub address: IpAddr,
     pub port: u16,
+    /// Where we want reports that do not come with the sound, if not at the next port: a NAT may have made it another.
+    pub rtcp_port: Option<u16>,
+    /// By what checks of ours are known, for who offers ICE; [`offer`] has them only in a session that has ICE already.
+    pub ice: Option<&'a Credentials>,
     /// What we speak, the favourite first.
     pub codecs: &'a [Codec],
     /// Under which payload type we offer named events (RFC 4733): [`dtmf::PAYLOAD_TYPE`], or what the session has already,
@@ -60,10 +66,17 @@ pub struct LocalMedia<'a> {
     pub session_version: u64,
 }
 
+impl LocalMedia<'_> {
+    fn rtcp_port(&self) -> u16 {
+        self.rtcp_port.unwrap_or(self.port.saturating_add(1))
+    }
+}
+
 /// What was agreed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Media {
-    /// Where the peer wants media. Its address may be unspecified, on hold as of RFC 2543: then `sends` is false.
+    /// Where the peer wants media. Its address may be unspecified, on hold as of RFC 2543: then `sends` is false, but for ICE,
+    /// which will say where.
     pub remote: SocketAddr,
     /// What we send, under `payload_type`.
     pub codec: Codec,
@@ -77,6 +90,8 @@ pub struct Media {
     /// Whether the peer says that it does; what comes is heard in any case.
     pub receives: bool,
     pub rtcp: RtcpPath,
+    /// By what the peer's side of ICE is known, if that is agreed: other credentials than before are a restart.
+    pub ice: Option<Credentials>,
 }
 
 /// An offer that we can answer.
@@ -85,6 +100,13 @@ pub struct Offer {
     session: Session,
     audio: usize,
     stream: AudioStream,
+}
+
+impl Offer {
+    /// By what the peer's side of ICE is known, if he offers it.
+    pub fn ice(&self) -> Option<&Credentials> {
+        self.stream.ice.credentials()
+    }
 }
 
 /// Reads an offer and finds its first usable audio stream.
@@ -108,12 +130,12 @@ pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media),
     // Under the offerer's number, both ways; of his events those that we know (RFC 3264 §6.1).
     let events =
         local.events.and(stream.events).map(|(number, wanted)| Events { receive: number, send: number, wanted });
-    let media = agree(stream, spoken, events)?;
+    let media = Media { ice: local.ice.and(offer.ice().cloned()), ..agree(stream, spoken, events)? };
     let events = media.events.map(|events| (events.receive, events.wanted));
     let mut session = describe(local);
     // RFC 3264 §6: the `t=` of the answer equals that of the offer.
     session.times.clone_from(&offered.times);
-    session.medias = offered
+    let medias = offered
         .medias
         .iter()
         .enumerate()
@@ -121,8 +143,18 @@ pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media),
             if n == *audio {
                 let codec = [(media.payload_type, media.codec)];
                 let mut ours = audio_line(local.port, &line.proto, &codec, events, stream.direction.mirrored());
-                if media.rtcp == RtcpPath::Muxed {
+                let is_muxed = media.rtcp == RtcpPath::Muxed;
+                if is_muxed {
                     ours.add_attribute(Attribute::new(RTCP_MUX));
+                } else {
+                    name_rtcp_port(&mut ours, local);
+                }
+                match (&stream.ice, local.ice) {
+                    (Ice::Yes(_), Some(credentials)) => {
+                        ice::describe(&mut session, &mut ours, local, credentials, is_muxed);
+                    }
+                    (Ice::Mismatch, Some(_)) => ice::describe_mismatch(&mut ours),
+                    _ => {}
                 }
                 ours
             } else {
@@ -130,6 +162,7 @@ pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media),
             }
         })
         .collect();
+    session.medias = medias;
     Ok((write(&session), media))
 }
 
@@ -149,6 +182,10 @@ fn offer_direction(local: &LocalMedia<'_>, direction: Direction) -> Vec<u8> {
     let events = local.events.map(|number| (number, EventSet::OURS));
     let mut line = audio_line(local.port, "RTP/AVP", &payload_types(local.codecs), events, direction);
     line.add_attribute(Attribute::new(RTCP_MUX));
+    name_rtcp_port(&mut line, local);
+    if let Some(credentials) = local.ice {
+        ice::describe(&mut session, &mut line, local, credentials, false);
+    }
     session.medias = vec![line];
     write(&session)
 }
@@ -165,7 +202,8 @@ pub fn accept_answer(sdp: &[u8], local: &LocalMedia<'_>) -> Result<Media, SdpErr
     let accepted = payload_types(local.codecs).into_iter().filter(|(_, codec)| spoken.iter().any(|(_, c)| c == codec));
     let accepted = accepted.collect();
     let events = local.events.zip(stream.events).map(|(receive, (send, wanted))| Events { receive, send, wanted });
-    Ok(Media { accepted, ..agree(&stream, spoken, events)? })
+    let ice = local.ice.and(stream.ice.credentials().cloned());
+    Ok(Media { accepted, ice, ..agree(&stream, spoken, events)? })
 }
 
 /// Makes `next` the successor of the last description that we sent in a session: the same `o=`, its version one
@@ -194,6 +232,7 @@ fn agree(stream: &AudioStream, spoken: Vec<(u8, Codec)>, events: Option<Events>)
         sends: stream.direction.receives(),
         receives: stream.direction.sends(),
         rtcp: stream.rtcp,
+        ice: None,
     })
 }
 
@@ -256,6 +295,13 @@ fn audio_line(
     line.add_attribute(Attribute::with_value("ptime", 20));
     line.add_attribute(Attribute::new(direction.name()));
     line
+}
+
+/// Names the port for reports where it is not the next one (RFC 3605).
+fn name_rtcp_port(line: &mut MediaLine, local: &LocalMedia<'_>) {
+    if local.rtcp_port.is_some_and(|port| Some(port) != local.port.checked_add(1)) {
+        line.add_attribute(Attribute::with_value("rtcp", local.rtcp_port()));
+    }
 }
 
 fn bare_line(media: &str, port: u16, proto: &str, fmt: String) -> MediaLine {

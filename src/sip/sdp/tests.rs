@@ -4,6 +4,8 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 const LOCAL: LocalMedia<'_> = LocalMedia {
     address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 5)),
     port: 10_000,
+    rtcp_port: None,
+    ice: None,
     codecs: &Codec::ALL,
     events: Some(dtmf::PAYLOAD_TYPE),
     session_id: 77,
@@ -46,6 +48,7 @@ fn answers_with_the_first_codec_of_the_offerer() {
             sends: true,
             receives: true,
             rtcp: RtcpPath::At("198.51.100.1:4001".parse().unwrap()),
+            ice: None,
         }
     );
 }

@@ -69,7 +69,16 @@ impl Agent {
 /// Our side of every session.
 fn local_media() -> LocalMedia<'static> {
     let address = IpAddr::from(Ipv4Addr::LOCALHOST);
-    LocalMedia { address, port: DISCARD, codecs: &Codec::ALL, events: None, session_id: 1, session_version: 0 }
+    LocalMedia {
+        address,
+        port: DISCARD,
+        rtcp_port: None,
+        ice: None,
+        codecs: &Codec::ALL,
+        events: None,
+        session_id: 1,
+        session_version: 0,
+    }
 }
 
 /// The answer to an offer, or our offer if there was none. `None`: nothing can be agreed.

@@ -163,7 +163,7 @@ impl Line {
             }),
             script: Arc::new(Script { ru: lines(Language::Ru), en: lines(Language::En) }),
             vad: Box::new(Loudness),
-            media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port() },
+            media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port(), rtcp_port: None },
             codecs: Codec::ALL.to_vec(),
             dtmf: engines.dtmf,
             start: StreamStart {
@@ -172,6 +172,7 @@ impl Line {
                 timestamp: u32::MAX - 1_000,
                 sdp_session: 7,
                 rtcp: reports(seed),
+                ice: [7; 32],
             },
         };
         let mut offered = String::from_utf8(offer("sendrecv")).unwrap();
@@ -182,6 +183,8 @@ impl Line {
         let local = LocalMedia {
             address: address(CALLERS).ip(),
             port: address(CALLERS).port(),
+            rtcp_port: None,
+            ice: None,
             codecs: &Codec::ALL,
             events: Some(96),
             session_id: 1,
