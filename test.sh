@@ -6,7 +6,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 source tools/setup.sh
 
 # The peers, and what runs them.
-test_packages=(git baresip-core linphone-cli sip-tester openssl debootstrap iproute2 procps)
+test_packages=(git baresip-core linphone-cli sip-tester openssl debootstrap iproute2 nftables procps)
 
 export SECRETARY_ASTERISK_ROOT=$cache/asterisk
 export RUSTDOCFLAGS="-D warnings"

@@ -634,7 +634,8 @@ mod tests {
         assert_eq!(server.to_string(), "stun.example.com:3478");
         assert!(config.account[0].outside().is_none(), "as [sip] says");
         let config = Config::parse(&format!("{text}public_address = \"203.0.113.5\"\n"), Path::new("a.toml")).unwrap();
-        assert!(matches!(config.account[0].outside(), Some(Outside::Public(public)) if public == [203, 0, 113, 5]));
+        let Some(Outside::Public(public)) = config.account[0].outside() else { panic!("the account has its own") };
+        assert_eq!(public, std::net::IpAddr::from([203, 0, 113, 5]));
         assert!(matches!(Config::parse("", Path::new("a.toml")).unwrap().sip.outside(), Outside::Same));
     }
 

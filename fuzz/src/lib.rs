@@ -12,6 +12,7 @@ use secretary::rtp::ice::Credentials;
 use secretary::rtp::jitter::{DEFAULT_TARGET, JitterBuffer, Payload};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
+use secretary::rtp::stun::{Asked, Query, is_stun};
 use secretary::rtp::{self, FRAME_DURATION, FRAME_SAMPLES, Received, Stream, StreamConfig};
 use secretary::sip::auth::{self, AuthError, Authorization, Authorizer, Challenge, Counted, Subject};
 use secretary::sip::message::{
@@ -247,6 +248,62 @@ fn flow(start: Instant, data: &[u8], port: Port) {
         assert!((1.0..=4.5).contains(&mos), "{quality:?}");
     }
     assert!(quality.round_trip_ms.is_none_or(|ms| (0.0..=10_000.0).contains(&ms)), "{quality:?}");
+}
+
+/// What our side's checks are known by, as the seeds of the corpus have it.
+fn our_password() -> Credentials {
+    Credentials { ufrag: "ours".to_owned(), password: "our0password0of022chars".to_owned() }
+}
+
+/// Datagrams on the ports of a call with ICE, as in [`rtp`]: who does not know our password moves nothing, and what is answered
+/// is one short message of STUN to the sender. The same bytes are no answer of a STUN server unless they are one.
+pub fn stun(start: Instant, data: &[u8]) {
+    let senders = SENDERS.map(|(ip, port)| std::net::SocketAddr::from((ip, port)));
+    let config = StreamConfig {
+        remote: senders[0],
+        codec: Codec::Pcma,
+        payload_type: 8,
+        accepted: vec![(8, Codec::Pcma)],
+        ssrc: Ssrc(1),
+        first_seq: Seq(1),
+        first_timestamp: RtpTimestamp(1),
+        events: None,
+        rtcp: RtcpStart { ntp: NtpTime::from_unix(1_700_000_000, 0), seed: 1 },
+    };
+    let mut stream = Stream::new(start, config);
+    stream.set_ice(Some(our_password()));
+    let mut query = Query::new(start, senders[1], 77, start + Duration::from_secs(1));
+    let (mut now, mut rest) = (start, data);
+    while let Some((&[head, length], after)) = rest.split_first_chunk() {
+        let (datagram, after) = after.split_at(usize::from(length).min(after.len()));
+        rest = after;
+        now += Duration::from_millis(5 * u64::from(head >> 3));
+        let sender = senders[usize::from(head & 3)];
+        query.handle_input(sender, datagram);
+        let before = stream.stats();
+        match head & 4 {
+            0 => stream.handle_input(now, sender, datagram),
+            _ => stream.handle_rtcp(now, sender, datagram),
+        }
+        let stats = stream.stats();
+        while let Some(output) = stream.poll_output() {
+            if let rtp::Output::Transmit { to, datagram: sent } | rtp::Output::TransmitRtcp { to, datagram: sent } =
+                output
+            {
+                assert!(to == sender && is_stun(&sent) && is_stun(datagram) && sent.len() <= 160, "{sent:02x?}");
+                assert!(stats.checks + stats.refused_checks == before.checks + before.refused_checks + 1);
+            }
+        }
+        let names_us = datagram.windows(4).any(|window| window == b"ours");
+        assert!(stats.checks == before.checks || names_us);
+        let is_refused = is_stun(datagram) && stats.checks == before.checks;
+        assert!(!is_refused || stats.latch_changes == before.latch_changes, "a stranger's check moved the sound");
+    }
+    while let Some(output) = query.poll_output() {
+        if let Asked::Done(Ok(seen_at)) = output {
+            assert!(seen_at.port() != 0 && seen_at.is_ipv4() && !seen_at.ip().is_unspecified());
+        }
+    }
 }
 
 /// Any packets with named events are read without harm, and after them each press of ours is told once.

@@ -162,7 +162,9 @@ impl StunServer {
     ) -> Result<(SocketAddr, Option<SocketAddr>), StunError> {
         let server = match self.known(six).server {
             Some(server) => server,
-            None => timeout_at(deadline, self.find(six)).await.map_err(|_| StunError::Name("not in time".to_owned()))??,
+            None => {
+                timeout_at(deadline, self.find(six)).await.map_err(|_| StunError::Name("not in time".to_owned()))??
+            }
         };
         self.lock(six).server = Some(server);
         let (rtp, rtcp) = tokio::join!(ask(&sockets.rtp, server, deadline), ask(&sockets.rtcp, server, deadline));
@@ -170,7 +172,8 @@ impl StunServer {
     }
 
     async fn find(&self, six: bool) -> Result<SocketAddr, StunError> {
-        let mut found = lookup_host((&*self.host, self.port)).await.map_err(|error| StunError::Name(error.to_string()))?;
+        let mut found =
+            lookup_host((&*self.host, self.port)).await.map_err(|error| StunError::Name(error.to_string()))?;
         let family = if six { "IPv6" } else { "IPv4" };
         found.find(|at| at.is_ipv6() == six).ok_or_else(|| StunError::Name(format!("it has no {family} address")))
     }

@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use rand::Rng;
 use rand::distr::Alphanumeric;
@@ -33,6 +34,9 @@ const UNDERSTOOD: [AttributeType; 5] =
     [Username::TYPE, MessageIntegrity::TYPE, MessageIntegritySha256::TYPE, PRIORITY, USE_CANDIDATE];
 /// Attributes that are named to who sent them and that nobody knows.
 const MAX_UNKNOWN: usize = 8;
+/// So long a nominated address has not been checked before one of a lower priority can take its place: consent to send is
+/// over then (RFC 7675 §5.1).
+const CONSENT: Duration = Duration::from_secs(30);
 /// RFC 8839 §5.4: at least 4 and 22 characters, which hold 24 and 128 bits (RFC 8445 §5.3).
 const UFRAG_CHARS: usize = 8;
 const PASSWORD_CHARS: usize = 24;
@@ -55,7 +59,8 @@ impl fmt::Debug for Credentials {
 
 impl Credentials {
     pub fn random(rng: &mut impl Rng) -> Self {
-        let mut text = |chars| -> String { (&mut *rng).sample_iter(Alphanumeric).take(chars).map(char::from).collect() };
+        let mut text =
+            |chars| -> String { (&mut *rng).sample_iter(Alphanumeric).take(chars).map(char::from).collect() };
         Self { ufrag: text(UFRAG_CHARS), password: text(PASSWORD_CHARS) }
     }
 
@@ -80,6 +85,49 @@ pub(super) enum Check {
     KeepAlive,
     /// Nothing that is answered.
     Bad,
+}
+
+/// Where the peer has one component go.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Nomination(Option<Nominated>);
+
+#[derive(Debug, Clone, Copy)]
+struct Nominated {
+    address: SocketAddr,
+    priority: u32,
+    /// When its last check came.
+    checked: Instant,
+    /// By what the peer has restarted since: any nomination takes its place.
+    is_former: bool,
+}
+
+impl Nomination {
+    /// `None`: nothing is nominated.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.0.map(|nominated| nominated.address)
+    }
+
+    /// An address has passed a check, with its priority if it was nominated by that.
+    pub fn checked(&mut self, now: Instant, from: SocketAddr, nominates: Option<u32>) {
+        let gives_way = |held: &Nominated, priority| {
+            let is_old = held.is_former || now.saturating_duration_since(held.checked) >= CONSENT;
+            held.address == from || priority >= held.priority || is_old
+        };
+        match (nominates, &mut self.0) {
+            (Some(priority), held) if held.as_ref().is_none_or(|held| gives_way(held, priority)) => {
+                *held = Some(Nominated { address: from, priority, checked: now, is_former: false });
+            }
+            (_, Some(held)) if held.address == from => held.checked = now,
+            _ => {}
+        }
+    }
+
+    /// The peer has restarted: what was nominated holds until something else is (RFC 8445 §9).
+    pub fn restarted(&mut self) {
+        if let Some(nominated) = &mut self.0 {
+            nominated.is_former = true;
+        }
+    }
 }
 
 /// The agent of one media stream.
@@ -118,7 +166,9 @@ impl Lite {
 
     /// Answers a check.
     pub fn check(&self, from: SocketAddr, datagram: &[u8]) -> Check {
-        let Some(message) = stun::read(datagram).filter(|message| message.has_method(BINDING)) else { return Check::Bad };
+        let Some(message) = stun::read(datagram).filter(|message| message.has_method(BINDING)) else {
+            return Check::Bad;
+        };
         match message.class() {
             MessageClass::Request => {}
             MessageClass::Indication => return Check::KeepAlive,
@@ -129,7 +179,8 @@ impl Lite {
         if !message.has_attribute(Fingerprint::TYPE) {
             return Check::Bad;
         }
-        let is_signed = [MessageIntegrity::TYPE, MessageIntegritySha256::TYPE].iter().any(|kind| message.has_attribute(*kind));
+        let is_signed =
+            [MessageIntegrity::TYPE, MessageIntegritySha256::TYPE].iter().any(|kind| message.has_attribute(*kind));
         let Some(username) = message.attribute::<Username>().ok().filter(|_| is_signed) else {
             return refuse(&message, 400, None);
         };

@@ -18,6 +18,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::ice::Nomination;
 use super::packet::{Packet, Seq, Ssrc};
 
 /// Packets in a row that make a source one to be believed: 80 ms of sound.
@@ -38,9 +39,6 @@ const REBIND_AFTER: Duration = Duration::from_millis(200);
 const MAX_REBIND_STEP: u16 = 3_000;
 /// Sources that prove themselves at the same time.
 const MAX_CANDIDATES: usize = 8;
-/// So long a nominated address has not been checked before one of a lower priority can take its place: consent to send is
-/// over then (RFC 7675 §5.1).
-const CONSENT: Duration = Duration::from_secs(30);
 
 /// Who is believed to be the peer.
 #[derive(Debug)]
@@ -53,20 +51,9 @@ pub(super) struct Latch {
     /// Who was believed before SDP named another address.
     former: Option<SocketAddr>,
     candidates: Vec<Candidate>,
-    nominated: Option<Nominated>,
+    nominated: Nomination,
     /// Addresses that passed a check of ICE, the latest last.
     checked: Vec<SocketAddr>,
-}
-
-/// Where ICE has the sound go.
-#[derive(Debug, Clone, Copy)]
-struct Nominated {
-    address: SocketAddr,
-    priority: u32,
-    /// When its last check came.
-    checked: Instant,
-    /// By what the peer has restarted since: any nomination takes its place.
-    is_former: bool,
 }
 
 /// A stream of packets from one address.
@@ -99,7 +86,7 @@ impl Latch {
             open: false,
             former: None,
             candidates: Vec::new(),
-            nominated: None,
+            nominated: Nomination::default(),
             checked: Vec::new(),
         }
     }
@@ -124,36 +111,24 @@ impl Latch {
             self.checked.remove(0);
         }
         self.checked.push(from);
-        let gives_way = |held: &Nominated, priority| {
-            let is_old = held.is_former || now.saturating_duration_since(held.checked) >= CONSENT;
-            held.address == from || priority >= held.priority || is_old
-        };
-        match (nominates, &mut self.nominated) {
-            (Some(priority), held) if held.as_ref().is_none_or(|held| gives_way(held, priority)) => {
-                *held = Some(Nominated { address: from, priority, checked: now, is_former: false });
-            }
-            (_, Some(held)) if held.address == from => held.checked = now,
-            _ => {}
-        }
+        self.nominated.checked(now, from, nominates);
     }
 
     /// The peer has restarted ICE: what was nominated holds until something else is (RFC 8445 §9).
     pub fn restarted(&mut self) {
-        if let Some(nominated) = &mut self.nominated {
-            nominated.is_former = true;
-        }
+        self.nominated.restarted();
     }
 
     /// There is no ICE any more.
     pub fn forget_checks(&mut self) {
-        self.nominated = None;
+        self.nominated = Nomination::default();
         self.checked.clear();
     }
 
     /// Where to send.
     pub fn target(&self) -> SocketAddr {
         let heard = || self.held.map_or(self.promised, |source| source.address);
-        self.nominated.map_or_else(heard, |nominated| nominated.address)
+        self.nominated.address().unwrap_or_else(heard)
     }
 
     /// When the peer's last packet came since it was promised where it is.
@@ -169,7 +144,7 @@ impl Latch {
     /// Whether a packet from this address is the peer's.
     pub fn admit(&mut self, now: Instant, from: SocketAddr, packet: &Packet<'_>) -> bool {
         let source = Source { address: from, ssrc: packet.ssrc, seq: packet.seq, heard: now };
-        if self.nominated.is_some() && !self.checked.contains(&from) {
+        if self.nominated.address().is_some() && !self.checked.contains(&from) {
             return false;
         }
         match &mut self.held {
@@ -185,7 +160,7 @@ impl Latch {
                 return true;
             }
             // A check has proved more than packets can.
-            _ if self.nominated.is_some() => {}
+            _ if self.nominated.address().is_some() => {}
             Some(held) => {
                 let silent = now.saturating_duration_since(held.heard);
                 let is_free = self.open && (silent >= GONE_AFTER || self.former == Some(held.address));

@@ -15,6 +15,7 @@ use rand::{Rng, SeedableRng};
 use rtcp_types::prelude::*;
 use rtcp_types::{Bye, CompoundBuilder, ReceiverReport, ReportBlock, Sdes, SdesChunk, SdesItem, SenderReport};
 
+use super::ice::Nomination;
 use super::packet::{RtpTimestamp, Ssrc};
 use super::reception::Reception;
 
@@ -115,7 +116,7 @@ pub(super) struct Rtcp {
     /// Where reports came from that are not muxed.
     source: Option<SocketAddr>,
     /// Where ICE has reports go that are not muxed.
-    nominated: Option<SocketAddr>,
+    nominated: Nomination,
     /// When ours is due; `None`: the first one.
     due: Option<Instant>,
     /// Packets that we had sent at our last report and at the one before.
@@ -139,7 +140,7 @@ impl Rtcp {
             cname,
             path: None,
             source: None,
-            nominated: None,
+            nominated: Nomination::default(),
             due: None,
             sent_before: [0; 2],
             last_sr: None,
@@ -157,13 +158,9 @@ impl Rtcp {
         }
     }
 
-    /// Where ICE has reports go, from now on or no more.
-    pub fn nominate(&mut self, address: Option<SocketAddr>) {
-        self.nominated = address;
-    }
-
-    pub fn nominated(&self) -> Option<SocketAddr> {
-        self.nominated
+    /// Where ICE has reports go that are not muxed.
+    pub fn nomination(&mut self) -> &mut Nomination {
+        &mut self.nominated
     }
 
     pub fn far(&self) -> Option<FarReport> {
@@ -240,7 +237,7 @@ impl Rtcp {
         let to = match self.path? {
             RtcpPath::Muxed => None,
             RtcpPath::At(promised) => {
-                let to = self.nominated.or(self.source).unwrap_or(promised);
+                let to = self.nominated.address().or(self.source).unwrap_or(promised);
                 if to.ip().is_unspecified() || to.port() == 0 {
                     return None;
                 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::codec::{Codec, g711};
 use super::dtmf::{self, Due, Events};
-use super::ice::{Check, Credentials, Lite};
+use super::ice::{Check, Credentials, Lite, Nomination};
 use super::jitter::{COMFORT_NOISE, DEFAULT_TARGET, JitterBuffer, Payload, Received};
 use super::latch::Latch;
 use super::packet::{Packet, PacketError, RtpTimestamp, Seq, Ssrc};
@@ -254,8 +254,7 @@ impl Stream {
                 let target = self.latch.target();
                 match component {
                     Component::Sound => self.latch.checked(now, from, nominates),
-                    Component::Reports if nominates.is_some() => self.rtcp.nominate(Some(from)),
-                    Component::Reports => {}
+                    Component::Reports => self.rtcp.nomination().checked(now, from, nominates),
                 }
                 self.stats.latch_changes += u64::from(self.latch.target() != target);
                 answer
@@ -283,6 +282,7 @@ impl Stream {
             (Some(ours), Some(ice)) => {
                 if ice.restart(ours) {
                     self.latch.restarted();
+                    self.rtcp.nomination().restarted();
                 }
             }
             (Some(ours), ice @ None) => *ice = Some(Lite::new(ours)),
@@ -290,7 +290,7 @@ impl Stream {
                 *ice = None;
                 self.last_check = None;
                 self.latch.forget_checks();
-                self.rtcp.nominate(None);
+                *self.rtcp.nomination() = Nomination::default();
             }
         }
     }
@@ -451,7 +451,8 @@ impl Stream {
 
     fn reported(&mut self, now: Instant, host: IpAddr, from: Option<SocketAddr>, datagram: &[u8]) {
         let sent = self.sent(now);
-        let is_peers = self.latch.is_peers_host(host) || self.rtcp.nominated().is_some_and(|at| at.ip() == host);
+        let is_nominated = self.rtcp.nomination().address().is_some_and(|at| at.ip() == host);
+        let is_peers = is_nominated || self.latch.is_peers_host(host);
         if is_peers && self.rtcp.handle_input(now, from, datagram, sent) {
             self.last_report = Some(now);
         } else {

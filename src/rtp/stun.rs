@@ -9,9 +9,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use stun_types::attribute::{AttributeType, ErrorCode, MappedSocketAddr, XorMappedAddress};
-use stun_types::message::{
-    BINDING, Message, MessageClass, MessageHeader, MessageType, MessageWriteVec, TransactionId,
-};
+use stun_types::message::{BINDING, Message, MessageClass, MessageHeader, MessageType, MessageWriteVec, TransactionId};
 use stun_types::prelude::*;
 
 /// The wait before a question is asked again, doubled each time (§6.2.1).
@@ -83,7 +81,9 @@ impl Query {
         if self.again.is_none() || from != self.server || !is_stun(datagram) {
             return;
         }
-        let Some(message) = read(datagram).filter(|message| message.transaction_id() == self.transaction) else { return };
+        let Some(message) = read(datagram).filter(|message| message.transaction_id() == self.transaction) else {
+            return;
+        };
         let result = match message.class() {
             _ if !message.has_method(BINDING) => return,
             MessageClass::Request | MessageClass::Indication => return,

@@ -51,6 +51,11 @@ fn reports_of_anybody_change_nothing_but_figures() {
 }
 
 #[test]
+fn checks_of_anybody_are_answered_and_move_nothing_without_our_password() {
+    replay("stun", |data| fuzz::stun(epoch(), data));
+}
+
+#[test]
 fn presses_are_told_once_whatever_came_before() {
     replay("dtmf", |data| fuzz::dtmf(epoch(), data));
 }

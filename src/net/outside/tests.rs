@@ -1,3 +1,5 @@
+//! Peers near and far, and STUN servers on loopback that answer, or do not.
+
 use super::*;
 use stun_types::attribute::XorMappedAddress;
 use stun_types::message::{Message, MessageWriteVec};

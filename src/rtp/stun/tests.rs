@@ -1,3 +1,5 @@
+//! Questions to servers of every kind, and the vectors of RFC 5769 and RFC 8489.
+
 use super::*;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use stun_types::attribute::RawAttribute;
@@ -121,13 +123,13 @@ fn nobody_but_the_server_answers_the_question() {
     for (from, datagram) in [
         ("203.0.113.2:3478", good.clone()),
         ("203.0.113.1:3479", good.clone()),
-        (SERVER, changed(19, 0xaf)),     // another transaction
-        (SERVER, changed(4, 0x22)),      // no magic cookie
-        (SERVER, changed(1, 0x03)),      // another method
-        (SERVER, changed(60, 0)),        // FINGERPRINT
-        (SERVER, good[..79].to_vec()),   // cut
+        (SERVER, changed(19, 0xaf)),   // another transaction
+        (SERVER, changed(4, 0x22)),    // no magic cookie
+        (SERVER, changed(1, 0x03)),    // another method
+        (SERVER, changed(60, 0)),      // FINGERPRINT
+        (SERVER, good[..79].to_vec()), // cut
         (SERVER, [&good[..], &[0; 4]].concat()),
-        (SERVER, request(ID.into())),    // our own, reflected
+        (SERVER, request(ID.into())), // our own, reflected
         (SERVER, b"\x80\x08 a packet of sound".to_vec()),
         (SERVER, Vec::new()),
     ] {

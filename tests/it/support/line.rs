@@ -19,6 +19,7 @@ use secretary::engine::{Language, TurnId};
 use secretary::rtp::codec::Codec;
 use secretary::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpStart};
+use secretary::rtp::stun::is_stun;
 use secretary::rtp::{self, Stream, StreamConfig};
 use secretary::sip::SessionEvent;
 use secretary::sip::sdp::{self, LocalMedia};
@@ -111,6 +112,8 @@ pub struct Line {
     pub answered_offers: Vec<Vec<u8>>,
     /// Offers of our own.
     pub offers: Vec<Vec<u8>>,
+    /// Answers to checks of ICE, on both ports.
+    pub checks: Vec<(SocketAddr, Vec<u8>)>,
 }
 
 fn lines(language: Language) -> Lines {
@@ -154,6 +157,21 @@ impl Line {
     }
 
     pub fn at(now: Instant, seed: u64, network: Network, engines: Engines) -> Self {
+        let mut offered = String::from_utf8(offer("sendrecv")).unwrap();
+        if engines.dtmf == Dtmf::Inband {
+            offered = offered.replace("8 96", "8");
+        }
+        Self::offered_at(now, seed, network, engines, offered.as_bytes()).0
+    }
+
+    /// A call that begins with this offer, and the answer to it.
+    pub fn offered(seed: u64, network: Network, engines: Engines, offer: Vec<u8>) -> (Self, Vec<u8>) {
+        #[expect(clippy::disallowed_methods, reason = "virtual time starts somewhere")]
+        let now = Instant::now();
+        Self::offered_at(now, seed, network, engines, &offer)
+    }
+
+    fn offered_at(now: Instant, seed: u64, network: Network, engines: Engines, offer: &[u8]) -> (Self, Vec<u8>) {
         let setup = CallSetup {
             config: Arc::new(CallConfig {
                 ears: EarsConfig::default(),
@@ -175,11 +193,7 @@ impl Line {
                 ice: [7; 32],
             },
         };
-        let mut offered = String::from_utf8(offer("sendrecv")).unwrap();
-        if engines.dtmf == Dtmf::Inband {
-            offered = offered.replace("8 96", "8");
-        }
-        let (call, answer) = Call::answer(now, setup, Some(offered.as_bytes())).unwrap();
+        let (call, answer) = Call::answer(now, setup, Some(offer)).unwrap();
         let local = LocalMedia {
             address: address(CALLERS).ip(),
             port: address(CALLERS).port(),
@@ -207,7 +221,7 @@ impl Line {
             },
         );
         caller.set_rtcp(Some(media.rtcp));
-        Self {
+        let line = Self {
             now,
             start: now,
             call,
@@ -233,7 +247,9 @@ impl Line {
             rejected_offers: 0,
             answered_offers: Vec::new(),
             offers: Vec::new(),
-        }
+            checks: Vec::new(),
+        };
+        (line, answer)
     }
 
     /// A call on a clean line whose greeting has been heard.
@@ -279,6 +295,9 @@ impl Line {
     pub fn drain(&mut self) {
         while let Some(output) = self.call.poll_output() {
             match output {
+                Output::Transmit { to, datagram } | Output::TransmitRtcp { to, datagram } if is_stun(&datagram) => {
+                    self.checks.push((to, datagram));
+                }
                 Output::Transmit { to, datagram } => {
                     assert_eq!(to, self.caller_address());
                     self.sent_packets += 1;
