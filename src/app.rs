@@ -28,6 +28,7 @@ use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language};
 use crate::log::{Disk, recovery};
 use crate::net::listen::Listen;
+use crate::net::outside::Outside;
 use crate::net::ports::PortPool;
 use crate::net::resolve;
 use crate::net::sip::{self, AT_LEISURE, AT_ONCE, NewCall, SipHandle};
@@ -114,6 +115,18 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
     for account in extensions {
         sip.command(Command::Register(account)).await;
     }
+    let ports = PortPool::new(&config.sip.bind, config.rtp.port_min, config.rtp.port_max);
+    let direct = Line {
+        name: None,
+        answer_after: Duration::from_secs(config.sip.answer_after_s.into()),
+        codecs: vec![Codec::Pcma, Codec::Pcmu],
+        dtmf: Dtmf::default(),
+        encryption: Encryption::default(),
+        outside: config.sip.outside(),
+    };
+    let lines: Vec<Line> = config.account.iter().map(|account| line(account, &direct.outside)).collect();
+    let whose = lines.iter().zip(&config.account).filter(|(_, account)| account.outside().is_some());
+    look_from_outside(whose.map(|(line, _)| line).chain([&direct]), &ports, &config).await;
     let office = Arc::new(Office {
         config: Arc::new(CallConfig {
             ears: config.ears.clone(),
@@ -126,18 +139,12 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
         tts: engines.tts.clone(),
         vad: engines.vad.clone(),
         dialog: engines.dialog.clone(),
-        ports: PortPool::new(&config.sip.bind, config.rtp.port_min, config.rtp.port_max),
+        ports,
         sip: sip.clone(),
         log_dir: config.log.dir.clone(),
         desk: disk.desk(),
-        accounts: config.account.iter().map(line).collect(),
-        direct: Line {
-            name: None,
-            answer_after: Duration::from_secs(config.sip.answer_after_s.into()),
-            codecs: vec![Codec::Pcma, Codec::Pcmu],
-            dtmf: Dtmf::default(),
-            encryption: Encryption::default(),
-        },
+        accounts: lines,
+        direct,
         call_out,
         certificate: Certificate::generate()?,
         notify: notify(&config),
@@ -162,13 +169,29 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
     Ok(())
 }
 
-fn line(account: &AccountConfig) -> Line {
+/// Asks each STUN server how it sees us, so that this is known before the first call, and an operator knows it too.
+async fn look_from_outside<'l>(lines: impl Iterator<Item = &'l Line>, ports: &PortPool, config: &Config) {
+    let Some(ours) = config.sip.bind.first() else { return };
+    for line in lines {
+        let Outside::Stun(server) = &line.outside else { continue };
+        let account = line.name.as_deref().unwrap_or("[sip]");
+        match server.refresh(ports, *ours).await {
+            Ok(seen_as) => tracing::info!(account, stun.server = %server, %seen_as, "how we look from outside"),
+            Err(error) => {
+                tracing::warn!(account, stun.server = %server, %error, "how we look from outside is not known")
+            }
+        }
+    }
+}
+
+fn line(account: &AccountConfig, outside: &Outside) -> Line {
     Line {
         name: Some(account.name.clone()),
         answer_after: Duration::from_secs(account.answer_after_s.into()),
         codecs: account.codecs.clone(),
         dtmf: account.dtmf,
         encryption: Encryption { policy: account.srtp, exchange: account.srtp_keys },
+        outside: account.outside().unwrap_or_else(|| outside.clone()),
     }
 }
 

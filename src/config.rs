@@ -461,6 +461,14 @@ mod tests {
             ("[sip]\nbind = []\n", "secretary.toml:2:8: ", "such as \"0.0.0.0\" or a list"),
             ("[sip]\nbind = \"here\"\n", "secretary.toml:2:8: ", "such as \"0.0.0.0\" or a list"),
             ("[sip]\nbind = [\"::\", \"::\"]\n", "secretary.toml:2:8: ", ":: stands twice"),
+            ("[sip]\npublic_address = \"pbx.example\"\n", "secretary.toml:2:18: ", "names are not looked up"),
+            ("[sip]\npublic_address = \"0.0.0.0\"\n", "secretary.toml:2:18: ", "such as \"203.0.113.5\""),
+            ("[sip]\nstun_server = \"stun:a\"\n", "secretary.toml:2:15: ", "such as stun.example.com:3478"),
+            (
+                "[sip]\npublic_address = \"203.0.113.5\"\nstun_server = \"a\"\n",
+                "secretary.toml:3:15: ",
+                "beside public_address",
+            ),
             ("[sip]\ndirect_calls = \"ask\"\n", "secretary.toml:2:16: ", "true, false or \"challenge\""),
             ("[sip]\n\ndirect_calls = \"challenge\"\n", "secretary.toml:3:16: ", "[[sip.user]]"),
             ("[[sip.user]]\nname = \"a\"\npassword_env = \"A\"\n", "secretary.toml:1:", "direct_calls = \"challenge\""),
@@ -539,6 +547,11 @@ mod tests {
             ("codecs = [\"opus\"]", "secretary.toml:5:10: ", "`pcma` or `pcmu`"),
             ("codecs = []", "secretary.toml:5:10: ", "\"pcma\" and \"pcmu\""),
             ("dtmf = \"rfc4733\"", "secretary.toml:5:8: ", "`rtp`, `info`, `inband`, `none`"),
+            (
+                "password_env = \"P\"\npublic_address = \"203.0.113.5\"\nstun_server = \"a:1\"",
+                "secretary.toml:7:15: ",
+                "not both",
+            ),
             ("credentials = [{ realm = \"r\" }]", "secretary.toml:5:", "password_env"),
             ("transport = \"sctp\"", "secretary.toml:5:13: ", "`udp`, `tcp`, `tls`"),
         ] {
@@ -610,6 +623,20 @@ mod tests {
         let config = Config::parse("[sip]\nbind = [\"0.0.0.0\", \"::\"]\n", Path::new("a.toml")).unwrap();
         let listen = crate::net::listen::Listen::from(&config.sip);
         assert_eq!((listen.addresses.len(), listen.port, listen.public), (2, 5060, None));
+    }
+
+    #[test]
+    fn an_account_may_look_different_from_outside() {
+        use crate::net::outside::Outside;
+        let text = format!("[sip]\nstun_server = \"stun.example.com\"\n{ACCOUNT}password_env = \"P\"\n");
+        let config = Config::parse(&text, Path::new("a.toml")).unwrap();
+        let Outside::Stun(server) = config.sip.outside() else { panic!("{:?}", config.sip.outside()) };
+        assert_eq!(server.to_string(), "stun.example.com:3478");
+        assert!(config.account[0].outside().is_none(), "as [sip] says");
+        let config = Config::parse(&format!("{text}public_address = \"203.0.113.5\"\n"), Path::new("a.toml")).unwrap();
+        let Some(Outside::Public(public)) = config.account[0].outside() else { panic!("the account has its own") };
+        assert_eq!(public, std::net::IpAddr::from([203, 0, 113, 5]));
+        assert!(matches!(Config::parse("", Path::new("a.toml")).unwrap().sip.outside(), Outside::Same));
     }
 
     #[test]

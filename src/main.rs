@@ -75,7 +75,8 @@ fn main() -> ExitCode {
 
 /// The server says what it does; the other commands say only what goes wrong.
 fn start_log(format: LogFormat, server: bool) {
-    let usual = if server { "info" } else { "warn" };
+    // Strangers' datagrams are counted, and not told one by one as stun-types does.
+    let usual = if server { "info,stun_types=error" } else { "warn,stun_types=error" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {

@@ -11,12 +11,14 @@ use rand::rngs::StdRng;
 use secretary::rtp::codec::Codec;
 use secretary::rtp::dtls::{Certificate, Role, Terms};
 use secretary::rtp::dtmf::{self, Due, EventSet, Receiver, Sender};
+use secretary::rtp::ice::Credentials;
 use secretary::rtp::jitter::{DEFAULT_TARGET, JitterBuffer, Payload};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
 use secretary::rtp::srtp::{MasterKey, Srtp, SrtpKeys, Suite};
+use secretary::rtp::stun::{Asked, Query, is_stun};
 use secretary::rtp::{self, FRAME_DURATION, FRAME_SAMPLES, Protection, Received, Stream, StreamConfig};
-use secretary::sip::auth::{self, AuthError, Authorization, Authorizer, Challenge, Counted, Credentials, Subject};
+use secretary::sip::auth::{self, AuthError, Authorization, Authorizer, Challenge, Counted, Subject};
 use secretary::sip::message::{
     Frame, FramingError, Headers, MAX_MESSAGE, Malformed, Message, NameAddr, ParseError, StreamFramer, Uri, Via,
 };
@@ -123,7 +125,7 @@ pub fn digest(data: &[u8]) {
     }
     let challenges: Vec<Challenge> = text.split('\n').filter_map(|value| Challenge::parse(value).ok()).collect();
     let Some(mut authorizer) = Authorizer::new(&challenges) else { return };
-    let account = Credentials { realm: None, username: "100\"1".into(), password: "secret".into() };
+    let account = auth::Credentials { realm: None, username: "100\"1".into(), password: "secret".into() };
     for _ in 0..2 {
         let subject = Subject { method: "REGISTER", uri: "sip:example.com", body: data };
         let value = authorizer.authorize(&account, subject, "0a4f113b");
@@ -150,9 +152,12 @@ fn security(policy: Policy) -> Option<Security> {
 /// What we answer and offer next can be read by ourselves, and stays the same when nothing changes.
 pub fn sdp(data: &[u8]) {
     let Some(security) = security(Policy::Optional) else { return };
+    let ice = Credentials { ufrag: "fuzz".to_owned(), password: "0123456789012345678901".to_owned() };
     let local = LocalMedia {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 5)),
         port: 10_000,
+        rtcp_port: Some(10_003),
+        ice: Some(&ice),
         codecs: &Codec::ALL,
         events: Some(dtmf::PAYLOAD_TYPE),
         security: Some(&security),
@@ -592,4 +597,60 @@ pub fn jitter(now: Instant, data: &[u8]) {
         received = pull(&mut buffer, &mut due);
     }
     assert_eq!((received, buffer.buffered()), (Received::Empty, Duration::ZERO));
+}
+
+/// What our side's checks are known by, as the seeds of the corpus have it.
+fn our_password() -> Credentials {
+    Credentials { ufrag: "ours".to_owned(), password: "our0password0of022chars".to_owned() }
+}
+
+/// Datagrams on the ports of a call with ICE, as in [`rtp`]: who does not know our password moves nothing, and what is answered
+/// is one short message of STUN to the sender. The same bytes are no answer of a STUN server unless they are one.
+pub fn stun(start: Instant, data: &[u8]) {
+    let senders = SENDERS.map(|(ip, port)| std::net::SocketAddr::from((ip, port)));
+    let config = StreamConfig {
+        remote: senders[0],
+        codec: Codec::Pcma,
+        payload_type: 8,
+        accepted: vec![(8, Codec::Pcma)],
+        ssrc: Ssrc(1),
+        first_seq: Seq(1),
+        first_timestamp: RtpTimestamp(1),
+        events: None,
+        rtcp: RtcpStart { ntp: NtpTime::from_unix(1_700_000_000, 0), seed: 1 },
+    };
+    let mut stream = Stream::new(start, config);
+    stream.set_ice(Some(our_password()));
+    let mut query = Query::new(start, senders[1], 77, start + Duration::from_secs(1));
+    let (mut now, mut rest) = (start, data);
+    while let Some((&[head, length], after)) = rest.split_first_chunk() {
+        let (datagram, after) = after.split_at(usize::from(length).min(after.len()));
+        rest = after;
+        now += Duration::from_millis(5 * u64::from(head >> 3));
+        let sender = senders[usize::from(head & 3)];
+        query.handle_input(sender, datagram);
+        let before = stream.stats();
+        match head & 4 {
+            0 => stream.handle_input(now, sender, datagram),
+            _ => stream.handle_rtcp(now, sender, datagram),
+        }
+        let stats = stream.stats();
+        while let Some(output) = stream.poll_output() {
+            if let rtp::Output::Transmit { to, datagram: sent } | rtp::Output::TransmitRtcp { to, datagram: sent } =
+                output
+            {
+                assert!(to == sender && is_stun(&sent) && is_stun(datagram) && sent.len() <= 160, "{sent:02x?}");
+                assert!(stats.checks + stats.refused_checks == before.checks + before.refused_checks + 1);
+            }
+        }
+        let names_us = datagram.windows(4).any(|window| window == b"ours");
+        assert!(stats.checks == before.checks || names_us);
+        let is_refused = is_stun(datagram) && stats.checks == before.checks;
+        assert!(!is_refused || stats.latch_changes == before.latch_changes, "a stranger's check moved the sound");
+    }
+    while let Some(output) = query.poll_output() {
+        if let Asked::Done(Ok(seen_at)) = output {
+            assert!(seen_at.port() != 0 && seen_at.is_ipv4() && !seen_at.ip().is_unspecified());
+        }
+    }
 }

@@ -16,6 +16,7 @@ use crate::engine::vad::Vad;
 use crate::rtp::codec::Codec;
 use crate::rtp::dtls::Certificate;
 use crate::rtp::dtmf;
+use crate::rtp::ice::Credentials;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::quality::Quality;
 use crate::rtp::rtcp::RtcpStart;
@@ -34,6 +35,8 @@ const ACK_PATIENCE: Duration = Duration::from_millis(500);
 pub struct MediaAddress {
     pub address: IpAddr,
     pub port: u16,
+    /// For reports, if it is not the next one.
+    pub rtcp_port: Option<u16>,
 }
 
 /// Where a stream starts to count; random, as RFC 3550 §5.1 wants it.
@@ -45,7 +48,7 @@ pub struct StreamStart {
     /// The session id of our SDP (RFC 4566 §5.2).
     pub sdp_session: u64,
     pub rtcp: RtcpStart,
-    /// What the keys of our encryption are drawn from.
+    /// What the keys of our encryption and the passwords of ICE are drawn from.
     pub secret: [u8; 32],
 }
 
@@ -68,6 +71,29 @@ struct Ours {
     security: Option<Security>,
     /// Of our SDP.
     session: u64,
+    ice: IceSide,
+}
+
+/// ICE in one session.
+#[derive(Debug, Clone)]
+struct IceSide {
+    /// By what the peer's checks are known.
+    ours: Credentials,
+    /// By what his side is known, once ICE is agreed.
+    theirs: Option<Credentials>,
+}
+
+impl IceSide {
+    fn new(dice: &mut StdRng) -> Self {
+        Self { ours: Credentials::random(dice), theirs: None }
+    }
+
+    /// After an offer: who restarts it gets a new password of ours too (RFC 8839 §4.4.1.1.1).
+    fn answering(&self, offered: Option<&Credentials>, dice: &mut StdRng) -> Self {
+        let is_restart = self.theirs.is_some() && offered.is_some() && self.theirs.as_ref() != offered;
+        let ours = if is_restart { Credentials::random(dice) } else { self.ours.clone() };
+        Self { ours, theirs: offered.cloned() }
+    }
 }
 
 impl Ours {
@@ -79,12 +105,19 @@ impl Ours {
         LocalMedia {
             address: self.media.address,
             port: self.media.port,
+            rtcp_port: self.media.rtcp_port,
+            ice: Some(&self.ice.ours),
             codecs: &self.codecs,
             events: self.events,
             security: self.security.as_ref(),
             session_id: self.session,
             session_version: 0,
         }
+    }
+
+    /// For an offer: ICE is in it if it is in the session.
+    fn offering(&self) -> LocalMedia<'_> {
+        LocalMedia { ice: self.ice.theirs.as_ref().map(|_| &self.ice.ours), ..self.local() }
     }
 }
 
@@ -138,7 +171,7 @@ pub struct Call {
     ours: Ours,
     encryption: Encryption,
     certificate: Certificate,
-    /// What keys are drawn from.
+    /// What keys and passwords are drawn from.
     rng: StdRng,
     /// Our latest description.
     described: Vec<u8>,
@@ -166,7 +199,8 @@ impl Call {
         let mut rng = StdRng::from_seed(start.secret);
         let events = dtmf.in_rtp().then_some(dtmf::PAYLOAD_TYPE);
         let security = Security::new(encryption.policy, encryption.exchange, &certificate, &mut rng);
-        let ours = Ours { media, codecs, events, security, session: start.sdp_session };
+        let ice = IceSide::new(&mut rng);
+        let ours = Ours { media, codecs, events, security, session: start.sdp_session, ice };
         let (sdp, agreed) = describe(&ours, offer)?;
         let unknown = SocketAddr::new(media.address, 0);
         let codec = agreed.as_ref().map(|m| m.codec).or(ours.codecs.first().copied()).unwrap_or(Codec::Pcma);
@@ -220,7 +254,7 @@ impl Call {
     /// the call goes on as it is.
     pub fn offer_move(&mut self, media: MediaAddress, sdp_session: u64) -> Vec<u8> {
         let ours = self.elsewhere(media, sdp_session);
-        let sdp = sdp::offer(&ours.local());
+        let sdp = sdp::offer(&ours.offering());
         self.offered = Some((ours, sdp.clone()));
         sdp
     }
@@ -251,7 +285,8 @@ impl Call {
         let events = self.ours.events.map(|_| dtmf::PAYLOAD_TYPE);
         let Encryption { policy, exchange } = self.encryption;
         let security = Security::new(policy, exchange, &self.certificate, &mut self.rng);
-        Ours { media, codecs: self.ours.codecs.clone(), events, security, session }
+        let ice = IceSide::new(&mut self.rng);
+        Ours { media, codecs: self.ours.codecs.clone(), events, security, session, ice }
     }
 
     /// The session is another one now.
@@ -261,6 +296,7 @@ impl Call {
         self.agreed = None;
         self.stream.set_send(false);
         self.stream.set_rtcp(None);
+        self.stream.set_ice(None);
         self.stream.meet_another();
         match agreed {
             Some(media) => self.agree(media),
@@ -305,7 +341,7 @@ impl Call {
         match event {
             SessionEvent::Established { sdp } => {
                 if let (None, Some(answer)) = (&self.agreed, sdp) {
-                    match sdp::accept_answer(&answer, &self.ours.local()) {
+                    match sdp::accept_answer(&answer, &self.ours.offering()) {
                         Ok(media) => self.agree(media),
                         Err(error) => {
                             tracing::warn!(%error, "the caller's answer to our offer is of no use");
@@ -320,7 +356,7 @@ impl Call {
                 self.greet(now);
             }
             SessionEvent::Offer { sdp } => self.answer_offer(sdp.as_deref()),
-            SessionEvent::OfferAnswered { sdp } => match sdp::accept_answer(&sdp, &self.ours.local()) {
+            SessionEvent::OfferAnswered { sdp } => match sdp::accept_answer(&sdp, &self.ours.offering()) {
                 Ok(media) => {
                     self.is_held = self.holding;
                     self.agree(media);
@@ -377,7 +413,7 @@ impl Call {
     /// The one whom we were sent to has answered.
     fn moved(&mut self, now: Instant, answer: &[u8]) {
         let Some((ours, described)) = self.offered.take() else { return };
-        match sdp::accept_answer(answer, &ours.local()) {
+        match sdp::accept_answer(answer, &ours.offering()) {
             Ok(media) => self.settle_in(ours, described, Some(media)),
             Err(error) => {
                 tracing::warn!(%error, "the answer of the one whom we were sent to is of no use");
@@ -402,6 +438,10 @@ impl Call {
         // What a number means is settled for the session.
         if let Some(events) = agreed.as_ref().and_then(|media| media.events) {
             self.ours.events = Some(events.receive);
+        }
+        if let Some(media) = &agreed {
+            self.ours.ice.theirs.clone_from(&media.ice);
+            self.stream.set_ice(media.ice.as_ref().map(|_| self.ours.ice.ours.clone()));
         }
         self.agreed = agreed;
     }
@@ -434,7 +474,7 @@ impl Call {
         if self.phase != Phase::Talking || self.holding == hold {
             return;
         }
-        let local = self.ours.local();
+        let local = self.ours.offering();
         let next = if hold { sdp::offer_hold(&local) } else { sdp::offer(&local) };
         match sdp::continue_session(&self.described, &next) {
             Ok(sdp) => {
@@ -451,16 +491,19 @@ impl Call {
     /// A re-INVITE: hold, resume, another address or codec (RFC 3264 §8).
     fn answer_offer(&mut self, offer: Option<&[u8]>) {
         let described = match offer {
-            None => sdp::continue_session(&self.described, &sdp::offer(&self.ours.local())).map(|sdp| (sdp, None)),
+            None => sdp::continue_session(&self.described, &sdp::offer(&self.ours.offering())).map(|sdp| (sdp, None)),
             Some(offer) => sdp::parse_offer(offer).and_then(|offer| {
                 self.renew_keys(&offer);
-                let (sdp, media) = sdp::answer(&offer, &self.ours.local())?;
-                Ok((sdp::continue_session(&self.described, &sdp)?, Some(media)))
+                let ice = self.ours.ice.answering(offer.ice(self.ours.security.as_ref()), &mut self.rng);
+                let local = LocalMedia { ice: Some(&ice.ours), ..self.ours.local() };
+                let (sdp, media) = sdp::answer(&offer, &local)?;
+                Ok((sdp::continue_session(&self.described, &sdp)?, Some((media, ice))))
             }),
         };
         match described {
-            Ok((sdp, media)) => {
-                if let Some(media) = media {
+            Ok((sdp, agreed)) => {
+                if let Some((media, ice)) = agreed {
+                    self.ours.ice = ice;
                     self.agree(media);
                 }
                 self.described.clone_from(&sdp);
@@ -623,6 +666,6 @@ fn describe(ours: &Ours, offer: Option<&[u8]>) -> Result<(Vec<u8>, Option<Media>
             let (sdp, agreed) = sdp::answer(&sdp::parse_offer(offer)?, &ours.local())?;
             Ok((sdp, Some(agreed)))
         }
-        None => Ok((sdp::offer(&ours.local()), None)),
+        None => Ok((sdp::offer(&ours.offering()), None)),
     }
 }

@@ -4,6 +4,7 @@ mod notify;
 mod sessions;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,7 +29,8 @@ use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language, TurnId};
 use crate::log::{CallLog, CallRecord, Desk, Direction, LogItem, LogWriter, Status};
 use crate::net::media::Media;
-use crate::net::ports::PortPool;
+use crate::net::outside::{Outside, Place};
+use crate::net::ports::{MediaSockets, PortPool};
 use crate::net::sip::{NewCall, SipHandle};
 use crate::rtp::codec::Codec;
 use crate::rtp::dtls::Certificate;
@@ -36,7 +38,7 @@ use crate::rtp::rtcp::RtcpStart;
 use crate::rtp::{FRAME_SAMPLES, Frame, Protection};
 use crate::sip::{AccountId, CallKey, CallOut, Command, Incoming, SessionEvent, Transport};
 pub use notify::Notify;
-use sessions::Sessions;
+use sessions::{Sessions, Side};
 
 /// Results of engines that wait for the call.
 const QUEUE: usize = 64;
@@ -93,6 +95,16 @@ pub struct Line {
     pub dtmf: Dtmf,
     /// Whether the sound is encrypted.
     pub encryption: Encryption,
+    /// How those outside reach its sound.
+    pub outside: Outside,
+}
+
+impl Line {
+    /// Where `peer`, who knows us as `ours`, is to send to these sockets; within a second.
+    async fn media_address(&self, sockets: &MediaSockets, ours: IpAddr, peer: IpAddr) -> MediaAddress {
+        let Place { address, port, rtcp_port } = self.outside.place(sockets, ours, peer).await;
+        MediaAddress { address, port, rtcp_port }
+    }
 }
 
 /// Whether the program goes on.
@@ -220,6 +232,7 @@ impl Driver {
         let line = office.line(incoming.account);
         let dtmf = line.dtmf;
         let sockets = office.ports.bind(incoming.our_address).map_err(|e| Refusal::new(503, e))?;
+        let media = line.media_address(&sockets, incoming.our_address, incoming.flow.remote.ip()).await;
         // It loads a model: 40 ms.
         let silero = office.vad.clone();
         let vad = spawn_blocking(move || silero.start()).await.map_err(|e| Refusal::new(500, e))?;
@@ -228,7 +241,7 @@ impl Driver {
             config: Arc::clone(&office.config),
             script: Arc::clone(&office.script),
             vad,
-            media: MediaAddress { address: incoming.our_address, port: sockets.port() },
+            media,
             codecs: line.codecs.clone(),
             dtmf,
             encryption: line.encryption,
@@ -248,7 +261,7 @@ impl Driver {
         let language = office.config.languages.first().copied().unwrap_or(Language::Ru);
         Ok(Self {
             office,
-            sessions: Sessions::new(key, incoming.our_address),
+            sessions: Sessions::new(key, Side::of(&incoming)),
             call,
             media,
             caller_number: incoming.parties.caller_number.clone(),
@@ -539,6 +552,8 @@ impl Driver {
             rtp.encrypted = self.call.media().is_some_and(|media| media.protection.is_encrypted()),
             srtp.forged = stats.forged,
             srtp.replayed = stats.replayed,
+            ice.checks = stats.checks,
+            ice.refused = stats.refused_checks,
             "call over"
         );
         if let Some(log) = &mut self.log {

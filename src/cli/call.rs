@@ -17,8 +17,9 @@ use super::wav::read_mono;
 use crate::app::USER_AGENT;
 use crate::call::keys::{Dtmf, Keys, Way};
 use crate::clock;
-use crate::config::{Config, Secrets};
+use crate::config::{AccountConfig, Config, Secrets};
 use crate::net::listen::{Listen, TlsSettings};
+use crate::net::outside::Place;
 use crate::net::ports::{MediaSockets, PortPool};
 use crate::net::sip::SipHandle;
 use crate::net::{resolve, sip as sip_net};
@@ -168,7 +169,11 @@ pub async fn run(args: Args) -> Result<()> {
     if let Some(account) = account {
         sip.command(Command::Register(account)).await;
     }
-    let result = converse(&sip, &args, id, (dtmf, security), acts, address).await;
+    let of_account = id.and_then(|id| config.account.get(usize::from(id.0))).and_then(AccountConfig::outside);
+    let outside = of_account.unwrap_or_else(|| config.sip.outside());
+    let sockets = PortPool::new(&[address], RTP_PORTS.0, RTP_PORTS.1).bind(address)?;
+    let place = outside.place(&sockets, address, flow.remote.ip()).await;
+    let result = converse(&sip, &args, id, (dtmf, security), acts, sockets, place).await;
     sip.stop(sip_net::AT_LEISURE).await;
     task.await?;
     result
@@ -200,12 +205,13 @@ async fn converse(
     account: Option<AccountId>,
     (dtmf, security): (Dtmf, Option<Security>),
     acts: Vec<Act>,
-    address: IpAddr,
+    sockets: MediaSockets,
+    Place { address, port, rtcp_port }: Place,
 ) -> Result<()> {
-    let sockets = PortPool::new(&[address], RTP_PORTS.0, RTP_PORTS.1).bind(address)?;
     let ours = Ours {
         address,
-        port: sockets.port(),
+        port,
+        rtcp_port,
         events: dtmf.in_rtp().then_some(dtmf::PAYLOAD_TYPE),
         security,
         session: rand::rng().random::<u64>() >> 1,
@@ -253,6 +259,7 @@ enum Stage {
 struct Ours {
     address: IpAddr,
     port: u16,
+    rtcp_port: Option<u16>,
     /// See [`LocalMedia`].
     events: Option<u8>,
     security: Option<Security>,
@@ -264,6 +271,8 @@ impl Ours {
         LocalMedia {
             address: self.address,
             port: self.port,
+            rtcp_port: self.rtcp_port,
+            ice: None,
             codecs: &Codec::ALL,
             events: self.events,
             security: self.security.as_ref(),

@@ -23,6 +23,7 @@ use crate::engine::stt::Stt;
 use crate::engine::tts::Tts;
 use crate::engine::vad::Silero;
 use crate::net::listen::{Listen, TlsSettings};
+use crate::net::outside::Outside;
 use crate::net::ports::PortPool;
 use crate::net::resolve;
 use crate::net::sip::{self, SipHandle};
@@ -156,6 +157,7 @@ async fn check_network(report: &mut Report, config: &Config, secrets: &Secrets) 
         let ports = format!("{} to {}", config.rtp.port_min, config.rtp.port_max);
         report.line(format!("RTP ports at {address}"), rtp.map(|_| ports));
     }
+    check_outside(report, config).await;
     let before = report.problems;
     check_certificates(report, &config.sip.tls);
     check_call_out(report, config);
@@ -204,6 +206,32 @@ fn places(config: &Config) -> String {
     }
     places.extend(public_address.map(|public| format!("seen as {public}")));
     places.join(", ")
+}
+
+/// Where the sound of calls is sent to, by what SDP says.
+async fn check_outside(report: &mut Report, config: &Config) {
+    let ports = PortPool::new(&config.sip.bind, config.rtp.port_min, config.rtp.port_max);
+    let Some(ours) = config.sip.bind.first() else { return };
+    let direct = config.sip.outside();
+    let of_account =
+        |account: &AccountConfig| (account.name.clone(), account.outside().unwrap_or_else(|| direct.clone()));
+    let accounts: Vec<_> = config.account.iter().map(of_account).collect();
+    for (name, outside) in [("direct calls".to_owned(), direct)].into_iter().chain(accounts) {
+        let what = format!("sound of {name}");
+        let others = "from private networks to our own address";
+        match outside {
+            Outside::Same => {
+                report.note(what, "comes to our own address; behind NAT set public_address or stun_server");
+            }
+            Outside::Public(public) => report.note(what, format!("comes to {public}, {others}")),
+            Outside::Stun(server) => {
+                let seen_as = server.refresh(&ports, *ours).await;
+                let told = seen_as.map(|at| format!("comes to {}, as {server} sees us, {others}", at.ip()));
+                report
+                    .line(what, told.map_err(|error| format!("{server}: {error}: check stun_server and the firewall")));
+            }
+        }
+    }
 }
 
 fn check_certificates(report: &mut Report, tls: &TlsConfig) {

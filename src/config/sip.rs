@@ -11,6 +11,7 @@ use super::{ConfigError, Found, Secrets};
 use crate::call::keys::Dtmf;
 use crate::engine::worker::at_least_one;
 use crate::net::listen::{Listen, TlsIdentity, TlsSettings};
+use crate::net::outside::{Outside, STUN_PORT, StunServer};
 use crate::rtp::codec::Codec;
 use crate::sip::auth::Credentials;
 use crate::sip::message::Uri;
@@ -31,7 +32,11 @@ pub struct SipConfig {
     pub bind: Vec<IpAddr>,
     pub port: u16,
     /// What the world sees in place of our own address: behind a router that forwards the ports.
+    #[serde(deserialize_with = "public")]
     pub public_address: Option<IpAddr>,
+    /// Who tells at which address and ports the world sees our sound.
+    #[serde(deserialize_with = "stun_server")]
+    pub stun_server: Option<Registrar>,
     #[serde(deserialize_with = "direct")]
     pub direct_calls: Direct,
     /// What a direct caller's telephone is asked a password for.
@@ -60,6 +65,7 @@ impl Default for SipConfig {
             bind: vec![Ipv4Addr::UNSPECIFIED.into()],
             port: 5060,
             public_address: None,
+            stun_server: None,
             direct_calls: Direct::Taken,
             realm: USER.to_owned(),
             user: Vec::new(),
@@ -143,6 +149,11 @@ pub struct AccountConfig {
     /// From where its calls come beside the addresses of `registrar`.
     #[serde(default)]
     pub access: Vec<Network>,
+    /// As those of `[sip]`, in whose place they stand for the sound of its calls.
+    #[serde(default, deserialize_with = "public")]
+    pub public_address: Option<IpAddr>,
+    #[serde(default, deserialize_with = "stun_server")]
+    pub stun_server: Option<Registrar>,
     #[serde(default)]
     pub numbering: Numbering,
     /// How long its calls ring before she answers, in seconds.
@@ -179,8 +190,24 @@ pub struct Registrar {
     pub port: Option<u16>,
 }
 
+/// Both say the same.
+const TWO_ADDRESSES: &str = "beside public_address: name the address, or who tells it, and not both";
+
+fn outside(public: Option<IpAddr>, stun: Option<&Registrar>) -> Option<Outside> {
+    let server = |stun: &Registrar| Outside::Stun(StunServer::new(&stun.host, stun.port.unwrap_or(STUN_PORT)));
+    public.map(Outside::Public).or_else(|| stun.map(server))
+}
+
 impl SipConfig {
+    /// How the sound of calls is reached whose account does not say it.
+    pub fn outside(&self) -> Outside {
+        outside(self.public_address, self.stun_server.as_ref()).unwrap_or(Outside::Same)
+    }
+
     pub(super) fn contradiction(&self) -> Option<Found> {
+        if self.public_address.is_some() && self.stun_server.is_some() {
+            return Some(Found::new(&["sip", "stun_server"], TWO_ADDRESSES));
+        }
         match (self.direct_calls, self.user.is_empty()) {
             (Direct::Challenged, true) => {
                 let message = "nobody could call directly: name who may in [[sip.user]], with name and password_env";
@@ -278,12 +305,20 @@ impl AccountConfig {
             );
             return Some(Found { place: place("name"), message });
         }
+        if self.public_address.is_some() && self.stun_server.is_some() {
+            return Some(Found { place: place("stun_server"), message: TWO_ADDRESSES.to_owned() });
+        }
         if self.numbering.rewrite.iter().any(|rule| rule.prefix.is_empty() && rule.digits.is_none()) {
             let message =
                 "a rewrite without prefix and digits would change every number: say which it is for".to_owned();
             return Some(Found { place: place("numbering"), message });
         }
         None
+    }
+
+    /// How the sound of its calls is reached, if it says so.
+    pub fn outside(&self) -> Option<Outside> {
+        outside(self.public_address, self.stun_server.as_ref())
     }
 
     pub fn domain(&self) -> &str {
@@ -452,8 +487,27 @@ fn transport<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Transp
 }
 
 fn registrar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Registrar, D::Error> {
+    host_and_port(deserializer, "pbx.example.com:5060")
+}
+
+fn stun_server<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Registrar>, D::Error> {
+    host_and_port(deserializer, "stun.example.com:3478").map(Some)
+}
+
+fn public<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<IpAddr>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let bad = || de::Error::custom(format!("\"{text}\", expected a host or host:port such as pbx.example.com:5060"));
+    match text.parse::<IpAddr>() {
+        Ok(address) if !address.is_unspecified() && !address.is_multicast() => Ok(Some(address)),
+        _ => Err(de::Error::custom(format!(
+            "\"{text}\", expected an address such as \"203.0.113.5\"; names are not looked up here, but stun_server can tell \
+             an address that changes"
+        ))),
+    }
+}
+
+fn host_and_port<'de, D: Deserializer<'de>>(deserializer: D, example: &str) -> Result<Registrar, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let bad = || de::Error::custom(format!("\"{text}\", expected a host or host:port such as {example}"));
     let (host, port) = match text.rsplit_once(':') {
         // An IPv6 address in brackets has colons of its own.
         Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().map_err(|_| bad())?)),

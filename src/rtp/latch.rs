@@ -10,13 +10,15 @@
 //!   address, same SSRC and sequence, has a NAT given it a new one; it too has to prove itself;
 //! - after a new description the latch is open once more: to whoever proves himself while the latched source is silent (a
 //!   NAT that has forgotten it during a hold), and, where the description names another address, to anybody but the former
-//!   source, which goes on for a while and has to prove itself for longer.
+//!   source, which goes on for a while and has to prove itself for longer;
+//! - with ICE (RFC 8445), where an integrity-checked nomination says, and from then on from nobody but those who passed a check.
 //!
 //! Left out: who can see the packets can continue them; against him only encryption helps.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::ice::Nomination;
 use super::packet::{Packet, Seq, Ssrc};
 
 /// Packets in a row that make a source one to be believed: 80 ms of sound.
@@ -49,6 +51,9 @@ pub(super) struct Latch {
     /// Who was believed before SDP named another address.
     former: Option<SocketAddr>,
     candidates: Vec<Candidate>,
+    nominated: Nomination,
+    /// Addresses that passed a check of ICE, the latest last.
+    checked: Vec<SocketAddr>,
 }
 
 /// A stream of packets from one address.
@@ -75,7 +80,15 @@ impl Source {
 
 impl Latch {
     pub fn new(promised: SocketAddr) -> Self {
-        Self { promised, held: None, open: false, former: None, candidates: Vec::new() }
+        Self {
+            promised,
+            held: None,
+            open: false,
+            former: None,
+            candidates: Vec::new(),
+            nominated: Nomination::default(),
+            checked: Vec::new(),
+        }
     }
 
     /// SDP says where the peer is; an unspecified address, which is hold (RFC 2543), promises nothing.
@@ -85,7 +98,8 @@ impl Latch {
         }
         if promised != self.promised {
             let former = self.held.map(|held| held.address);
-            *self = Self { former, ..Self::new(promised) };
+            let checked = std::mem::take(&mut self.checked);
+            *self = Self { former, nominated: self.nominated, checked, ..Self::new(promised) };
         }
         self.open = true;
     }
@@ -95,9 +109,31 @@ impl Latch {
         self.promised
     }
 
+    /// An address has passed a check of ICE; with its priority if it was nominated by that.
+    pub fn checked(&mut self, now: Instant, from: SocketAddr, nominates: Option<u32>) {
+        self.checked.retain(|address| *address != from);
+        if self.checked.len() >= MAX_CANDIDATES {
+            self.checked.remove(0);
+        }
+        self.checked.push(from);
+        self.nominated.checked(now, from, nominates);
+    }
+
+    /// The peer has restarted ICE: what was nominated holds until something else is (RFC 8445 §9).
+    pub fn restarted(&mut self) {
+        self.nominated.restarted();
+    }
+
+    /// There is no ICE any more.
+    pub fn forget_checks(&mut self) {
+        self.nominated = Nomination::default();
+        self.checked.clear();
+    }
+
     /// Where to send.
     pub fn target(&self) -> SocketAddr {
-        self.held.map_or(self.promised, |source| source.address)
+        let heard = || self.held.map_or(self.promised, |source| source.address);
+        self.nominated.address().unwrap_or_else(heard)
     }
 
     /// When the peer's last packet came since it was promised where it is.
@@ -119,6 +155,9 @@ impl Latch {
     /// Whether a packet from this address is the peer's.
     pub fn admit(&mut self, now: Instant, from: SocketAddr, packet: &Packet<'_>) -> bool {
         let source = Source { address: from, ssrc: packet.ssrc, seq: packet.seq, heard: now };
+        if self.nominated.address().is_some() && !self.checked.contains(&from) {
+            return false;
+        }
         match &mut self.held {
             Some(held) if held.address == from => {
                 // A late packet is no step back.
@@ -131,6 +170,8 @@ impl Latch {
                 self.open &= self.former == Some(from);
                 return true;
             }
+            // A check has proved more than packets can.
+            _ if self.nominated.address().is_some() => {}
             Some(held) => {
                 let silent = now.saturating_duration_since(held.heard);
                 let is_free = self.open && (silent >= GONE_AFTER || self.former == Some(held.address));

@@ -4,7 +4,8 @@
 //! Behind it stand the wire ([`packet`]), order and lateness ([`jitter`]), loss ([`conceal`]), what we say ([`playout`]),
 //! pressed keys ([`dtmf`], [`tones`]) and the codecs ([`codec`]). Everything is 8 kHz mono.
 //!
-//! Where the peer is decides the latch; reports go both ways ([`rtcp`]) and the call is rated by them ([`quality`]).
+//! Where the peer is decides the latch, or the peer's checks of connectivity ([`ice`], over [`stun`]); reports go both ways
+//! ([`rtcp`]) and the call is rated by them ([`quality`]).
 //!
 //! What goes over the wire may be encrypted ([`srtp`], [`dtls`], [`wire`]).
 //!
@@ -14,6 +15,7 @@ pub mod codec;
 pub mod conceal;
 pub mod dtls;
 pub mod dtmf;
+pub mod ice;
 pub mod jitter;
 mod latch;
 pub mod packet;
@@ -23,6 +25,7 @@ mod reception;
 pub mod rtcp;
 pub mod srtp;
 mod stream;
+pub mod stun;
 pub mod tones;
 pub mod wire;
 

@@ -15,6 +15,7 @@ use rand::{Rng, SeedableRng};
 use rtcp_types::prelude::*;
 use rtcp_types::{Bye, CompoundBuilder, ReceiverReport, ReportBlock, Sdes, SdesChunk, SdesItem, SenderReport};
 
+use super::ice::Nomination;
 use super::packet::{RtpTimestamp, Ssrc};
 use super::reception::Reception;
 
@@ -114,6 +115,8 @@ pub(super) struct Rtcp {
     path: Option<RtcpPath>,
     /// Where reports came from that are not muxed.
     source: Option<SocketAddr>,
+    /// Where ICE has reports go that are not muxed.
+    nominated: Nomination,
     /// When ours is due; `None`: the first one.
     due: Option<Instant>,
     /// Packets that we had sent at our last report and at the one before.
@@ -139,6 +142,7 @@ impl Rtcp {
             cname,
             path: None,
             source: None,
+            nominated: Nomination::default(),
             due: None,
             sent_before: [0; 2],
             last_sr: None,
@@ -160,6 +164,11 @@ impl Rtcp {
     /// What was told of our stream so far is not this peer's, to whom nothing of the `sent` packets went.
     pub fn forget_far(&mut self, sent: u64) {
         (self.far, self.round_trip, self.last_sr, self.sent_to_others) = (None, None, None, sent);
+    }
+
+    /// Where ICE has reports go that are not muxed.
+    pub fn nomination(&mut self) -> &mut Nomination {
+        &mut self.nominated
     }
 
     pub fn far(&self) -> Option<FarReport> {
@@ -237,7 +246,7 @@ impl Rtcp {
         let to = match self.path? {
             RtcpPath::Muxed => None,
             RtcpPath::At(promised) => {
-                let to = self.source.unwrap_or(promised);
+                let to = self.nominated.address().or(self.source).unwrap_or(promised);
                 if to.ip().is_unspecified() || to.port() == 0 {
                     return None;
                 }

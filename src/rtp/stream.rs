@@ -1,6 +1,7 @@
 //! One RTP stream each way between us and one peer: what is received, played to the peer, and counted.
 //!
-//! Where the peer is decides the [latch](super::latch); what both tell each other of what they receive is [RTCP](super::rtcp).
+//! Where the peer is decides the [latch](super::latch), to which [ICE](super::ice) may say more; what both tell each other of
+//! what they receive is [RTCP](super::rtcp).
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::codec::{Codec, g711};
 use super::dtls::{self, HandshakeError, is_dtls};
 use super::dtmf::{self, Due, Events};
+use super::ice::{Check, Credentials, Lite, Nomination};
 use super::jitter::{COMFORT_NOISE, DEFAULT_TARGET, JitterBuffer, Payload, Received};
 use super::latch::Latch;
 use super::packet::{Packet, PacketError, RtpTimestamp, Seq, Ssrc};
@@ -18,6 +20,7 @@ use super::quality::{Path, Quality, SentQuality, tenths};
 use super::reception::Reception;
 use super::rtcp::{Outgoing, Rtcp, RtcpPath, RtcpStart, Sent};
 use super::srtp::Refused;
+use super::stun::is_stun;
 use super::wire::{Protection, Wire};
 use super::{FRAME_DURATION, FRAME_SAMPLES, Frame};
 
@@ -88,12 +91,16 @@ pub struct StreamStats {
     /// Audio that was made up, in ms.
     pub concealed_ms: u64,
     pub sent: u64,
-    /// Datagrams that are neither RTP nor the peer's RTCP: STUN, garbage, strangers' reports.
+    /// Datagrams that are neither RTP, nor the peer's RTCP, nor checks of ICE that passed: garbage, strangers' reports.
     pub not_rtp: u64,
     /// Not encrypted with the keys that were agreed, or at all; or before there were any.
     pub forged: u64,
     /// Encrypted with them, and here before.
     pub replayed: u64,
+    /// Checks of ICE that passed.
+    pub checks: u64,
+    /// Checks of ICE of those who do not know our password, and such as cannot be.
+    pub refused_checks: u64,
     /// Payload types that were not agreed.
     pub unexpected_payload: u64,
     /// From addresses that are not the peer's.
@@ -120,6 +127,9 @@ pub struct Stream {
     config: StreamConfig,
     wire: Wire,
     latch: Latch,
+    /// Who answers the peer's checks, if ICE is agreed.
+    ice: Option<Lite>,
+    last_check: Option<Instant>,
     rtcp: Rtcp,
     reception: Reception,
     /// When the peer's last report came.
@@ -153,6 +163,8 @@ impl Stream {
         Self {
             wire: Wire::Plain,
             latch: Latch::new(config.remote),
+            ice: None,
+            last_check: None,
             rtcp: Rtcp::new(now, config.rtcp),
             reception: Reception::new(now),
             last_report: None,
@@ -178,6 +190,9 @@ impl Stream {
 
     /// Takes a datagram from the media socket. Whatever is not the peer's RTP is counted and ignored.
     pub fn handle_input(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        if is_stun(datagram) {
+            return self.check(now, from, datagram, Component::Sound);
+        }
         if is_dtls(datagram) {
             return self.shake(now, from, datagram);
         }
@@ -288,8 +303,61 @@ impl Stream {
 
     /// Takes a datagram from the socket for RTCP. Whatever is not the peer's is counted and ignored.
     pub fn handle_rtcp(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        if is_stun(datagram) {
+            return self.check(now, from, datagram, Component::Reports);
+        }
         if let Some(datagram) = self.open(datagram) {
             self.reported(now, from.ip(), Some(from), &datagram);
+        }
+    }
+
+    /// Takes a check of the peer's connectivity and answers it, whether or not anything else is sent.
+    fn check(&mut self, now: Instant, from: SocketAddr, datagram: &[u8], component: Component) {
+        let answer = match self.ice.as_ref().map_or(Check::Bad, |ice| ice.check(from, datagram)) {
+            Check::Passed { answer, nominates } => {
+                self.stats.checks += 1;
+                self.last_check = Some(now);
+                let target = self.latch.target();
+                match component {
+                    Component::Sound => self.latch.checked(now, from, nominates),
+                    Component::Reports => self.rtcp.nomination().checked(now, from, nominates),
+                }
+                self.stats.latch_changes += u64::from(self.latch.target() != target);
+                answer
+            }
+            Check::Refused { answer } => {
+                self.stats.refused_checks += 1;
+                answer
+            }
+            Check::KeepAlive => return,
+            Check::Bad => {
+                self.stats.not_rtp += 1;
+                return;
+            }
+        };
+        self.outputs.push_back(match component {
+            Component::Sound => Output::Transmit { to: from, datagram: answer },
+            Component::Reports => Output::TransmitRtcp { to: from, datagram: answer },
+        });
+    }
+
+    /// ICE with the peer from now on, whose checks are known by these credentials of ours, or no more. Other ones than before
+    /// are a restart: the sound goes on to where it went until something else is nominated.
+    pub fn set_ice(&mut self, ours: Option<Credentials>) {
+        match (ours, &mut self.ice) {
+            (Some(ours), Some(ice)) => {
+                if ice.restart(ours) {
+                    self.latch.restarted();
+                    self.rtcp.nomination().restarted();
+                }
+            }
+            (Some(ours), ice @ None) => *ice = Some(Lite::new(ours)),
+            (None, ice) => {
+                *ice = None;
+                self.last_check = None;
+                self.latch.forget_checks();
+                *self.rtcp.nomination() = Nomination::default();
+            }
         }
     }
 
@@ -407,10 +475,11 @@ impl Stream {
         self.report(report);
     }
 
-    /// When the peer was last heard, by a packet of sound or a report; `None` as long as he has sent no sound from where he
-    /// is now.
+    /// When the peer was last heard, by a packet of sound, a report or a check; `None` as long as he has sent no sound from
+    /// where he is now.
     pub fn last_heard(&self) -> Option<Instant> {
-        self.latch.heard().map(|heard| self.last_report.map_or(heard, |report| report.max(heard)))
+        let heard = self.latch.heard()?;
+        [self.last_report, self.last_check].into_iter().flatten().chain([heard]).max()
     }
 
     /// How the sound was so far.
@@ -470,7 +539,9 @@ impl Stream {
 
     fn reported(&mut self, now: Instant, host: IpAddr, from: Option<SocketAddr>, datagram: &[u8]) {
         let sent = self.sent(now);
-        if self.latch.is_peers_host(host) && self.rtcp.handle_input(now, from, datagram, sent) {
+        let is_nominated = self.rtcp.nomination().address().is_some_and(|at| at.ip() == host);
+        let is_peers = is_nominated || self.latch.is_peers_host(host);
+        if is_peers && self.rtcp.handle_input(now, from, datagram, sent) {
             self.last_report = Some(now);
         } else {
             self.stats.not_rtp += 1;
@@ -562,6 +633,13 @@ impl Stream {
         self.sent_octets += packet.payload.len() as u64;
         (frame, mark)
     }
+}
+
+/// What a socket of ours is for (RFC 8445 §4).
+#[derive(Debug, Clone, Copy)]
+enum Component {
+    Sound,
+    Reports,
 }
 
 /// Whether anything can be sent there.

@@ -384,7 +384,7 @@ const NEW_PARTY: &str = "192.0.2.30";
 const NEW_PORT: u16 = 10_002;
 
 fn our_new_side() -> MediaAddress {
-    MediaAddress { address: [192, 0, 2, 10].into(), port: NEW_PORT }
+    MediaAddress { address: [192, 0, 2, 10].into(), port: NEW_PORT, rtcp_port: None }
 }
 
 #[test]

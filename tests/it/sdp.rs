@@ -12,6 +12,8 @@ fn answered(file: &str) -> Media {
     let local = LocalMedia {
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         port: 10_000,
+        rtcp_port: None,
+        ice: None,
         codecs: &Codec::ALL,
         events: Some(dtmf::PAYLOAD_TYPE),
         security: None,

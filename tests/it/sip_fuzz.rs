@@ -56,6 +56,11 @@ fn an_encrypted_stream_takes_only_what_its_peer_has_sealed() {
 }
 
 #[test]
+fn checks_of_anybody_are_answered_and_move_nothing_without_our_password() {
+    replay("stun", |data| fuzz::stun(epoch(), data));
+}
+
+#[test]
 fn presses_are_told_once_whatever_came_before() {
     replay("dtmf", |data| fuzz::dtmf(epoch(), data));
 }

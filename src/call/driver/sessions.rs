@@ -5,14 +5,14 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::{Driver, stream_start};
+use crate::call::Input;
 use crate::call::keys::Dtmf;
-use crate::call::{Input, MediaAddress};
 use crate::clock;
 use crate::log::LogItem;
 use crate::net::media::Media;
 use crate::net::ports::MediaSockets;
 use crate::sip::message::Uri;
-use crate::sip::{CallKey, Command, EndCause, Incoming, SessionEvent};
+use crate::sip::{AccountId, CallKey, Command, EndCause, Incoming, SessionEvent};
 
 /// Who has sent us to somebody else hangs up himself when he is told that we are there; else we do it for him.
 const LEAVE_AFTER: Duration = Duration::from_secs(5);
@@ -22,11 +22,26 @@ pub(super) struct Sessions {
     /// The one that the call is in. Once its other side is gone, only `next` keeps the call.
     pub current: CallKey,
     is_gone: bool,
-    /// Our address in SDP.
-    address: IpAddr,
+    side: Side,
     next: Option<Next>,
     /// One that we have left, and when we hang it up.
     left: Option<(CallKey, Instant)>,
+}
+
+/// Which side of ours the other one of a session sees.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Side {
+    account: Option<AccountId>,
+    /// Ours as he knows it, and his.
+    address: IpAddr,
+    peer: IpAddr,
+}
+
+impl Side {
+    pub fn of(incoming: &Incoming) -> Self {
+        let Incoming { account, our_address: address, flow, .. } = incoming;
+        Self { account: *account, address: *address, peer: flow.remote.ip() }
+    }
 }
 
 /// The call to the one whom we are sent to.
@@ -37,8 +52,8 @@ struct Next {
 }
 
 impl Sessions {
-    pub fn new(current: CallKey, address: IpAddr) -> Self {
-        Self { current, is_gone: false, address, next: None, left: None }
+    pub fn new(current: CallKey, side: Side) -> Self {
+        Self { current, is_gone: false, side, next: None, left: None }
     }
 
     /// When [`Driver::leave_when_due`] is due.
@@ -85,14 +100,15 @@ impl Driver {
         if self.sessions.next.is_some() {
             return refuse(491).await;
         }
-        let sockets = match self.office.ports.bind(self.sessions.address) {
+        let side = self.sessions.side;
+        let sockets = match self.office.ports.bind(side.address) {
             Ok(sockets) => sockets,
             Err(error) => {
                 tracing::warn!(%error, "no port for the one whom we are sent to");
                 return refuse(500).await;
             }
         };
-        let media = MediaAddress { address: self.sessions.address, port: sockets.port() };
+        let media = self.office.line(side.account).media_address(&sockets, side.address, side.peer).await;
         let offer = self.call.offer_move(media, stream_start().sdp_session);
         match self.office.sip.accept_transfer(call, offer).await {
             Some(key) => {
@@ -109,7 +125,7 @@ impl Driver {
             SessionEvent::Answered { sdp, .. } => {
                 let Some(Next { key, sockets, target }) = self.sessions.next.take() else { return };
                 tracing::info!("the call goes on with the one whom we were sent to");
-                let old = self.settle_in(key, sockets, self.sessions.address, target.to_string(), None);
+                let old = self.settle_in(key, sockets, self.sessions.side, target.to_string(), None);
                 if !self.sessions.is_gone {
                     self.sessions.left = Some((old, now + LEAVE_AFTER));
                 }
@@ -136,21 +152,22 @@ impl Driver {
             // RFC 3891 §3: there is nobody's place to take any more.
             return refuse(603).await;
         }
-        let sockets = match self.office.ports.bind(incoming.our_address) {
+        let side = Side::of(&incoming);
+        let sockets = match self.office.ports.bind(side.address) {
             Ok(sockets) => sockets,
             Err(error) => {
                 tracing::warn!(%error, "no port for the one who takes the caller's place");
                 return refuse(503).await;
             }
         };
-        let media = MediaAddress { address: incoming.our_address, port: sockets.port() };
+        let media = self.office.line(side.account).media_address(&sockets, side.address, side.peer).await;
         let session = stream_start().sdp_session;
         match self.call.answer_move(clock::now(), media, session, incoming.offer.as_deref()) {
             Ok(sdp) => {
                 tracing::info!("the call goes on with somebody who takes the caller's place");
                 // The core ends the session that is replaced.
-                let Incoming { caller, parties, our_address, .. } = *incoming;
-                self.settle_in(key, sockets, our_address, caller.uri.to_string(), parties.caller_number);
+                let Incoming { caller, parties, .. } = *incoming;
+                self.settle_in(key, sockets, side, caller.uri.to_string(), parties.caller_number);
                 self.sessions.is_gone = false;
                 self.office.sip.command(Command::Answer { call: key, sdp }).await;
                 self.leave_others().await;
@@ -167,7 +184,7 @@ impl Driver {
         &mut self,
         key: CallKey,
         sockets: MediaSockets,
-        address: IpAddr,
+        side: Side,
         with: String,
         number: Option<String>,
     ) -> CallKey {
@@ -175,7 +192,7 @@ impl Driver {
             Ok(media) => self.media = media,
             Err(error) => tracing::error!(%error, "the new session has no sound"),
         }
-        self.sessions.address = address;
+        self.sessions.side = side;
         self.conversation.set_caller_number(number);
         if let Some(log) = &mut self.log {
             log.item(LogItem::Moved(with));

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::{Connection, Media as MediaLine, NetType, Session};
 
+use super::ice::Ice;
 use super::{RTCP_MUX, SdpError};
 use crate::rtp::codec::Codec;
 use crate::rtp::dtmf::{self, EventSet};
@@ -64,9 +65,10 @@ pub(super) struct AudioStream {
     pub(super) events: Option<(u8, EventSet)>,
     /// The formats as they stood, for the error message.
     pub(super) formats: String,
-    /// An unspecified address counts as not receiving (RFC 3264 §8.4).
+    /// An unspecified address without ICE counts as not receiving (RFC 3264 §8.4).
     pub(super) direction: Direction,
     pub(super) rtcp: RtcpPath,
+    pub(super) ice: Ice,
 }
 
 impl AudioStream {
@@ -79,16 +81,20 @@ impl AudioStream {
         let mut direction = (Direction::ALL.into_iter().find(attribute))
             .or_else(|| Direction::ALL.into_iter().find(session_attribute))
             .unwrap_or(Direction::SendRecv);
-        if ip.is_unspecified() {
+        let remote = SocketAddr::new(ip, line.port);
+        let ice = Ice::read(session, line, remote);
+        // With ICE it only says that the peer does not know yet where he is (RFC 8840 §4.1.1).
+        if ip.is_unspecified() && ice == Ice::No {
             direction = direction.without_receiving();
         }
         Ok(Self {
-            remote: SocketAddr::new(ip, line.port),
+            remote,
             codecs: codecs(line),
             events: events(line),
             formats: line.fmt.chars().take(100).collect(),
             direction,
             rtcp: if line.has_attribute(RTCP_MUX) { RtcpPath::Muxed } else { RtcpPath::At(rtcp_address(line, ip)) },
+            ice,
         })
     }
 

@@ -3,10 +3,10 @@
 //! Parsing and writing is sdp-types'; here is what the lines mean. One audio stream is agreed on; every other stream of
 //! an offer is answered with port 0.
 //!
-//! Left out: ICE, host names in `c=`, multicast, a port of our own for RTCP other than
-//! the next one.
+//! Left out: ICE in offers that begin a session, host names in `c=`, multicast.
 
 mod audio;
+mod ice;
 mod keys;
 #[cfg(test)]
 mod tests;
@@ -16,10 +16,12 @@ use std::net::{IpAddr, SocketAddr};
 use sdp_types::{Attribute, Connection, Media as MediaLine, Origin, Session, Time};
 
 use self::audio::{AudioStream, Direction};
+use self::ice::Ice;
 use self::keys::{Chosen, Offered};
 pub use self::keys::{KeyExchange, Policy, SdesKeys, Security};
 use crate::rtp::codec::Codec;
 use crate::rtp::dtmf::{self, EventSet, Events};
+use crate::rtp::ice::Credentials;
 use crate::rtp::rtcp::RtcpPath;
 use crate::rtp::srtp::MasterKey;
 use crate::rtp::wire::Protection;
@@ -61,9 +63,13 @@ pub enum SdpError {
     NoKey { proto: String, unusable: usize },
     #[error("agree on keys: {0} without `a=fingerprint`; the peer has no certificate for DTLS: give it one")]
     NoFingerprint(String),
-    #[error("agree on keys: `a=fingerprint` by {0}, which is not trusted; set the peer to sha-256 (Asterisk: dtls_fingerprint)")]
+    #[error(
+        "agree on keys: `a=fingerprint` by {0}, which is not trusted; set the peer to sha-256 (Asterisk: dtls_fingerprint)"
+    )]
     UntrustedFingerprint(String),
-    #[error("agree on keys: `a=setup:{0}` is of no use: an offer needs actpass, active or passive, an answer one of the last two")]
+    #[error(
+        "agree on keys: `a=setup:{0}` is of no use: an offer needs actpass, active or passive, an answer one of the last two"
+    )]
     Setup(String),
     #[error("agree on media: no common codec among formats {0}; allow PCMA or PCMU at the peer")]
     NoCommonCodec(String),
@@ -75,6 +81,10 @@ pub struct LocalMedia<'a> {
     /// Where we want media: an address that the peer can reach, never an unspecified one.
     pub address: IpAddr,
     pub port: u16,
+    /// Where we want reports that do not come with the sound, if not at the next port: a NAT may have made it another.
+    pub rtcp_port: Option<u16>,
+    /// By what checks of ours are known, for who offers ICE; [`offer`] has them only in a session that has ICE already.
+    pub ice: Option<&'a Credentials>,
     /// What we speak, the favourite first.
     pub codecs: &'a [Codec],
     /// Under which payload type we offer named events (RFC 4733): [`dtmf::PAYLOAD_TYPE`], or what the session has already,
@@ -88,10 +98,17 @@ pub struct LocalMedia<'a> {
     pub session_version: u64,
 }
 
+impl LocalMedia<'_> {
+    fn rtcp_port(&self) -> u16 {
+        self.rtcp_port.unwrap_or(self.port.saturating_add(1))
+    }
+}
+
 /// What was agreed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Media {
-    /// Where the peer wants media. Its address may be unspecified, on hold as of RFC 2543: then `sends` is false.
+    /// Where the peer wants media. Its address may be unspecified, on hold as of RFC 2543: then `sends` is false, but for ICE,
+    /// which will say where.
     pub remote: SocketAddr,
     /// What we send, under `payload_type`.
     pub codec: Codec,
@@ -105,6 +122,8 @@ pub struct Media {
     /// Whether the peer says that it does; what comes is heard in any case.
     pub receives: bool,
     pub rtcp: RtcpPath,
+    /// By what the peer's side of ICE is known, if that is agreed: other credentials than before are a restart.
+    pub ice: Option<Credentials>,
     pub protection: Protection,
 }
 
@@ -127,6 +146,11 @@ impl Offer {
     /// Whether it tells this key of the peer's.
     pub fn tells(&self, key: &MasterKey) -> bool {
         self.audio.iter().any(|audio| audio.keys.tells(key))
+    }
+
+    /// By what the peer's side of ICE is known, if he offers it for the stream that is answered.
+    pub fn ice(&self, security: Option<&Security>) -> Option<&Credentials> {
+        self.choose(security).ok().and_then(|(audio, _)| audio.stream.ice.credentials())
     }
 
     /// The first stream that can be answered: an encrypted one before one that is not.
@@ -166,12 +190,13 @@ pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media),
     // Under the offerer's number, both ways; of his events those that we know (RFC 3264 §6.1).
     let events =
         local.events.and(stream.events).map(|(number, wanted)| Events { receive: number, send: number, wanted });
-    let media = agree(stream, spoken, events, protection)?;
+    let ice = local.ice.and(stream.ice.credentials().cloned());
+    let media = Media { ice, ..agree(stream, spoken, events, protection)? };
     let events = media.events.map(|events| (events.receive, events.wanted));
     let mut session = describe(local);
     // RFC 3264 §6: the `t=` of the answer equals that of the offer.
     session.times.clone_from(&offered.times);
-    session.medias = offered
+    let medias = offered
         .medias
         .iter()
         .enumerate()
@@ -179,8 +204,18 @@ pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media),
             if n == *place {
                 let codec = [(media.payload_type, media.codec)];
                 let mut ours = audio_line(local.port, &line.proto, &codec, events, stream.direction.mirrored());
-                if media.rtcp == RtcpPath::Muxed {
+                let is_muxed = media.rtcp == RtcpPath::Muxed;
+                if is_muxed {
                     ours.add_attribute(Attribute::new(RTCP_MUX));
+                } else {
+                    name_rtcp_port(&mut ours, local);
+                }
+                match (&stream.ice, local.ice) {
+                    (Ice::Yes(_), Some(credentials)) => {
+                        ice::describe(&mut session, &mut ours, local, credentials, is_muxed);
+                    }
+                    (Ice::Mismatch, Some(_)) => ice::describe_mismatch(&mut ours),
+                    _ => {}
                 }
                 ours.attributes.extend(lines.iter().cloned());
                 ours
@@ -189,6 +224,7 @@ pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media),
             }
         })
         .collect();
+    session.medias = medias;
     Ok((write(&session), media))
 }
 
@@ -210,6 +246,10 @@ fn offer_direction(local: &LocalMedia<'_>, direction: Direction) -> Vec<u8> {
     let mut line = audio_line(local.port, proto, &payload_types(local.codecs), events, direction);
     line.add_attribute(Attribute::new(RTCP_MUX));
     line.attributes.extend(local.security.map(Security::lines).unwrap_or_default());
+    name_rtcp_port(&mut line, local);
+    if let Some(credentials) = local.ice {
+        ice::describe(&mut session, &mut line, local, credentials, false);
+    }
     session.medias = vec![line];
     write(&session)
 }
@@ -227,7 +267,8 @@ pub fn accept_answer(sdp: &[u8], local: &LocalMedia<'_>) -> Result<Media, SdpErr
     let accepted = payload_types(local.codecs).into_iter().filter(|(_, codec)| spoken.iter().any(|(_, c)| c == codec));
     let accepted = accepted.collect();
     let events = local.events.zip(stream.events).map(|(receive, (send, wanted))| Events { receive, send, wanted });
-    Ok(Media { accepted, ..agree(stream, spoken, events, protection)? })
+    let ice = local.ice.and(stream.ice.credentials().cloned());
+    Ok(Media { accepted, ice, ..agree(stream, spoken, events, protection)? })
 }
 
 /// Makes `next` the successor of the last description that we sent in a session: the same `o=`, its version one
@@ -261,6 +302,7 @@ fn agree(
         sends: stream.direction.receives(),
         receives: stream.direction.sends(),
         rtcp: stream.rtcp,
+        ice: None,
         protection,
     })
 }
@@ -325,6 +367,13 @@ fn audio_line(
     line.add_attribute(Attribute::with_value("ptime", 20));
     line.add_attribute(Attribute::new(direction.name()));
     line
+}
+
+/// Names the port for reports where it is not the next one (RFC 3605).
+fn name_rtcp_port(line: &mut MediaLine, local: &LocalMedia<'_>) {
+    if local.rtcp_port.is_some_and(|port| Some(port) != local.port.checked_add(1)) {
+        line.add_attribute(Attribute::with_value("rtcp", local.rtcp_port()));
+    }
 }
 
 fn bare_line(media: &str, port: u16, proto: &str, fmt: String) -> MediaLine {

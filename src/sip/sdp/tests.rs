@@ -6,6 +6,8 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 const LOCAL: LocalMedia<'_> = LocalMedia {
     address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 5)),
     port: 10_000,
+    rtcp_port: None,
+    ice: None,
     codecs: &Codec::ALL,
     events: Some(dtmf::PAYLOAD_TYPE),
     security: None,
@@ -49,6 +51,7 @@ fn answers_with_the_first_codec_of_the_offerer() {
             sends: true,
             receives: true,
             rtcp: RtcpPath::At("198.51.100.1:4001".parse().unwrap()),
+            ice: None,
             protection: Protection::Plain,
         }
     );
@@ -279,4 +282,101 @@ fn damaged_descriptions_never_panic() {
     }
     println!("{usable} of 50000 damaged offers were still usable");
     assert!(usable > 1_000);
+}
+
+const UFRAG: &str = "a=ice-ufrag:F7gI\na=ice-pwd:x9cml/YzichV2+XlhiMu8g\n";
+
+/// The answer to an offer with these lines, by somebody who does ICE.
+fn answered_with_ice(lines: &str) -> (String, Media) {
+    let ours = Credentials { ufrag: "ours".to_owned(), password: "our0password0of022chars".to_owned() };
+    let local = LocalMedia { ice: Some(&ours), ..LOCAL };
+    let (sdp, media) = answer(&parse_offer(&sdp(lines)).unwrap(), &local).unwrap();
+    (String::from_utf8(sdp).unwrap(), media)
+}
+
+#[test]
+fn ice_is_answered_by_an_agent_that_only_answers() {
+    for (lines, is_muxed) in [
+        // Asterisk: media level, sound and reports apart.
+        (
+            format!(
+                "m=audio 4000 RTP/AVP 0\n{UFRAG}a=candidate:Hc0a80a02 1 UDP 2130706431 198.51.100.1 4000 typ host\n\
+                 a=candidate:Hc0a80a02 2 UDP 2130706430 198.51.100.1 4001 typ host\n"
+            ),
+            false,
+        ),
+        // Linphone: session level, mux, reflexive and relayed addresses.
+        (
+            format!(
+                "{UFRAG}m=audio 4000 RTP/AVP 0\na=rtcp-mux\na=candidate:1 1 UDP 2130706303 10.0.0.7 7078 typ host\n\
+                 a=candidate:2 1 UDP 1694498687 198.51.100.1 4000 typ srflx raddr 10.0.0.7 rport 7078\n"
+            ),
+            true,
+        ),
+        // A browser: mDNS names and an address that is not known yet, candidates to come.
+        (
+            format!(
+                "a=ice-options:trickle\nm=audio 9 RTP/AVPF 0\nc=IN IP4 0.0.0.0\na=rtcp-mux\n{UFRAG}\
+                 a=candidate:1 1 udp 2113937151 4b1c7f3e-0000-4d2b-9f0a-000000000000.local 51472 typ host generation 0\n\
+                 a=candidate:2 1 tcp 1518280447 10.0.0.7 9 typ host tcptype active\n"
+            ),
+            true,
+        ),
+        // No candidates at all yet; and one whose name may be any address.
+        (format!("m=audio 4000 RTP/AVP 0\n{UFRAG}"), false),
+        (format!("m=audio 4000 RTP/AVP 0\n{UFRAG}a=candidate:1 1 udp 1 x.local 4 typ host\n"), false),
+    ] {
+        let (sdp, media) = answered_with_ice(&lines);
+        let password = "x9cml/YzichV2+XlhiMu8g".to_owned();
+        assert_eq!(media.ice, Some(Credentials { ufrag: "F7gI".to_owned(), password }), "{lines}");
+        assert!(media.sends, "{lines}");
+        let (head, stream) = sdp.split_once("m=audio").unwrap();
+        assert!(head.contains("\r\na=ice-lite\r\n"), "{sdp}");
+        assert!(stream.contains("\r\na=ice-ufrag:ours\r\na=ice-pwd:our0password0of022chars\r\n"), "{sdp}");
+        let of_sound = "a=candidate:1 1 UDP 2130706431 192.0.2.5 10000 typ host\r\n";
+        let of_reports = "a=candidate:1 2 UDP 2130706430 192.0.2.5 10001 typ host\r\n";
+        assert_eq!((stream.contains(of_sound), stream.contains(of_reports)), (true, !is_muxed), "{sdp}");
+    }
+}
+
+#[test]
+fn without_ice_there_is_none() {
+    for lines in [
+        "m=audio 4000 RTP/AVP 0\n",
+        "m=audio 4000 RTP/AVP 0\na=ice-ufrag:F7gI\n",
+        "m=audio 4000 RTP/AVP 0\na=ice-ufrag:F7gI\na=ice-pwd:short\n",
+        "m=audio 4000 RTP/AVP 0\na=ice-ufrag\na=ice-pwd:x9cml/YzichV2+XlhiMu8g\n",
+        "m=audio 4000 RTP/AVP 0\na=candidate:1 1 UDP 2130706431 198.51.100.1 4000 typ host\n",
+    ] {
+        let (sdp, media) = answered_with_ice(lines);
+        assert!(!sdp.contains("ice") && !sdp.contains("candidate") && media.ice.is_none(), "{sdp}");
+    }
+    let lines = format!("m=audio 4000 RTP/AVP 0\n{UFRAG}");
+    let (sdp, media) = answered(&lines);
+    assert!(!sdp.contains("ice") && media.ice.is_none(), "who does not do it does not say so: {sdp}");
+    assert!(!String::from_utf8(offer(&LOCAL)).unwrap().contains("ice"));
+}
+
+#[test]
+fn somebody_on_the_way_who_has_changed_the_address_ends_ice() {
+    let candidate = "a=candidate:1 1 UDP 2130706431 10.0.0.7 7078 typ host\n";
+    let (sdp, media) = answered_with_ice(&format!("m=audio 4000 RTP/AVP 0\n{UFRAG}{candidate}"));
+    assert!(sdp.contains("\r\na=ice-mismatch\r\n") && !sdp.contains("ice-lite") && media.ice.is_none(), "{sdp}");
+}
+
+#[test]
+fn a_port_for_reports_that_is_not_the_next_one_is_named() {
+    let muxed = "m=audio 4000 RTP/AVP 0\na=rtcp-mux\n";
+    for (rtcp_port, lines, named) in [
+        (None, "m=audio 4000 RTP/AVP 0\n", false),
+        (Some(10_001), "m=audio 4000 RTP/AVP 0\n", false),
+        (Some(50_007), "m=audio 4000 RTP/AVP 0\n", true),
+        (Some(50_007), muxed, false),
+    ] {
+        let local = LocalMedia { rtcp_port, ..LOCAL };
+        let (sdp, _) = answer(&parse_offer(&sdp(lines)).unwrap(), &local).unwrap();
+        assert_eq!(String::from_utf8(sdp).unwrap().contains("\r\na=rtcp:50007\r\n"), named, "{lines}");
+        let offered = String::from_utf8(offer(&local)).unwrap();
+        assert_eq!(offered.contains("\r\na=rtcp:50007\r\n"), rtcp_port == Some(50_007), "{offered}");
+    }
 }

@@ -72,6 +72,8 @@ fn local_media() -> LocalMedia<'static> {
     LocalMedia {
         address,
         port: DISCARD,
+        rtcp_port: None,
+        ice: None,
         codecs: &Codec::ALL,
         events: None,
         security: None,

@@ -11,8 +11,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use secretary::call::keys::Dtmf;
 use secretary::call::{
-    Call, CallConfig, CallSetup, Encryption, EndedBy, Expects, Input, Lines, MediaAddress, Output, PartId, Script, StreamStart,
-    TurnRecord, ears::EarsConfig, turn::TurnConfig,
+    Call, CallConfig, CallSetup, Encryption, EndedBy, Expects, Input, Lines, MediaAddress, Output, PartId, Script,
+    StreamStart, TurnRecord, ears::EarsConfig, turn::TurnConfig,
 };
 use secretary::engine::stt::Transcript;
 use secretary::engine::{Language, TurnId};
@@ -20,6 +20,7 @@ use secretary::rtp::codec::Codec;
 use secretary::rtp::dtls::{Certificate, HandshakeError};
 use secretary::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpStart};
+use secretary::rtp::stun::is_stun;
 use secretary::rtp::{self, Stream, StreamConfig};
 use secretary::sip::SessionEvent;
 use secretary::sip::sdp::{self, LocalMedia};
@@ -119,6 +120,8 @@ pub struct Line {
     pub offers: Vec<Vec<u8>>,
     /// Why the caller has no keys.
     pub no_keys: Option<HandshakeError>,
+    /// Answers to checks of ICE, on both ports.
+    pub checks: Vec<(SocketAddr, Vec<u8>)>,
 }
 
 fn lines(language: Language) -> Lines {
@@ -162,6 +165,21 @@ impl Line {
     }
 
     pub fn at(now: Instant, seed: u64, network: Network, engines: Engines) -> Self {
+        let mut offered = String::from_utf8(offer("sendrecv")).unwrap();
+        if engines.dtmf == Dtmf::Inband {
+            offered = offered.replace("8 96", "8");
+        }
+        Self::offered_at(now, seed, network, engines, offered.as_bytes()).0
+    }
+
+    /// A call that begins with this offer, and the answer to it.
+    pub fn offered(seed: u64, network: Network, engines: Engines, offer: Vec<u8>) -> (Self, Vec<u8>) {
+        #[expect(clippy::disallowed_methods, reason = "virtual time starts somewhere")]
+        let now = Instant::now();
+        Self::offered_at(now, seed, network, engines, &offer)
+    }
+
+    fn offered_at(now: Instant, seed: u64, network: Network, engines: Engines, offer: &[u8]) -> (Self, Vec<u8>) {
         let setup = CallSetup {
             config: Arc::new(CallConfig {
                 ears: EarsConfig::default(),
@@ -171,7 +189,7 @@ impl Line {
             }),
             script: Arc::new(Script { ru: lines(Language::Ru), en: lines(Language::En) }),
             vad: Box::new(Loudness),
-            media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port() },
+            media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port(), rtcp_port: None },
             codecs: Codec::ALL.to_vec(),
             dtmf: engines.dtmf,
             encryption: engines.encryption,
@@ -185,14 +203,12 @@ impl Line {
                 secret: [seed as u8; 32],
             },
         };
-        let mut offered = String::from_utf8(offer("sendrecv")).unwrap();
-        if engines.dtmf == Dtmf::Inband {
-            offered = offered.replace("8 96", "8");
-        }
-        let (call, answer) = Call::answer(now, setup, Some(offered.as_bytes())).unwrap();
+        let (call, answer) = Call::answer(now, setup, Some(offer)).unwrap();
         let local = LocalMedia {
             address: address(CALLERS).ip(),
             port: address(CALLERS).port(),
+            rtcp_port: None,
+            ice: None,
             codecs: &Codec::ALL,
             events: Some(96),
             security: None,
@@ -216,7 +232,7 @@ impl Line {
             },
         );
         caller.set_rtcp(Some(media.rtcp));
-        Self {
+        let line = Self {
             now,
             start: now,
             call,
@@ -243,7 +259,9 @@ impl Line {
             answered_offers: Vec::new(),
             offers: Vec::new(),
             no_keys: None,
-        }
+            checks: Vec::new(),
+        };
+        (line, answer)
     }
 
     /// A call on a clean line whose greeting has been heard.
@@ -289,6 +307,9 @@ impl Line {
     pub fn drain(&mut self) {
         while let Some(output) = self.call.poll_output() {
             match output {
+                Output::Transmit { to, datagram } | Output::TransmitRtcp { to, datagram } if is_stun(&datagram) => {
+                    self.checks.push((to, datagram));
+                }
                 Output::Transmit { to, datagram } => {
                     assert_eq!(to, self.caller_address());
                     self.sent_packets += 1;

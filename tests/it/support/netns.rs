@@ -2,8 +2,10 @@
 //! machine's own for what speaks with a stand-in inside the test.
 
 use std::fs;
+use std::io::Write;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command};
+use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -18,6 +20,8 @@ pub struct Netns {
     /// `None`: the machine's own network.
     namespace: Option<String>,
     dir: PathBuf,
+    /// Of the secretary in it.
+    pub address: Ipv4Addr,
     _turn: Option<MutexGuard<'static, ()>>,
 }
 
@@ -40,17 +44,33 @@ impl Netns {
         Self { namespace: Some(name), dir, _turn: turn }
     }
 
+    /// The name under which the system knows it.
+    pub fn name(&self) -> &str {
+        self.namespace.as_deref().expect("a namespace of its own")
+    }
+
+    /// Runs `program` inside to its end, with `input`.
+    pub fn run(&self, program: &str, arguments: &[&str], input: &str) {
+        let mut command = self.command(program);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
+        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("its input");
+        let output = child.wait_with_output().expect("its end");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program} {}: {error}", arguments.join(" "));
+    }
+
     /// The machine's own network.
     pub fn host() -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let (_, dir) = name_and_dir();
-        Self { namespace: None, dir, _turn: Some(turn) }
+        Self { namespace: None, dir, address: Ipv4Addr::LOCALHOST, _turn: Some(turn) }
     }
 
     /// The machine's own network without waiting for a turn: for light peers on free ports, which measure nothing.
     pub fn shared() -> Self {
         let (_, dir) = name_and_dir();
-        Self { namespace: None, dir, _turn: None }
+        Self { namespace: None, dir, address: Ipv4Addr::LOCALHOST, _turn: None }
     }
 
     /// Where peers and the secretary put their files.
@@ -98,7 +118,7 @@ impl Drop for Netns {
     }
 }
 
-fn ip(arguments: &[&str]) {
+pub fn ip(arguments: &[&str]) {
     let output = Command::new("ip").args(arguments).output().expect("the ip program (package iproute2): run ./test.sh");
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(

@@ -110,7 +110,7 @@ pub fn configuration(netns: &Netns, port: u16, accounts: &[Account], more: &str)
             password_env(username)
         );
     }
-    toml += &format!("\n[sip]\nbind = \"127.0.0.1\"\nport = {port}\n{more}");
+    toml += &format!("\n[sip]\nbind = \"{}\"\nport = {port}\n{more}", netns.address);
     let file = netns.dir().join("secretary.toml");
     fs::write(&file, toml).expect("secretary.toml");
     file
