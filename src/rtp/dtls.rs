@@ -2,13 +2,14 @@
 //! in SDP (RFC 5763, 5764, 8122).
 //!
 //! The handshake (DTLS 1.2, RFC 6347) is rtc-dtls', which knows certificates of RSA too, as Linphone and FreeSWITCH make them.
-//! It draws its secrets from the system and not from the call's seed. Who the peer is, is judged here when the handshake is
+//! It draws its secrets from the system and not from the call's seed. It forgets to send again once it is sent anything, and so
+//! what it has had already is kept from it until there are keys. Who the peer is, is judged here when the handshake is
 //! done: until then, and without the promised certificate for ever, no packet is taken or sent.
 //!
 //! Left out: DTLS 1.0 and 1.3; a handshake of its own for reports on a port of their own, which therefore are left out without
 //! rtcp-mux; a second handshake in one association: whoever wants one has to show another certificate or role.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use super::srtp::{MasterKey, Srtp, SrtpKeys, Suite};
 
 /// The longest time from the answer to keys.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How soon what has no answer is sent again: a greeting waits for it. It is tried eight times.
+const REPEAT_AFTER: Duration = Duration::from_millis(600);
 /// Datagrams that are looked at in one association: a handshake has some ten, and each may come several times.
 const MAX_DATAGRAMS: u32 = 200;
 /// Addresses that may try at the same time where we wait to be called.
@@ -177,6 +180,7 @@ impl Certificate {
                 .with_client_auth(ClientAuthType::RequireAnyClientCert)
                 // Who signed it says nothing; its fingerprint does.
                 .with_insecure_skip_verify(true)
+                .with_flight_interval(REPEAT_AFTER)
                 .build(is_active, None);
             config.map(Arc::new).map_err(failed)
         };
@@ -225,10 +229,25 @@ pub(super) struct Association {
     endpoint: Endpoint,
     state: State,
     /// Who has sent us anything of DTLS, or whom we have.
-    peers: Vec<SocketAddr>,
+    peers: Vec<Peer>,
     datagrams: u32,
     outputs: VecDeque<Output>,
 }
+
+struct Peer {
+    address: SocketAddr,
+    /// What of the handshake has come.
+    had: BTreeSet<Piece>,
+}
+
+impl Peer {
+    fn new(address: SocketAddr) -> Self {
+        Self { address, had: BTreeSet::new() }
+    }
+}
+
+/// A fragment of a handshake's message: number, offset and length (RFC 6347 §4.2.2).
+type Piece = [u8; 8];
 
 enum State {
     /// Who begins does not do so before [`Association::begin`].
@@ -284,7 +303,7 @@ impl Association {
         }
         self.state = State::Begun { since: now };
         if self.terms.role == Role::Active {
-            self.peers.push(peer);
+            self.peers.push(Peer::new(peer));
             let config = self.terms.certificate.0.active.clone();
             if let Err(error) = self.endpoint.connect(now, peer, config, None) {
                 self.fail(HandshakeError::Failed(error.to_string()));
@@ -296,7 +315,7 @@ impl Association {
     /// Takes a datagram of DTLS. Only what `promised` sends can make the handshake fail.
     pub fn handle_input(&mut self, now: Instant, from: SocketAddr, promised: SocketAddr, datagram: &[u8]) {
         let is_over = matches!(self.state, State::Failed) || self.datagrams >= MAX_DATAGRAMS;
-        if is_over || !self.knows(from) {
+        if is_over || !self.is_news(from, datagram) {
             return;
         }
         self.datagrams += 1;
@@ -312,14 +331,20 @@ impl Association {
         self.drain();
     }
 
-    /// Whether datagrams from there are looked at.
-    fn knows(&mut self, from: SocketAddr) -> bool {
-        if self.peers.contains(&from) {
-            return true;
+    /// Whether a datagram is looked at: from one who may send it, and not here before, but that whoever repeats himself after
+    /// there are keys has not had our last words.
+    fn is_news(&mut self, from: SocketAddr, datagram: &[u8]) -> bool {
+        let is_keyed = self.is_keyed();
+        if let Some(peer) = self.peers.iter_mut().find(|peer| peer.address == from) {
+            // RFC 6347 §4.2.1: our first answer is not sent again by the clock, but whenever it is asked for.
+            let asks_first = self.terms.role == Role::Passive && peer.had.last().is_none_or(|[a, b, ..]| [*a, *b] == [0, 0]);
+            let is_new = pieces(datagram).fold(false, |is_new, piece| piece.is_none_or(|p| peer.had.insert(p)) || is_new);
+            return is_new || is_keyed || asks_first;
         }
-        let may_come = self.terms.role == Role::Passive && !self.is_keyed() && self.peers.len() < MAX_PEERS;
+        let may_come = self.terms.role == Role::Passive && !is_keyed && self.peers.len() < MAX_PEERS;
         if may_come {
-            self.peers.push(from);
+            let had = pieces(datagram).flatten().collect();
+            self.peers.push(Peer { address: from, had });
         }
         may_come
     }
@@ -330,9 +355,9 @@ impl Association {
         if now >= since + PATIENCE {
             return self.fail(HandshakeError::TimedOut);
         }
-        for peer in self.peers.clone() {
-            // Who waits to be called has nothing to send again before; that it has been tried too often is told by the clock.
-            let _ = self.endpoint.handle_timeout(peer, now);
+        for peer in &self.peers {
+            // That it has been tried too often is told by the clock.
+            let _ = self.endpoint.handle_timeout(peer.address, now);
         }
         self.drain();
     }
@@ -352,10 +377,8 @@ impl Association {
         match self.keys(peer) {
             Ok(keys) => {
                 self.state = State::Keyed(Box::new(Srtp::new(keys)));
-                for other in std::mem::replace(&mut self.peers, vec![peer]) {
-                    if other != peer {
-                        self.endpoint.stop(now, other);
-                    }
+                for other in self.peers.extract_if(.., |other| other.address != peer) {
+                    self.endpoint.stop(now, other.address);
                 }
             }
             Err(error) => self.failed_with(now, peer, promised, error),
@@ -396,7 +419,7 @@ impl Association {
     /// What a stranger does is no business of the call's; neither is what comes after the keys.
     fn failed_with(&mut self, now: Instant, from: SocketAddr, promised: SocketAddr, error: HandshakeError) {
         self.endpoint.stop(now, from);
-        self.peers.retain(|peer| *peer != from);
+        self.peers.retain(|peer| peer.address != from);
         if !self.is_keyed() && from == promised {
             self.fail(error);
         }
@@ -406,6 +429,22 @@ impl Association {
         self.state = State::Failed;
         self.outputs.push_back(Output::Failed(error));
     }
+}
+
+/// The records of a datagram: which piece of a handshake each has, or `None` for what is none, or encrypted.
+fn pieces(datagram: &[u8]) -> impl Iterator<Item = Option<Piece>> {
+    let mut rest = datagram;
+    std::iter::from_fn(move || {
+        // RFC 6347 §4.1: type, version, epoch, number, length.
+        let (&[kind, _, _, e0, e1, _, _, _, _, _, _, l0, l1], after) = rest.split_first_chunk::<13>()?;
+        let (record, after) = after.split_at_checked(u16::from_be_bytes([l0, l1]).into())?;
+        rest = after;
+        // RFC 6347 §4.2.2: type, length, number, offset and length of the fragment.
+        Some(match (kind, [e0, e1], record.get(4..12)) {
+            (22, [0, 0], Some(piece)) => piece.try_into().ok(),
+            _ => None,
+        })
+    })
 }
 
 #[cfg(test)]
