@@ -173,7 +173,9 @@ async fn look_from_outside<'l>(lines: impl Iterator<Item = &'l Line>, ports: &Po
         let account = line.name.as_deref().unwrap_or("[sip]");
         match server.refresh(ports, *ours).await {
             Ok(seen_as) => tracing::info!(account, stun.server = %server, %seen_as, "how we look from outside"),
-            Err(error) => tracing::warn!(account, stun.server = %server, %error, "how we look from outside is not known"),
+            Err(error) => {
+                tracing::warn!(account, stun.server = %server, %error, "how we look from outside is not known")
+            }
         }
     }
 }

@@ -213,7 +213,8 @@ async fn check_outside(report: &mut Report, config: &Config) {
     let ports = PortPool::new(&config.sip.bind, config.rtp.port_min, config.rtp.port_max);
     let Some(ours) = config.sip.bind.first() else { return };
     let direct = config.sip.outside();
-    let of_account = |account: &AccountConfig| (account.name.clone(), account.outside().unwrap_or_else(|| direct.clone()));
+    let of_account =
+        |account: &AccountConfig| (account.name.clone(), account.outside().unwrap_or_else(|| direct.clone()));
     let accounts: Vec<_> = config.account.iter().map(of_account).collect();
     for (name, outside) in [("direct calls".to_owned(), direct)].into_iter().chain(accounts) {
         let what = format!("sound of {name}");
@@ -226,7 +227,8 @@ async fn check_outside(report: &mut Report, config: &Config) {
             Outside::Stun(server) => {
                 let seen_as = server.refresh(&ports, *ours).await;
                 let told = seen_as.map(|at| format!("comes to {}, as {server} sees us, {others}", at.ip()));
-                report.line(what, told.map_err(|error| format!("{server}: {error}: check stun_server and the firewall")));
+                report
+                    .line(what, told.map_err(|error| format!("{server}: {error}: check stun_server and the firewall")));
             }
         }
     }

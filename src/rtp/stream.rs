@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::codec::{Codec, g711};
 use super::dtmf::{self, Due, Events};
-use super::ice::{Check, Credentials, Lite, Nomination};
+use super::ice::{Check, Credentials, Lite};
 use super::jitter::{COMFORT_NOISE, DEFAULT_TARGET, JitterBuffer, Payload, Received};
 use super::latch::Latch;
 use super::packet::{Packet, PacketError, RtpTimestamp, Seq, Ssrc};
@@ -290,7 +290,7 @@ impl Stream {
                 *ice = None;
                 self.last_check = None;
                 self.latch.forget_checks();
-                *self.rtcp.nomination() = Nomination::default();
+                self.rtcp.forget_checks();
             }
         }
     }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::{Driver, stream_start};
-use crate::call::keys::Dtmf;
 use crate::call::Input;
+use crate::call::keys::Dtmf;
 use crate::clock;
 use crate::log::LogItem;
 use crate::net::ports::MediaSockets;
