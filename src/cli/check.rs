@@ -221,7 +221,10 @@ async fn check_outside(report: &mut Report, config: &Config) {
         let others = "from private networks to our own address";
         match outside {
             Outside::Same => {
-                report.note(what, "comes to our own address; behind NAT set public_address or stun_server");
+                report.note(
+                    what,
+                    "comes to our own address, or as a registrar sees it; behind NAT set public_address or stun_server",
+                );
             }
             Outside::Public(public) => report.note(what, format!("comes to {public}, {others}")),
             Outside::Stun(server) => {

@@ -27,7 +27,7 @@ const MAX_DATAGRAM_BYTES: usize = 1_500;
 /// How those outside reach our media.
 #[derive(Debug, Clone)]
 pub enum Outside {
-    /// By the address that SIP goes by.
+    /// By the address that SIP goes by: ours, or what a registrar sees of it.
     Same,
     /// By this one, at the ports that we have.
     Public(IpAddr),

@@ -124,9 +124,11 @@ impl Latch {
         self.nominated.restarted();
     }
 
-    /// There is no ICE any more.
+    /// There is no ICE any more: where it had the sound go is no more than what SDP says.
     pub fn forget_checks(&mut self) {
-        self.nominated = Nomination::default();
+        if self.nominated.address().is_some() {
+            *self = Self::new(self.promised);
+        }
         self.checked.clear();
     }
 
@@ -155,7 +157,8 @@ impl Latch {
     /// Whether a packet from this address is the peer's.
     pub fn admit(&mut self, now: Instant, from: SocketAddr, packet: &Packet<'_>) -> bool {
         let source = Source { address: from, ssrc: packet.ssrc, seq: packet.seq, heard: now };
-        if self.nominated.address().is_some() && !self.checked.contains(&from) {
+        let nominated = self.nominated.address();
+        if nominated.is_some() && nominated != Some(from) && !self.checked.contains(&from) {
             return false;
         }
         match &mut self.held {

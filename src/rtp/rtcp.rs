@@ -171,6 +171,13 @@ impl Rtcp {
         &mut self.nominated
     }
 
+    /// There is no ICE any more.
+    pub fn forget_checks(&mut self) {
+        if self.nominated.address().is_some() {
+            (self.nominated, self.source) = (Nomination::default(), None);
+        }
+    }
+
     pub fn far(&self) -> Option<FarReport> {
         self.far
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::codec::{Codec, g711};
 use super::dtls::{self, HandshakeError, is_dtls};
 use super::dtmf::{self, Due, Events};
-use super::ice::{Check, Credentials, Lite, Nomination};
+use super::ice::{Check, Credentials, Lite};
 use super::jitter::{COMFORT_NOISE, DEFAULT_TARGET, JitterBuffer, Payload, Received};
 use super::latch::Latch;
 use super::packet::{Packet, PacketError, RtpTimestamp, Seq, Ssrc};
@@ -356,7 +356,7 @@ impl Stream {
                 *ice = None;
                 self.last_check = None;
                 self.latch.forget_checks();
-                *self.rtcp.nomination() = Nomination::default();
+                self.rtcp.forget_checks();
             }
         }
     }

@@ -68,13 +68,10 @@ fn behind_nat_she_and_a_pbx_outside_hear_each_other() {
         call.wait_record("the call is completed", SOON, |record| record.status() == "completed");
         let answer = our_answer(&asterisk.log()[before..]);
         println!("{extension}:\n{answer}");
-        if extension == "203" {
-            assert!(answer.contains(&format!("c=IN IP4 {PRIVATE}")));
-        } else {
-            assert!(answer.contains(&format!("c=IN IP4 {PUBLIC}")) && !answer.contains(&PRIVATE.to_string()));
-            let port = answer.split("m=audio ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
-            assert!(port.parse::<u16>().unwrap() >= 10_000 + SHIFT, "{port} is no port of the router's");
-        }
+        // Without STUN too: the registrar has told how it sees us, but it knows nothing of the ports of sound.
+        assert!(answer.contains(&format!("c=IN IP4 {PUBLIC}")) && !answer.contains(&PRIVATE.to_string()));
+        let port = answer.split("m=audio ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+        assert_eq!(port.parse::<u16>().unwrap() >= 10_000 + SHIFT, extension != "203", "{port}");
         assert_eq!(answer.contains("a=ice-lite"), extension == "202");
         assert_both_heard(&call, &caller);
         let output = secretary.output().split_off(output);
