@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use chrono::Local;
 use secretary::call::EndedBy;
-use secretary::log::{CallLog, CallRecord, Direction, Disk, LogItem, LogWriter, Status, Written};
+use secretary::log::{CallLog, CallRecord, Direction, Disk, LogItem, LogWriter, Status};
+use secretary::net::media::Media;
 use secretary::net::ports::{MediaSockets, PortPool};
 use secretary::rtp::codec::{Codec, g711};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
@@ -34,6 +35,8 @@ const WARM_UP: Duration = Duration::from_secs(3);
 const MEASURED: Duration = Duration::from_secs(10);
 /// Sound goes to the call log in pieces of 400 ms, as in a call.
 const LOG_SAMPLES: usize = 3_200;
+/// So much the playout has beforehand.
+const LEAD_SAMPLES: usize = 20 * FRAME_SAMPLES;
 const PORTS: (u16, u16) = (30_000, 32_000);
 /// The arguments that make this program one of the two sides.
 const SERVE: &str = "--serve";
@@ -116,7 +119,7 @@ fn serve(calls: usize, dir: &Path) {
         let prompt: Arc<[i16]> = (0..40_000).map(|n| (f64::from(n) * 0.3).sin().mul_add(8_000.0, 0.0) as i16).collect();
         let calls: Vec<_> = sockets
             .into_iter()
-            .map(|sockets| tokio::spawn(one_call(sockets, prompt.clone(), log(dir, disk.written()))))
+            .map(|sockets| tokio::spawn(one_call(sockets, prompt.clone(), disk.desk().open(log(dir)))))
             .collect();
         for call in calls {
             call.await.expect("a call");
@@ -126,7 +129,7 @@ fn serve(calls: usize, dir: &Path) {
     });
 }
 
-fn log(dir: &Path, written: Written) -> LogWriter {
+fn log(dir: &Path) -> CallLog {
     let record = CallRecord {
         status: Status::InProgress,
         direction: Direction::Incoming,
@@ -150,13 +153,14 @@ fn log(dir: &Path, written: Written) -> LogWriter {
         quality: None,
         turns: Vec::new(),
     };
-    CallLog::create(dir, record).and_then(|log| LogWriter::start(log, written)).expect("a call log")
+    CallLog::create(dir, record).expect("a call log")
 }
 
 /// The loop of a call's driver without the conversation.
 async fn one_call(sockets: MediaSockets, prompt: Arc<[i16]>, mut log: LogWriter) {
+    let grid: u64 = std::env::var("GRID").map_or(1, |g| g.parse().unwrap());
     let mut stream = Stream::new(
-        Instant::now(),
+        aligned(Instant::now(), grid),
         StreamConfig {
             remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             codec: Codec::Pcma,
@@ -170,23 +174,26 @@ async fn one_call(sockets: MediaSockets, prompt: Arc<[i16]>, mut log: LogWriter)
         },
     );
     stream.set_rtcp(Some(RtcpPath::Muxed));
-    let (mut buffer, mut report) = ([0; 2_048], [0; 2_048]);
+    let mut media = Media::new(sockets, Instant::now()).expect("sockets");
+    let mut report = [0; 1_500];
     let (mut received, mut sent) = (Vec::with_capacity(LOG_SAMPLES), Vec::with_capacity(LOG_SAMPLES));
+    let mut at = 0;
     loop {
-        if !stream.is_playing() {
-            stream.play(0, &prompt);
-        }
+        // As the mouth does.
+        let room = LEAD_SAMPLES.saturating_sub(stream.queued()).min(prompt.len() - at);
+        at = (at + stream.play(0, &prompt[at..at + room])) % prompt.len();
         while let Some(output) = stream.poll_output() {
             match output {
                 // A telephone that has gone is none of our business here.
-                Output::Transmit { to, datagram } => drop(sockets.rtp.send_to(&datagram, to).await),
-                Output::TransmitRtcp { to, datagram } => drop(sockets.rtcp.send_to(&datagram, to).await),
+                Output::Transmit { to, datagram } => media.send(&datagram, to),
+                Output::TransmitRtcp { to, datagram } => media.send_report(&datagram, to),
                 Output::Key { .. } => {}
                 Output::Tick { received: theirs, sent: ours, .. } => {
                     received.extend_from_slice(&theirs);
                     sent.extend_from_slice(&ours);
                     if received.len() >= LOG_SAMPLES {
-                        log.audio(std::mem::take(&mut received), std::mem::take(&mut sent));
+                        let empty = || Vec::with_capacity(LOG_SAMPLES);
+                        log.audio(std::mem::replace(&mut received, empty()), std::mem::replace(&mut sent, empty()));
                     }
                 }
                 Output::Skipped { ticks } => {
@@ -195,15 +202,22 @@ async fn one_call(sockets: MediaSockets, prompt: Arc<[i16]>, mut log: LogWriter)
             }
         }
         tokio::select! {
-            came = sockets.rtp.recv_from(&mut buffer) => if let Ok((length, from)) = came {
-                stream.handle_input(Instant::now(), from, &buffer[..length]);
-            },
-            came = sockets.rtcp.recv_from(&mut report) => if let Ok((length, from)) = came {
+            came = media.report(&mut report) => if let Ok((length, from)) = came {
                 stream.handle_rtcp(Instant::now(), from, &report[..length]);
             },
-            () = sleep_until(stream.poll_timeout().into()) => stream.handle_timeout(Instant::now()),
+            () = sleep_until(stream.poll_timeout().into()) => {
+                let now = Instant::now();
+                media.receive(now, |at, from, bytes| stream.handle_input(at, from, bytes));
+                stream.handle_timeout(now);
+            }
         }
     }
+}
+
+fn aligned(now: Instant, grid: u64) -> Instant {
+    static EPOCH: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    let since = now.saturating_duration_since(*EPOCH).as_nanos() as u64;
+    *EPOCH + Duration::from_nanos(since.next_multiple_of(grid * 100_000))
 }
 
 /// Telephones that talk to these ports; prints what they see of us: the deviation of the time between packets from 20 ms, its

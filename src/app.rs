@@ -127,7 +127,7 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
         ports: PortPool::new(&config.sip.bind, config.rtp.port_min, config.rtp.port_max),
         sip: sip.clone(),
         log_dir: config.log.dir.clone(),
-        written: disk.written(),
+        desk: disk.desk(),
         accounts: config.account.iter().map(line).collect(),
         direct: Line {
             name: None,

@@ -235,19 +235,26 @@ impl Call {
         }
     }
 
+    /// Takes a datagram that came on the call's RTP port at `now`.
+    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        self.stream.handle_input(now, from, bytes);
+        self.drain_stream(now);
+        self.settle_when_closed(now);
+    }
+
+    /// Takes a datagram that came on the next port, which is for RTCP.
+    pub fn handle_report(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        self.stream.handle_rtcp(now, from, bytes);
+    }
+
     pub fn handle_input(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Datagram { from, bytes } => {
-                self.stream.handle_input(now, from, &bytes);
-                self.drain_stream(now);
-            }
-            Input::Report { from, bytes } => self.stream.handle_rtcp(now, from, &bytes),
             Input::Session(event) => self.handle_session(now, event),
             Input::Heard { part, result } => self.talk.heard(now, part, result),
             Input::Sentence { turn, text } => self.talk.sentence(now, turn, &text),
             Input::WantsHangUp { turn } => self.talk.wants_hang_up(turn),
             Input::Replied { turn, expects } => self.talk.replied(turn, expects),
-            Input::Sound { phrase, pcm } => self.talk.sound(now, phrase, &pcm, &mut self.stream),
+            Input::Sound { phrase, pcm } => self.talk.sound(now, phrase, pcm, &mut self.stream),
             Input::Synthesised { phrase, result } => self.talk.synthesised(phrase, result),
             Input::Moved { sdp } => self.moved(now, &sdp),
             Input::PeerLeft => {

@@ -26,8 +26,9 @@ use crate::engine::tts::{SpeakJob, SpeechChunk, Tts};
 use crate::engine::vad::Silero;
 use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language, TurnId};
-use crate::log::{CallLog, CallRecord, Direction, LogItem, LogWriter, Status, Written};
-use crate::net::ports::{MediaSockets, PortPool};
+use crate::log::{CallLog, CallRecord, Desk, Direction, LogItem, LogWriter, Status};
+use crate::net::media::Media;
+use crate::net::ports::PortPool;
 use crate::net::sip::{NewCall, SipHandle};
 use crate::rtp::codec::Codec;
 use crate::rtp::rtcp::RtcpStart;
@@ -40,8 +41,8 @@ use sessions::Sessions;
 const QUEUE: usize = 64;
 /// Sentences of a reply that wait to be passed on.
 const REPLY_QUEUE: usize = 16;
-/// The longest datagram that RTP sends; Ethernet's 1,500 and room.
-const MAX_DATAGRAM_BYTES: usize = 2_048;
+/// The longest report that is read whole; Ethernet's 1,500.
+const MAX_REPORT_BYTES: usize = 1_500;
 /// What the log shows of a Call-ID, which the peer chooses.
 const MAX_CALL_ID_CHARS: usize = 64;
 /// Sound goes to the call log in pieces of 400 ms.
@@ -58,8 +59,8 @@ pub struct Office {
     pub ports: PortPool,
     pub sip: SipHandle,
     pub log_dir: PathBuf,
-    /// Told of what calls have written there.
-    pub written: Written,
+    /// Has the files there written.
+    pub desk: Desk,
     /// The accounts, in the order of their ids.
     pub accounts: Vec<Line>,
     /// Calls that come over none of them.
@@ -184,7 +185,7 @@ struct Driver {
     office: Arc<Office>,
     sessions: Sessions,
     call: Call,
-    sockets: MediaSockets,
+    media: Media,
     /// What the call log calls the caller's number, and who is told of a message.
     caller_number: Option<String>,
     dtmf: Dtmf,
@@ -230,6 +231,7 @@ impl Driver {
         let (call, sdp) =
             Call::answer(clock::now(), setup, incoming.offer.as_deref()).map_err(|e| Refusal::new(488, e))?;
         let codec = call.media().map(|media| media.codec.name().to_owned());
+        let media = Media::new(sockets, clock::now()).map_err(|e| Refusal::new(500, e))?;
         let log = open_log(&office, &incoming, codec).await;
         office.sip.command(Command::Answer { call: key, sdp }).await;
         let (arrivals, arrivals_rx) = mpsc::channel(QUEUE);
@@ -238,7 +240,7 @@ impl Driver {
             office,
             sessions: Sessions::new(key, incoming.our_address),
             call,
-            sockets,
+            media,
             caller_number: incoming.parties.caller_number.clone(),
             dtmf,
             arrivals,
@@ -257,7 +259,7 @@ impl Driver {
 
     async fn run(mut self, mut events: mpsc::Receiver<(CallKey, SessionEvent)>, mut running: watch::Receiver<Running>) {
         let Some(mut arrivals) = self.arrivals_rx.take() else { return };
-        let (mut buffer, mut report) = ([0; MAX_DATAGRAM_BYTES], [0; MAX_DATAGRAM_BYTES]);
+        let mut report = [0; MAX_REPORT_BYTES];
         let by = loop {
             if let Some(by) = self.drain().await {
                 break by;
@@ -265,18 +267,9 @@ impl Driver {
             let Some(wake) = self.call.poll_timeout() else { break EndedBy::Failure };
             let wake = self.sessions.poll_timeout().map_or(wake, |at| wake.min(at));
             tokio::select! {
-                received = self.sockets.rtp.recv_from(&mut buffer) => match received {
+                received = self.media.report(&mut report) => match received {
                     Ok((length, from)) => {
-                        let bytes = buffer.get(..length).unwrap_or_default().to_vec();
-                        self.call.handle_input(clock::now(), Input::Datagram { from, bytes });
-                    }
-                    // An ICMP error of an earlier packet; RTP goes on.
-                    Err(error) => tracing::trace!(%error, "RTP receive failed"),
-                },
-                received = self.sockets.rtcp.recv_from(&mut report) => match received {
-                    Ok((length, from)) => {
-                        let bytes = report.get(..length).unwrap_or_default().to_vec();
-                        self.call.handle_input(clock::now(), Input::Report { from, bytes });
+                        self.call.handle_report(clock::now(), from, report.get(..length).unwrap_or_default());
                     }
                     Err(error) => tracing::trace!(%error, "RTCP receive failed"),
                 },
@@ -289,7 +282,9 @@ impl Driver {
                     }
                 }
                 () = sleep_until(wake.into()) => {
-                    self.call.handle_timeout(clock::now());
+                    let now = clock::now();
+                    self.media.receive(now, |at, from, bytes| self.call.handle_datagram(at, from, bytes));
+                    self.call.handle_timeout(now);
                     self.leave_when_due().await;
                 }
             }
@@ -329,16 +324,8 @@ impl Driver {
     async fn drain(&mut self) -> Option<EndedBy> {
         while let Some(output) = self.call.poll_output() {
             match output {
-                Output::Transmit { to, datagram } => {
-                    if let Err(error) = self.sockets.rtp.send_to(&datagram, to).await {
-                        tracing::trace!(%error, "an RTP packet could not be sent");
-                    }
-                }
-                Output::TransmitRtcp { to, datagram } => {
-                    if let Err(error) = self.sockets.rtcp.send_to(&datagram, to).await {
-                        tracing::trace!(%error, "a report could not be sent");
-                    }
-                }
+                Output::Transmit { to, datagram } => self.media.send(&datagram, to),
+                Output::TransmitRtcp { to, datagram } => self.media.send_report(&datagram, to),
                 Output::AnswerOffer { sdp } => {
                     self.office.sip.command(Command::AnswerOffer { call: self.sessions.current, sdp }).await;
                 }
@@ -443,9 +430,11 @@ impl Driver {
 
     fn speak(&mut self, phrase: super::PhraseId, text: String, language: Language) {
         // What was said before needs no voice.
-        if let Some(pcm) = self.office.tts.cached(&text, language, SAMPLE_RATE_HZ) {
+        if let Some(clauses) = self.office.tts.cached(&text, language, SAMPLE_RATE_HZ) {
             let now = clock::now();
-            self.call.handle_input(now, Input::Sound { phrase, pcm });
+            for pcm in clauses {
+                self.call.handle_input(now, Input::Sound { phrase, pcm });
+            }
             return self.call.handle_input(now, Input::Synthesised { phrase, result: Ok(()) });
         }
         let cancel = self.phrases.clone();
@@ -453,7 +442,7 @@ impl Driver {
         let arrivals = self.arrivals.clone();
         let submitted = self.office.tts.speak(job, move |chunk| {
             let input = match chunk {
-                SpeechChunk::Pcm(pcm) => Input::Sound { phrase, pcm },
+                SpeechChunk::Pcm(pcm) => Input::Sound { phrase, pcm: pcm.into() },
                 SpeechChunk::Done => Input::Synthesised { phrase, result: Ok(()) },
                 SpeechChunk::Failed(error) => Input::Synthesised { phrase, result: Err(error.to_string()) },
             };
@@ -478,7 +467,9 @@ impl Driver {
     }
 
     fn flush_sound(&mut self) {
-        let (received, sent) = (std::mem::take(&mut self.received), std::mem::take(&mut self.sent));
+        let empty = || Vec::with_capacity(LOG_SAMPLES);
+        let (received, sent) =
+            (std::mem::replace(&mut self.received, empty()), std::mem::replace(&mut self.sent, empty()));
         if let Some(log) = &mut self.log {
             log.audio(received, sent);
         }
@@ -542,10 +533,8 @@ impl Driver {
         }
         let at = clock::time_of_day();
         self.notify(by, at).await;
-        if let Some(log) = self.log.take()
-            && let Err(error) = spawn_blocking(move || log.finish(by, at)).await
-        {
-            tracing::error!(%error, "the call log could not be finished");
+        if let Some(log) = self.log.take() {
+            log.finish(by, at).await;
         }
     }
 }
@@ -587,11 +576,9 @@ async fn open_log(office: &Office, incoming: &Incoming, codec: Option<String>) -
         quality: None,
         turns: Vec::new(),
     };
-    let (dir, written) = (office.log_dir.clone(), office.written.clone());
-    let opened =
-        spawn_blocking(move || CallLog::create(&dir, record).and_then(|log| LogWriter::start(log, written))).await;
-    match opened {
-        Ok(Ok(log)) => Some(log),
+    let dir = office.log_dir.clone();
+    match spawn_blocking(move || CallLog::create(&dir, record)).await {
+        Ok(Ok(log)) => Some(office.desk.open(log)),
         Ok(Err(error)) => {
             tracing::error!(dir = %office.log_dir.display(), %error, "this call is not recorded: the call log cannot be written");
             None

@@ -23,6 +23,7 @@ pub use mouth::PhraseId;
 pub use script::{Lines, Script};
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -52,10 +53,6 @@ pub struct CallConfig {
 /// Something that happened outside of the call.
 #[derive(Debug)]
 pub enum Input {
-    /// A datagram on the call's RTP port.
-    Datagram { from: SocketAddr, bytes: Vec<u8> },
-    /// A datagram on the next port, which is for RTCP.
-    Report { from: SocketAddr, bytes: Vec<u8> },
     /// The session's other side, or its transactions.
     Session(SessionEvent),
     /// A part was transcribed, or could not be.
@@ -67,7 +64,7 @@ pub enum Input {
     /// The dialog has said all of the answer and knows what it asked for.
     Replied { turn: TurnId, expects: Expects },
     /// Sound of a phrase.
-    Sound { phrase: PhraseId, pcm: Vec<i16> },
+    Sound { phrase: PhraseId, pcm: Arc<[i16]> },
     /// A phrase is whole, or as whole as it gets.
     Synthesised { phrase: PhraseId, result: Result<(), String> },
     /// The one whom the caller has sent us to has answered what [`Call::offer_move`] offered.

@@ -4,8 +4,13 @@
 //! Voices may deliver phrases at different speeds; the caller hears them in the order in which they were said.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::rtp::{FRAME_SAMPLES, Stream};
+
+/// So much the playout has of a phrase beforehand, 400 ms: more than a call ever comes too late. The rest stays where it
+/// is, which for what is often said is one place for all calls.
+const LEAD_SAMPLES: usize = 20 * FRAME_SAMPLES;
 
 /// One phrase of a call; the marks of the RTP playout carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,8 +38,9 @@ struct Phrase {
     purpose: Purpose,
     text: String,
     synthesis: Synthesis,
-    /// Samples that the playout has not taken yet.
-    waiting: VecDeque<i16>,
+    /// What the playout has not taken yet, and what it has of the first of it, in samples.
+    waiting: VecDeque<Arc<[i16]>>,
+    taken: usize,
     samples: usize,
     played: usize,
 }
@@ -80,6 +86,7 @@ impl Mouth {
             text: text.to_owned(),
             synthesis: Synthesis::Running,
             waiting: VecDeque::new(),
+            taken: 0,
             samples: 0,
             played: 0,
         };
@@ -95,10 +102,10 @@ impl Mouth {
     }
 
     /// Takes sound of a phrase; sound of a phrase that was silenced is dropped. Tells the phrase's purpose.
-    pub fn sound(&mut self, id: PhraseId, pcm: &[i16]) -> Option<Purpose> {
+    pub fn sound(&mut self, id: PhraseId, pcm: Arc<[i16]>) -> Option<Purpose> {
         let phrase = self.phrases.iter_mut().find(|p| p.id == id)?;
-        phrase.waiting.extend(pcm);
         phrase.samples += pcm.len();
+        phrase.waiting.push_back(pcm);
         Some(phrase.purpose)
     }
 
@@ -119,13 +126,20 @@ impl Mouth {
         }
     }
 
-    /// Hands to the playout what it takes, in the phrases' order.
+    /// Hands to the playout what it needs soon, in the phrases' order. To be called each 20 ms.
     pub fn feed(&mut self, stream: &mut Stream) {
         for phrase in &mut self.phrases {
-            let pcm = phrase.waiting.make_contiguous();
-            let taken = stream.play(phrase.id.0, pcm).min(pcm.len());
-            phrase.waiting.drain(..taken);
-            if phrase.synthesis == Synthesis::Running || !phrase.waiting.is_empty() {
+            while let Some(pcm) = phrase.waiting.front() {
+                let rest = pcm.get(phrase.taken..).unwrap_or_default();
+                let room = LEAD_SAMPLES.saturating_sub(stream.queued());
+                phrase.taken += stream.play(phrase.id.0, rest.get(..room).unwrap_or(rest));
+                if phrase.taken < pcm.len() {
+                    return;
+                }
+                phrase.waiting.pop_front();
+                phrase.taken = 0;
+            }
+            if phrase.synthesis == Synthesis::Running {
                 break;
             }
         }
@@ -178,15 +192,36 @@ impl Mouth {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
+    use crate::rtp::codec::Codec;
+    use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
+    use crate::rtp::rtcp::{NtpTime, RtcpStart};
+    use crate::rtp::{FRAME_DURATION, Output, StreamConfig};
+    use std::time::Instant;
+
+    fn stream(now: Instant) -> Stream {
+        let config = StreamConfig {
+            remote: ([192, 0, 2, 1], 4_000).into(),
+            codec: Codec::Pcma,
+            payload_type: 8,
+            accepted: Vec::new(),
+            events: None,
+            ssrc: Ssrc(1),
+            first_seq: Seq(1),
+            first_timestamp: RtpTimestamp(1),
+            rtcp: RtcpStart { ntp: NtpTime::from_unix(1_700_000_000, 0), seed: 1 },
+        };
+        Stream::new(now, config)
+    }
 
     #[test]
     fn what_was_not_played_was_not_heard() {
         let mut mouth = Mouth::default();
         let first = mouth.say("Мы работаем до шести.", Purpose::Answer).unwrap();
         let second = mouth.say("Чем ещё могу помочь сегодня?", Purpose::Answer).unwrap();
-        mouth.sound(first, &[0; 800]);
+        mouth.sound(first, [0; 800].into());
         mouth.synthesised(first);
-        mouth.sound(second, &[0; 1_000]);
+        mouth.sound(second, [0; 1_000].into());
         mouth.synthesised(second);
         mouth.played(first.0, 800);
         mouth.played(second.0, 500);
@@ -195,12 +230,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_stays_in_its_one_place_until_it_is_needed() {
+        let mut now = clock::now();
+        let (mut mouth, mut stream) = (Mouth::default(), stream(now));
+        let often_said: Arc<[i16]> = (0..10_000).map(|n| n as i16).collect();
+        let first = mouth.say("Добрый день.", Purpose::Answer).unwrap();
+        mouth.sound(first, Arc::clone(&often_said));
+        mouth.sound(first, [-1; 100].into());
+        mouth.synthesised(first);
+        mouth.feed(&mut stream);
+        assert_eq!((stream.queued(), Arc::strong_count(&often_said)), (LEAD_SAMPLES, 2));
+        let mut played = Vec::new();
+        while !mouth.is_empty_of_work() || stream.is_playing() {
+            stream.handle_timeout(now);
+            now += FRAME_DURATION;
+            while let Some(output) = stream.poll_output() {
+                if let Output::Tick { sent, .. } = output {
+                    played.extend(sent);
+                }
+            }
+            mouth.feed(&mut stream);
+        }
+        assert_eq!(Arc::strong_count(&often_said), 1);
+        assert_eq!(played[..10_000], often_said[..]);
+        assert_eq!(played[10_000..10_100], [-1; 100]);
+    }
+
+    #[test]
     fn a_filler_is_no_part_of_the_answer_and_goes_first() {
         let mut mouth = Mouth::default();
         let answer = mouth.say("Добрый день.", Purpose::Answer).unwrap();
         let filler = mouth.say("Секунду…", Purpose::Filler).unwrap();
         assert_eq!(mouth.phrases.front().unwrap().id, filler);
-        assert_eq!(mouth.sound(answer, &[1; 10]), Some(Purpose::Answer));
+        assert_eq!(mouth.sound(answer, [1; 10].into()), Some(Purpose::Answer));
         assert_eq!(mouth.text(), "Добрый день.");
     }
 
@@ -209,7 +271,7 @@ mod tests {
         let mut mouth = Mouth::default();
         let phrase = mouth.say("Здравствуйте", Purpose::Answer).unwrap();
         mouth.clear();
-        assert_eq!(mouth.sound(phrase, &[1; 10]), None);
+        assert_eq!(mouth.sound(phrase, [1; 10].into()), None);
         assert!(mouth.is_empty_of_work());
     }
 

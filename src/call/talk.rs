@@ -320,7 +320,7 @@ impl Talk {
     }
 
     /// Sound of a phrase arrived.
-    pub(super) fn sound(&mut self, now: Instant, phrase: PhraseId, pcm: &[i16], stream: &mut Stream) {
+    pub(super) fn sound(&mut self, now: Instant, phrase: PhraseId, pcm: Arc<[i16]>, stream: &mut Stream) {
         if let Some(Purpose::Answer) = self.mouth.sound(phrase, pcm)
             && let Turn::Thinking { stage: Stage::Reply(answer), .. } = self.turn
         {

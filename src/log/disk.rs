@@ -1,7 +1,7 @@
-//! The disk takes what all calls have written, twice a second and once for all of them: to wait for each file would cost
-//! more than the calls themselves.
+//! The disk on which the call log is: one thread writes what all calls hand over, another has the disk take it, twice a
+//! second and once for all of them. To wait for each file would cost more than the calls themselves.
 //!
-//! Left out: telling which call it was that the disk refused; what is refused at once each call tells itself.
+//! Left out: telling which call it was whose sound the disk lost; what is refused at once each call tells itself.
 
 use std::fs::File;
 use std::io;
@@ -12,22 +12,22 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::writer::Alarm;
+use super::writer::{Desk, Writers};
 
 /// With pieces of sound of 400 ms nothing is in memory alone for more than a second.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// The thread that waits for the disk on which the call log is.
+/// The two threads.
 #[derive(Debug)]
 pub struct Disk {
-    written: Written,
+    writers: Writers,
     end: SyncSender<()>,
     thread: JoinHandle<()>,
 }
 
 /// Says that there is something for the disk to take.
 #[derive(Debug, Clone, Default)]
-pub struct Written(Arc<AtomicBool>);
+pub(super) struct Written(Arc<AtomicBool>);
 
 impl Written {
     pub(super) fn note(&self) {
@@ -43,7 +43,7 @@ impl Disk {
     /// Watches over the file system of this folder.
     ///
     /// # Errors
-    /// When the folder cannot be opened, or the system has no thread to give.
+    /// When the folder cannot be opened, or the system has no threads to give.
     pub fn start(dir: &Path) -> io::Result<Self> {
         let dir = File::open(dir)?;
         let (end, ended) = sync_channel(0);
@@ -52,15 +52,18 @@ impl Disk {
         let thread = thread::Builder::new()
             .name("call-log-disk".to_owned())
             .spawn(move || watch(&watched, &ended, || Ok(rustix::fs::syncfs(&dir)?)))?;
-        Ok(Self { written, end, thread })
+        Ok(Self { writers: Writers::start(written)?, end, thread })
     }
 
-    pub fn written(&self) -> Written {
-        self.written.clone()
+    /// Where calls have their files written.
+    pub fn desk(&self) -> Desk {
+        self.writers.desk()
     }
 
-    /// Ends the thread, which may be waiting for the disk.
+    /// Ends the threads, which may be waiting for the disk. What was handed over is written before. Not for the async
+    /// executor's threads.
     pub fn stop(self) {
+        self.writers.stop();
         drop(self.end);
         if self.thread.join().is_err() {
             tracing::error!("the thread that waits for the call log's disk panicked");
@@ -72,9 +75,30 @@ impl Disk {
 fn watch(written: &Written, ended: &Receiver<()>, sync: impl Fn() -> io::Result<()>) {
     let mut alarm = Alarm::default();
     while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(EVERY) {
-        if written.take() {
-            alarm.look(sync());
+        if written.take()
+            && let Some(error) = alarm.look(sync())
+        {
+            tracing::error!(
+                %error,
+                "the disk has lost something of the last second that it had taken of calls: their recordings or transcripts \
+                 may have holes. Look for the disk's errors in the system's log (dmesg), and whether it is full"
+            );
         }
+    }
+}
+
+/// The system tells of a loss once, and what is lost does not come back: that it takes what follows is no end of it. A
+/// disk that loses something twice a second is told of once, until it has kept something.
+#[derive(Debug, Default)]
+struct Alarm {
+    is_losing: bool,
+}
+
+impl Alarm {
+    /// The error, if it is to be told.
+    fn look(&mut self, result: io::Result<()>) -> Option<io::Error> {
+        let was_losing = std::mem::replace(&mut self.is_losing, result.is_err());
+        result.err().filter(|_| !was_losing)
     }
 }
 
@@ -104,12 +128,19 @@ mod tests {
     }
 
     #[test]
+    fn each_loss_is_told_once() {
+        let mut alarm = Alarm::default();
+        for (loses, told) in [(false, false), (true, true), (true, false), (false, false), (true, true)] {
+            let result = if loses { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) };
+            assert_eq!(alarm.look(result).is_some(), told);
+        }
+    }
+
+    #[test]
     fn a_real_disk_takes_it() {
         let dir = tempfile::tempdir().unwrap();
         rustix::fs::syncfs(File::open(dir.path()).unwrap()).unwrap();
-        let disk = Disk::start(dir.path()).unwrap();
-        disk.written().note();
-        disk.stop();
+        Disk::start(dir.path()).unwrap().stop();
         assert!(Disk::start(&dir.path().join("absent")).is_err());
     }
 }

@@ -14,7 +14,7 @@ mod transcript;
 pub mod wav;
 mod writer;
 
-pub use disk::{Disk, Written};
+pub use disk::Disk;
 pub use files::{CallLog, LogItem};
 pub use record::{CallRecord, Direction, Notified, Status};
-pub use writer::LogWriter;
+pub use writer::{Desk, LogWriter};

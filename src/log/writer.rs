@@ -1,62 +1,145 @@
-//! Writing the files of one call, on a thread of their own: a slow disk delays no packet.
+//! Writing the files of all calls, on one thread: a slow disk delays no packet.
+//!
+//! Left out: several threads. What a thousand calls write is a hundred pieces of sound at a time, which the system takes
+//! in milliseconds; only a record waits for the disk, once a turn.
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use chrono::{DateTime, Local};
+use tokio::sync::{mpsc, oneshot};
 
 use super::disk::Written;
 use super::files::{CallLog, LogItem};
 use crate::call::EndedBy;
 
-/// Items that wait for the disk: with 400 ms of sound an item, a minute and a half.
-const QUEUE: usize = 256;
+/// Items of all calls that wait for the disk: with 400 ms of sound an item, 16 s of 400 calls and 200 MB.
+const QUEUE: usize = 16_384;
+/// Those of one call, so that it takes nobody's place: a minute and a half.
+const OF_ONE_CALL: usize = 256;
 /// Turns, messages and the gaps between them that wait for a place in the queue: several hours of a call.
 const PENDING: usize = 4_096;
 
-/// The thread that writes one call's files. Finished, it writes everything; dropped, what its queue has.
+/// For so long it gathers what many calls have to write, rather than being woken for each.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// The thread that writes the files of all calls.
 #[derive(Debug)]
-pub struct LogWriter {
-    queue: SyncSender<LogItem>,
-    /// What found the queue full, in order. Sound of that time is a gap here: a disk that hangs must not fill the memory.
-    pending: VecDeque<LogItem>,
+pub(super) struct Writers {
+    queue: mpsc::Sender<Job>,
     thread: JoinHandle<()>,
 }
 
-impl LogWriter {
+/// What calls ask of that thread; it is done in order.
+#[derive(Debug)]
+enum Job {
+    Write {
+        log: Arc<Open>,
+        item: LogItem,
+    },
+    /// Say that what was asked before is done.
+    Tell(oneshot::Sender<()>),
+    Stop,
+}
+
+/// The files of a call that are being written. They close with the last that is to be written to them.
+#[derive(Debug)]
+struct Open {
+    /// Nobody but the thread that writes takes it.
+    files: Mutex<(CallLog, Alarm)>,
+    /// How many of its items are in the queue.
+    waiting: AtomicUsize,
+}
+
+impl Writers {
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start(log: CallLog, written: Written) -> io::Result<Self> {
-        let (queue, items) = sync_channel(QUEUE);
-        let thread = thread::Builder::new().name("call-log".to_owned()).spawn(move || write(log, &items, &written))?;
-        Ok(Self { queue, pending: VecDeque::new(), thread })
+    pub(super) fn start(written: Written) -> io::Result<Self> {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let thread = thread::Builder::new().name("call-log".to_owned()).spawn(move || write_all(jobs, &written))?;
+        Ok(Self { queue, thread })
     }
 
-    /// Hands over sound of both sides, of the same length, without waiting. When the disk is a minute behind, sound
-    /// becomes silence and is counted.
+    pub(super) fn desk(&self) -> Desk {
+        Desk(self.queue.clone())
+    }
+
+    /// Waits until everything is written that was handed over before. Not for the async executor's threads.
+    pub(super) fn stop(self) {
+        // If it has panicked, the join says so.
+        let _ = self.queue.blocking_send(Job::Stop);
+        if self.thread.join().is_err() {
+            tracing::error!("the call log's thread panicked");
+        }
+    }
+}
+
+/// Where calls have their files written.
+#[derive(Debug, Clone)]
+pub struct Desk(mpsc::Sender<Job>);
+
+impl Desk {
+    /// The files of a call will be written to from now on.
+    pub fn open(&self, log: CallLog) -> LogWriter {
+        let log = Arc::new(Open { files: Mutex::new((log, Alarm::default())), waiting: AtomicUsize::new(0) });
+        LogWriter { queue: self.0.clone(), log, pending: VecDeque::new() }
+    }
+}
+
+/// One call's place at the thread that writes. Finished, everything is written; dropped, what its queue has.
+#[derive(Debug)]
+pub struct LogWriter {
+    queue: mpsc::Sender<Job>,
+    log: Arc<Open>,
+    /// What found the queue full, in order. Sound of that time is a gap here: a disk that hangs must not fill the memory.
+    pending: VecDeque<LogItem>,
+}
+
+impl LogWriter {
+    /// Hands over sound of both sides, of the same length, without waiting. When the disk is far behind, sound becomes
+    /// silence and is counted.
     pub fn audio(&mut self, received: Vec<i16>, sent: Vec<i16>) {
         self.item(LogItem::Audio { received, sent });
     }
 
-    /// Hands something over without waiting. When the disk is a minute behind, a turn or a message waits here until the
-    /// next call of this or of [`finish`](Self::finish) that finds room.
+    /// Hands something over without waiting. When the disk is far behind, a turn or a message waits here until the next
+    /// call of this or of [`finish`](Self::finish) that finds room.
     pub fn item(&mut self, item: LogItem) {
         self.retry();
         if !self.pending.is_empty() {
             return self.keep(item);
         }
-        if let Err(TrySendError::Full(item) | TrySendError::Disconnected(item)) = self.queue.try_send(item) {
+        if let Err(item) = self.offer(item) {
             tracing::error!("the call log's disk is too slow: sound is being lost");
             self.keep(item);
+        }
+    }
+
+    /// Puts it into the queue, or gives it back.
+    fn offer(&self, item: LogItem) -> Result<(), LogItem> {
+        // Nobody else adds to it.
+        if self.log.waiting.load(Ordering::Relaxed) >= OF_ONE_CALL {
+            return Err(item);
+        }
+        match self.queue.try_reserve() {
+            Ok(place) => {
+                self.log.waiting.fetch_add(1, Ordering::Relaxed);
+                place.send(Job::Write { log: Arc::clone(&self.log), item });
+                Ok(())
+            }
+            Err(_) => Err(item),
         }
     }
 
     /// Moves to the queue what it has room for.
     fn retry(&mut self) {
         while let Some(item) = self.pending.pop_front() {
-            if let Err(TrySendError::Full(item) | TrySendError::Disconnected(item)) = self.queue.try_send(item) {
+            if let Err(item) = self.offer(item) {
                 self.pending.push_front(item);
                 return;
             }
@@ -77,27 +160,59 @@ impl LogWriter {
         }
     }
 
-    /// Waits until all is on disk. Not for the async executor's threads.
-    pub fn finish(self, by: EndedBy, at: DateTime<Local>) {
-        let Self { queue, pending, thread } = self;
-        for item in pending.into_iter().chain([LogItem::Finish { by, at }]) {
-            if queue.send(item).is_err() {
-                // The thread has panicked, which is said below.
+    /// Waits until all is written.
+    pub async fn finish(self, by: EndedBy, at: DateTime<Local>) {
+        let Self { queue, log, pending } = self;
+        let (tell, told) = oneshot::channel();
+        let items = pending.into_iter().chain([LogItem::Finish { by, at }]);
+        let write = |item| {
+            log.waiting.fetch_add(1, Ordering::Relaxed);
+            Job::Write { log: Arc::clone(&log), item }
+        };
+        for job in items.map(write).chain([Job::Tell(tell)]) {
+            if queue.send(job).await.is_err() {
                 break;
             }
         }
-        drop(queue);
-        if thread.join().is_err() {
-            tracing::error!("the call log's thread panicked: the end of the call is not on disk");
+        if told.await.is_err() {
+            tracing::error!("the call log's thread is gone: the end of the call is not on disk");
         }
     }
 }
 
-fn write(mut log: CallLog, items: &Receiver<LogItem>, written: &Written) {
-    let mut alarm = Alarm::default();
-    for item in items {
-        alarm.look(log.write(item));
-        written.note();
+#[expect(clippy::disallowed_methods, reason = "what it would wait for is there, and more of it is to come")]
+fn write_all(mut jobs: mpsc::Receiver<Job>, written: &Written) {
+    while let Some(first) = jobs.blocking_recv() {
+        let mut next = Some(first);
+        while let Some(job) = next {
+            match job {
+                Job::Write { log, item } => {
+                    log.waiting.fetch_sub(1, Ordering::Relaxed);
+                    log.write(item);
+                    written.note();
+                }
+                // Who asked may have gone.
+                Job::Tell(tell) => drop(tell.send(())),
+                Job::Stop => return,
+            }
+            next = jobs.try_recv().ok();
+        }
+        thread::sleep(GATHER);
+    }
+}
+
+impl Open {
+    /// A panic over one call must not cost the others their files: it is written to no more.
+    fn write(&self, item: LogItem) {
+        let write = || {
+            if let Ok(mut files) = self.files.lock() {
+                let (log, alarm) = &mut *files;
+                alarm.look(log.write(item));
+            }
+        };
+        if catch_unwind(AssertUnwindSafe(write)).is_err() {
+            tracing::error!("writing the call log panicked: nothing more is written of this call");
+        }
     }
 }
 
@@ -133,13 +248,20 @@ mod tests {
     use crate::rtp::quality::{Quality, SentQuality};
     use std::fs;
     use std::path::Path;
+    use std::sync::mpsc::{SyncSender, sync_channel};
 
-    #[test]
-    fn a_call_leaves_four_files_that_agree() {
-        let dir = tempfile::tempdir().unwrap();
-        let log = CallLog::create(dir.path(), record()).unwrap();
+    fn create(dir: &Path) -> (CallLog, CallFiles) {
+        let log = CallLog::create(dir, record()).unwrap();
         let files = log.files().clone();
-        let mut writer = LogWriter::start(log, Written::default()).unwrap();
+        (log, files)
+    }
+
+    #[tokio::test]
+    async fn a_call_leaves_four_files_that_agree() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, files) = create(dir.path());
+        let writers = Writers::start(Written::default()).unwrap();
+        let mut writer = writers.desk().open(log);
         writer.audio(vec![1; 1_600], vec![2; 1_600]);
         writer.item(LogItem::Turn(turn("Алло").into()));
         let sent = SentQuality { packets: 50, lost: 1, jitter_ms: 0.5, mos: 4.3 };
@@ -153,7 +275,7 @@ mod tests {
             sent: Some(sent),
         };
         writer.item(LogItem::Quality(quality));
-        writer.finish(EndedBy::Caller, Local::now());
+        writer.finish(EndedBy::Caller, Local::now()).await;
         assert_eq!((sound(&files.input), sound(&files.output)), (vec![1; 1_600], vec![2; 1_600]));
         let transcript = fs::read_to_string(&files.transcript).unwrap();
         assert!(transcript.contains("[01:05.2] Абонент: Алло"), "{transcript}");
@@ -169,22 +291,21 @@ mod tests {
 
     /// A writer whose disk hangs until the sender goes.
     fn hanging(dir: &Path) -> (LogWriter, SyncSender<()>, CallFiles) {
-        let log = CallLog::create(dir, record()).unwrap();
-        let files = log.files().clone();
-        let ((queue, items), (open, gate)) = (sync_channel(QUEUE), sync_channel(1));
-        let thread = thread::spawn(move || {
+        let (log, files) = create(dir);
+        let ((queue, jobs), (open, gate)) = (mpsc::channel(QUEUE), sync_channel(1));
+        thread::spawn(move || {
             gate.recv().ok();
-            write(log, &items, &Written::default());
+            write_all(jobs, &Written::default());
         });
-        (LogWriter { queue, pending: VecDeque::new(), thread }, open, files)
+        (Desk(queue).open(log), open, files)
     }
 
-    #[test]
-    fn a_disk_that_hangs_keeps_nobody_waiting_and_costs_only_sound() {
+    #[tokio::test]
+    async fn a_disk_that_hangs_keeps_nobody_waiting_and_costs_only_sound() {
         let dir = tempfile::tempdir().unwrap();
         let (mut writer, open, files) = hanging(dir.path());
         // Nothing takes from the queue: whatever waited for it would wait here for ever.
-        for _ in 0..QUEUE {
+        for _ in 0..OF_ONE_CALL {
             writer.audio(vec![1; 10], vec![2; 10]);
         }
         writer.audio(vec![3; 10], vec![3; 10]);
@@ -194,9 +315,9 @@ mod tests {
         writer.audio(vec![3; 10], vec![3; 10]);
         assert_eq!(writer.pending.len(), 3, "a gap, a turn, a gap");
         drop(open);
-        writer.finish(EndedBy::Shutdown, Local::now());
+        writer.finish(EndedBy::Shutdown, Local::now()).await;
 
-        let (heard, lost) = (QUEUE * 10, 35);
+        let (heard, lost) = (OF_ONE_CALL * 10, 35);
         assert_eq!(sound(&files.input), [vec![1; heard], vec![0; lost]].concat(), "the end too is as long as it was");
         assert_eq!(sound(&files.output), [vec![2; heard], vec![0; lost]].concat());
         let json = json(&files);
@@ -205,14 +326,85 @@ mod tests {
         assert!(fs::read_to_string(&files.transcript).unwrap().contains("Алло"));
     }
 
+    #[tokio::test]
+    async fn a_call_with_much_to_write_takes_no_place_from_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut much, open, _) = hanging(dir.path());
+        let (log, files) = create(dir.path());
+        let mut little = Desk(much.queue.clone()).open(log);
+        for _ in 0..=OF_ONE_CALL {
+            much.audio(vec![1; 10], vec![2; 10]);
+        }
+        assert_eq!(much.pending.len(), 1);
+        little.audio(vec![1; 10], vec![2; 10]);
+        assert!(little.pending.is_empty());
+        drop(open);
+        little.finish(EndedBy::Caller, Local::now()).await;
+        assert_eq!(sound(&files.input), [1; 10]);
+        // All of its items are written: there is room again.
+        much.audio(vec![1; 10], vec![2; 10]);
+        assert!(much.pending.is_empty());
+    }
+
+    #[tokio::test]
+    async fn calls_are_written_by_one_thread_and_one_that_cannot_be_costs_the_others_nothing() {
+        let (lost, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let writers = Writers::start(Written::default()).unwrap();
+        let (log, files) = create(lost.path());
+        let mut broken = writers.desk().open(log);
+        lost.close().unwrap();
+        let mut calls: Vec<(LogWriter, CallFiles)> = (0..20)
+            .map(|_| {
+                let (log, files) = create(kept.path());
+                (writers.desk().open(log), files)
+            })
+            .collect();
+        for n in 0..10 {
+            broken.item(LogItem::Turn(turn("Алло").into()));
+            for (call, (writer, _)) in (0..).zip(&mut calls) {
+                writer.audio(vec![call; 10], vec![n; 10]);
+            }
+        }
+        broken.finish(EndedBy::Caller, Local::now()).await;
+        assert!(!files.record.exists());
+        for (call, (mut writer, files)) in (0..).zip(calls) {
+            writer.item(LogItem::Turn(turn("Алло").into()));
+            writer.finish(EndedBy::Caller, Local::now()).await;
+            assert_eq!(sound(&files.input), [call; 100]);
+            assert_eq!(sound(&files.output), (0..10).flat_map(|n| [n; 10]).collect::<Vec<i16>>());
+            assert_eq!(json(&files)["turns"].as_array().map(Vec::len), Some(1));
+        }
+    }
+
+    #[test]
+    fn when_the_thread_has_stopped_all_that_was_handed_over_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let writers = Writers::start(Written::default()).unwrap();
+        let mut calls: Vec<(LogWriter, CallFiles)> = (0..20)
+            .map(|_| {
+                let (log, files) = create(dir.path());
+                (writers.desk().open(log), files)
+            })
+            .collect();
+        for (writer, _) in &mut calls {
+            (1..=100).for_each(|n| writer.audio(vec![n; 10], vec![n; 10]));
+        }
+        writers.stop();
+        let whole: Vec<i16> = (1..=100).flat_map(|n| [n; 10]).collect();
+        for (_, files) in &calls {
+            assert_eq!(sound(&files.input), whole);
+        }
+    }
+
     #[test]
     fn what_waited_comes_before_what_follows() {
-        let (queue, items) = sync_channel(2);
-        let mut writer = LogWriter { queue, pending: VecDeque::new(), thread: thread::spawn(|| {}) };
+        let dir = tempfile::tempdir().unwrap();
+        let (queue, mut jobs) = mpsc::channel(2);
+        let mut writer = Desk(queue).open(create(dir.path()).0);
         let mut hand_over = |n| writer.audio(vec![n; 10], vec![n; 10]);
-        let next = || match items.try_recv() {
-            Ok(LogItem::Audio { received, .. }) => format!("sound {}", received[0]),
-            Ok(LogItem::Gap { samples }) => format!("gap of {samples}"),
+        let mut next = || match jobs.try_recv() {
+            Ok(Job::Write { item: LogItem::Audio { received, .. }, .. }) => format!("sound {}", received[0]),
+            Ok(Job::Write { item: LogItem::Gap { samples }, .. }) => format!("gap of {samples}"),
             other => format!("{other:?}"),
         };
         (1..=4).for_each(&mut hand_over);
@@ -224,11 +416,11 @@ mod tests {
         assert_eq!((next(), next()), ("gap of 10".to_owned(), "sound 7".to_owned()));
     }
 
-    #[test]
-    fn what_waits_for_the_disk_has_a_bound_and_no_gap_is_forgotten() {
+    #[tokio::test]
+    async fn what_waits_for_the_disk_has_a_bound_and_no_gap_is_forgotten() {
         let dir = tempfile::tempdir().unwrap();
         let (mut writer, open, files) = hanging(dir.path());
-        for _ in 0..QUEUE {
+        for _ in 0..OF_ONE_CALL {
             writer.item(LogItem::Gap { samples: 1 });
         }
         for _ in 0..PENDING {
@@ -238,9 +430,9 @@ mod tests {
         assert_eq!(writer.pending.len(), PENDING);
         writer.pending.retain(|item| matches!(item, LogItem::Gap { .. }));
         drop(open);
-        writer.finish(EndedBy::Caller, Local::now());
-        assert_eq!(sound(&files.input).len(), QUEUE + PENDING);
-        assert_eq!(json(&files)["lost_samples"], QUEUE + PENDING);
+        writer.finish(EndedBy::Caller, Local::now()).await;
+        assert_eq!(sound(&files.input).len(), OF_ONE_CALL + PENDING);
+        assert_eq!(json(&files)["lost_samples"], OF_ONE_CALL + PENDING);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod connections;
 mod dns;
 pub mod listen;
+pub mod media;
 mod names;
 pub mod ports;
 pub mod resolve;

@@ -11,8 +11,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
-/// Room in the kernel for two seconds of a call's packets.
-const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;
+/// Room in the kernel for what comes between two ticks of a call, from whomever; by default Linux grants 208 KiB.
+const RECEIVE_BUFFER_BYTES: usize = 256 * 1024;
 /// Expedited Forwarding (RFC 3246) in the upper six bits of the byte that IPv4 calls TOS and IPv6 traffic class.
 const EXPEDITED: u32 = 46 << 2;
 /// So long what is still sent to a call that is over finds nobody at its ports.
@@ -36,7 +36,7 @@ type Resting = BTreeMap<SocketAddr, Instant>;
 pub struct MediaSockets {
     pub rtp: UdpSocket,
     pub rtcp: UdpSocket,
-    lease: Lease,
+    pub(super) lease: Lease,
 }
 
 impl MediaSockets {
@@ -46,8 +46,9 @@ impl MediaSockets {
     }
 }
 
+/// The pair of ports.
 #[derive(Debug)]
-struct Lease {
+pub(super) struct Lease {
     address: SocketAddr,
     resting: Arc<Mutex<Resting>>,
 }

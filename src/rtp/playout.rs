@@ -71,6 +71,11 @@ impl Playout {
         self.segments.drain(..).filter_map(unplayed).collect()
     }
 
+    /// Samples that wait.
+    pub fn queued(&self) -> usize {
+        self.queued
+    }
+
     /// Whether there is audio to play. What fades away after [`clear`](Self::clear) does not count.
     pub fn is_playing(&self) -> bool {
         self.queued > 0

@@ -270,6 +270,11 @@ impl Stream {
         self.playout.clear()
     }
 
+    /// How many samples wait to be sent.
+    pub fn queued(&self) -> usize {
+        self.playout.queued()
+    }
+
     pub fn is_playing(&self) -> bool {
         self.playout.is_playing()
     }

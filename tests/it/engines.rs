@@ -292,7 +292,7 @@ mod voices {
         tts.prepare(greeting, En, 8_000).unwrap();
         // One worker: what is asked for later in the background is answered later.
         speak_at(&tts, "Okay.", En, Priority::Background);
-        let prepared = tts.cached(greeting, En, 8_000).unwrap();
+        let prepared = tts.cached(greeting, En, 8_000).unwrap().concat();
         assert!(prepared.len() > 8_000);
         assert_eq!(through_telephone(&prepared, 8_000), speak(&tts, greeting, En));
         assert!(tts.cached(greeting, En, 16_000).is_none());

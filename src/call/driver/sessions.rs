@@ -9,6 +9,7 @@ use crate::call::keys::Dtmf;
 use crate::call::{Input, MediaAddress};
 use crate::clock;
 use crate::log::LogItem;
+use crate::net::media::Media;
 use crate::net::ports::MediaSockets;
 use crate::sip::message::Uri;
 use crate::sip::{CallKey, Command, EndCause, Incoming, SessionEvent};
@@ -170,7 +171,10 @@ impl Driver {
         with: String,
         number: Option<String>,
     ) -> CallKey {
-        self.sockets = sockets;
+        match Media::new(sockets, clock::now()) {
+            Ok(media) => self.media = media,
+            Err(error) => tracing::error!(%error, "the new session has no sound"),
+        }
         self.sessions.address = address;
         self.conversation.set_caller_number(number);
         if let Some(log) = &mut self.log {

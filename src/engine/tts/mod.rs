@@ -206,11 +206,10 @@ impl Tts {
         Ok(self.pool.submit(priority, speech)?)
     }
 
-    /// The text's sound at once, if all of it was said or prepared before at that rate.
-    pub fn cached(&self, text: &str, language: Language, rate_hz: u32) -> Option<Vec<i16>> {
+    /// The text's sound at once, clause by clause, if all of it was said or prepared before at that rate.
+    pub fn cached(&self, text: &str, language: Language, rate_hz: u32) -> Option<Vec<Arc<[i16]>>> {
         let clauses = text::clauses(text, language);
-        let found: Option<Vec<_>> = clauses.iter().map(|clause| self.cache.get(clause, language, rate_hz)).collect();
-        found.map(|clauses| clauses.concat())
+        clauses.iter().map(|clause| self.cache.get(clause, language, rate_hz)).collect()
     }
 
     /// Speaks a fixed phrase in the background and keeps it for good, for [`cached`](Self::cached).

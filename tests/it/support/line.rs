@@ -307,7 +307,7 @@ impl Line {
                     // A voice that needs 60 ms a character and begins at once.
                     let pcm = tone(text.chars().count() as u64 * 60);
                     self.spoken.push(text);
-                    self.later(Duration::from_millis(30), Event::Input(Input::Sound { phrase, pcm }));
+                    self.later(Duration::from_millis(30), Event::Input(Input::Sound { phrase, pcm: pcm.into() }));
                     let whole = Input::Synthesised { phrase, result: Ok(()) };
                     self.later(Duration::from_millis(30), Event::Input(whole));
                 }
@@ -340,13 +340,13 @@ impl Line {
         match event {
             Event::ToUs(bytes) => {
                 let from = self.caller_address();
-                self.call.handle_input(self.now, Input::Datagram { from, bytes });
+                self.call.handle_datagram(self.now, from, &bytes);
             }
             Event::ToCaller(bytes) => self.caller.handle_input(self.now, address(OURS), &bytes),
             Event::ReportToUs(bytes) => {
                 let mut from = self.caller_address();
                 from.set_port(from.port() + 1);
-                self.call.handle_input(self.now, Input::Report { from, bytes });
+                self.call.handle_report(self.now, from, &bytes);
             }
             Event::ReportToCaller(bytes) => self.caller.handle_rtcp(self.now, address(OUR_REPORTS), &bytes),
             Event::Input(Input::Heard { part, .. }) if self.cancelled.contains(&part) => {}
