@@ -27,7 +27,7 @@ use crate::engine::vad::Silero;
 use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language, TurnId};
 use crate::log::{CallLog, CallRecord, Desk, Direction, LogItem, LogWriter, Status};
-use crate::net::media::Media;
+use crate::net::media::{Media, next_beat};
 use crate::net::ports::PortPool;
 use crate::net::sip::{NewCall, SipHandle};
 use crate::rtp::codec::Codec;
@@ -229,7 +229,7 @@ impl Driver {
             start: stream_start(),
         };
         let (call, sdp) =
-            Call::answer(clock::now(), setup, incoming.offer.as_deref()).map_err(|e| Refusal::new(488, e))?;
+            Call::answer(next_beat(), setup, incoming.offer.as_deref()).map_err(|e| Refusal::new(488, e))?;
         let codec = call.media().map(|media| media.codec.name().to_owned());
         let media = Media::new(sockets, clock::now()).map_err(|e| Refusal::new(500, e))?;
         let log = open_log(&office, &incoming, codec).await;
