@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use chrono::Local;
 use secretary::call::EndedBy;
 use secretary::log::{CallLog, CallRecord, Direction, Disk, LogItem, LogWriter, Status};
-use secretary::net::media::Media;
+use secretary::net::media::{Media, next_beat};
 use secretary::net::ports::{MediaSockets, PortPool};
 use secretary::rtp::codec::{Codec, g711};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
@@ -158,9 +158,8 @@ fn log(dir: &Path) -> CallLog {
 
 /// The loop of a call's driver without the conversation.
 async fn one_call(sockets: MediaSockets, prompt: Arc<[i16]>, mut log: LogWriter) {
-    let grid: u64 = std::env::var("GRID").map_or(1, |g| g.parse().unwrap());
     let mut stream = Stream::new(
-        aligned(Instant::now(), grid),
+        next_beat(),
         StreamConfig {
             remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             codec: Codec::Pcma,
@@ -212,12 +211,6 @@ async fn one_call(sockets: MediaSockets, prompt: Arc<[i16]>, mut log: LogWriter)
             }
         }
     }
-}
-
-fn aligned(now: Instant, grid: u64) -> Instant {
-    static EPOCH: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
-    let since = now.saturating_duration_since(*EPOCH).as_nanos() as u64;
-    *EPOCH + Duration::from_nanos(since.next_multiple_of(grid * 100_000))
 }
 
 /// Telephones that talk to these ports; prints what they see of us: the deviation of the time between packets from 20 ms, its

@@ -28,7 +28,7 @@ use crate::engine::vad::Silero;
 use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language, TurnId};
 use crate::log::{CallLog, CallRecord, Desk, Direction, LogItem, LogWriter, Status};
-use crate::net::media::Media;
+use crate::net::media::{Media, next_beat};
 use crate::net::outside::{Outside, Place};
 use crate::net::ports::{MediaSockets, PortPool};
 use crate::net::sip::{NewCall, SipHandle};
@@ -249,7 +249,7 @@ impl Driver {
             start: stream_start(),
         };
         let (call, sdp) =
-            Call::answer(clock::now(), setup, incoming.offer.as_deref()).map_err(|e| Refusal::new(488, e))?;
+            Call::answer(next_beat(), setup, incoming.offer.as_deref()).map_err(|e| Refusal::new(488, e))?;
         let codec = call.media().map(|media| media.codec.name().to_owned());
         let media = Media::new(sockets, clock::now()).map_err(|e| Refusal::new(500, e))?;
         if let Some(media) = call.media() {

@@ -91,8 +91,11 @@ impl Playout {
         while let Some(segment) = self.segments.front_mut().filter(|_| !rest.is_empty()) {
             let count = segment.pcm.len().min(rest.len());
             let (now, later) = std::mem::take(&mut rest).split_at_mut(count);
-            let taken = segment.pcm.drain(..count);
-            now.iter_mut().zip(taken).for_each(|(slot, sample)| *slot = sample);
+            let (first, second) = segment.pcm.as_slices();
+            let (before, after) = now.split_at_mut(count.min(first.len()));
+            before.copy_from_slice(&first[..before.len()]);
+            after.copy_from_slice(&second[..after.len()]);
+            segment.pcm.drain(..count);
             if count > 0 {
                 mark = Some(segment.mark);
             }
