@@ -9,15 +9,14 @@ use super::keys::{Dtmf, Keys, Way};
 use super::talk::Talk;
 use super::{CallConfig, EndedBy, Input, Output, Script};
 use crate::engine::vad::Vad;
-use crate::rtp::codec::Codec;
-use crate::rtp::dtmf;
+use crate::rtp::codec::{Codec, OpusTerms};
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::quality::Quality;
 use crate::rtp::rtcp::RtcpStart;
 use crate::rtp::tones::Tones;
-use crate::rtp::{self, Frame, Stream, StreamConfig, StreamStats};
+use crate::rtp::{self, Frame, Rate, Stream, StreamConfig, StreamStats};
 use crate::sip::SessionEvent;
-use crate::sip::sdp::{self, LocalMedia, Media, SdpError};
+use crate::sip::sdp::{self, LocalMedia, Media, Numbers, SdpError};
 
 /// The longest wait for transcripts after the end of a call.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -47,23 +46,21 @@ struct Ours {
     media: MediaAddress,
     /// What we speak, the favourite first.
     codecs: Vec<Codec>,
-    /// Under which payload type we offer keys, if at all; see [`LocalMedia`].
-    events: Option<u8>,
+    /// Whether keys are told in RTP.
+    events: bool,
+    numbers: Numbers,
     /// Of our SDP.
     session: u64,
 }
 
 impl Ours {
-    fn accepted(&self) -> Vec<(u8, Codec)> {
-        self.codecs.iter().map(|codec| (codec.payload_type(), *codec)).collect()
-    }
-
     fn local(&self) -> LocalMedia<'_> {
         LocalMedia {
             address: self.media.address,
             port: self.media.port,
             codecs: &self.codecs,
             events: self.events,
+            numbers: self.numbers,
             session_id: self.session,
             session_version: 0,
         }
@@ -136,17 +133,25 @@ impl Call {
     /// When the offer cannot be read or has nothing that we speak (488 is the answer then).
     pub fn answer(now: Instant, setup: CallSetup, offer: Option<&[u8]>) -> Result<(Self, Vec<u8>), SdpError> {
         let CallSetup { config, script, vad, media, codecs, dtmf, start } = setup;
-        let events = dtmf.in_rtp().then_some(dtmf::PAYLOAD_TYPE);
-        let ours = Ours { media, codecs, events, session: start.sdp_session };
+        let (events, numbers) = (dtmf.in_rtp(), Numbers::NONE);
+        let ours = Ours { media, codecs, events, numbers, session: start.sdp_session };
         let (sdp, agreed) = describe(&ours, offer)?;
         let unknown = SocketAddr::new(media.address, 0);
-        let codec = agreed.as_ref().map(|m| m.codec).or(ours.codecs.first().copied()).unwrap_or(Codec::Pcma);
+        let accepted = agreed.as_ref().map_or_else(|| sdp::offered_codecs(&ours.local()), |m| m.accepted.clone());
+        let ours_first = accepted.first().copied().unwrap_or((8, Codec::Pcma));
+        let (payload_type, codec) = agreed.as_ref().map_or(ours_first, |m| (m.payload_type, m.codec));
+        // For the whole call, whatever codec follows: as wide as what is agreed, or as what the answer may agree to.
+        let is_wide = |codec: &Codec| codec.rate() == Rate::Wide;
+        let may_be_wide = agreed.is_none() && ours.codecs.iter().any(is_wide);
+        let rate = if is_wide(&codec) || may_be_wide { Rate::Wide } else { Rate::Narrow };
         let mut stream = Stream::new(
             now,
             StreamConfig {
+                rate,
                 codec,
-                payload_type: agreed.as_ref().map_or(codec.payload_type(), |m| m.payload_type),
-                accepted: agreed.as_ref().map_or_else(|| ours.accepted(), |m| m.accepted.clone()),
+                payload_type,
+                opus: agreed.as_ref().map_or_else(OpusTerms::default, |m| m.opus),
+                accepted,
                 events: agreed.as_ref().and_then(|m| m.events),
                 remote: agreed.as_ref().map_or(unknown, |m| m.remote),
                 ssrc: Ssrc(start.ssrc),
@@ -157,9 +162,9 @@ impl Call {
         );
         // Not before we know that the caller is where his SDP says: a forged INVITE must not point our sound at others.
         stream.set_send(false);
-        let ears = Ears::new(vad, config.ears.clone());
+        let ears = Ears::new(vad, config.ears.clone(), rate);
         let media_timeout = config.media_timeout;
-        let talk = Talk::new(now, config, script, ears);
+        let talk = Talk::new(now, config, script, ears, rate);
         let described = sdp.clone();
         let phase = Phase::Answering { since: now };
         let mut call = Self {
@@ -168,7 +173,7 @@ impl Call {
             talk,
             keys: Keys::default(),
             keys_in_rtp: false,
-            tones: (dtmf == Dtmf::Inband).then(Tones::default),
+            tones: (dtmf == Dtmf::Inband).then(|| Tones::new(rate)),
             ours,
             described,
             offered: None,
@@ -214,8 +219,7 @@ impl Call {
 
     /// Our side of another session.
     fn elsewhere(&self, media: MediaAddress, session: u64) -> Ours {
-        let events = self.ours.events.map(|_| dtmf::PAYLOAD_TYPE);
-        Ours { media, codecs: self.ours.codecs.clone(), events, session }
+        Ours { media, codecs: self.ours.codecs.clone(), events: self.ours.events, numbers: Numbers::NONE, session }
     }
 
     /// The session is another one now.
@@ -347,15 +351,16 @@ impl Call {
     }
 
     fn agree(&mut self, media: Media) {
-        self.stream.redirect(media.remote, media.codec, media.payload_type, media.accepted.clone(), media.events);
+        let Media { remote, codec, opus, payload_type, events, .. } = media;
+        self.stream.redirect(remote, codec, opus, payload_type, media.accepted.clone(), events);
         self.note(Some(media));
         self.send_if_agreed();
     }
 
     fn note(&mut self, agreed: Option<Media>) {
         // What a number means is settled for the session.
-        if let Some(events) = agreed.as_ref().and_then(|media| media.events) {
-            self.ours.events = Some(events.receive);
+        if let Some(media) = &agreed {
+            self.ours.numbers = self.ours.numbers.and(media);
         }
         self.agreed = agreed;
     }
@@ -526,6 +531,11 @@ impl Call {
     /// The media that both sides agreed on.
     pub fn media(&self) -> Option<&Media> {
         self.agreed.as_ref()
+    }
+
+    /// The rate of all sound of this call, in and out.
+    pub fn rate(&self) -> Rate {
+        self.stream.rate()
     }
 
     pub fn stream_stats(&self) -> StreamStats {

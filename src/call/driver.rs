@@ -16,7 +16,6 @@ use tokio::time::sleep_until;
 use tracing::Instrument;
 
 use super::call::{Call, CallSetup, MediaAddress, StreamStart};
-use super::ears::SAMPLE_RATE_HZ;
 use super::keys::Dtmf;
 use super::{CallConfig, EndedBy, Expects, Input, Output, PartId, Script, TurnRecord};
 use crate::clock;
@@ -31,7 +30,7 @@ use crate::net::ports::{MediaSockets, PortPool};
 use crate::net::sip::{NewCall, SipHandle};
 use crate::rtp::codec::Codec;
 use crate::rtp::rtcp::RtcpStart;
-use crate::rtp::{FRAME_SAMPLES, Frame};
+use crate::rtp::{Frame, Rate};
 use crate::sip::{AccountId, CallKey, CallOut, Command, Incoming, SessionEvent};
 pub use notify::Notify;
 use sessions::Sessions;
@@ -44,8 +43,8 @@ const REPLY_QUEUE: usize = 16;
 const MAX_DATAGRAM_BYTES: usize = 2_048;
 /// What the log shows of a Call-ID, which the peer chooses.
 const MAX_CALL_ID_CHARS: usize = 64;
-/// Sound goes to the call log in pieces of 400 ms.
-const LOG_SAMPLES: usize = SAMPLE_RATE_HZ as usize * 2 / 5;
+/// Sound goes to the call log in pieces of so many frames: 400 ms.
+const LOG_FRAMES: usize = 20;
 
 /// What all calls share.
 pub struct Office {
@@ -230,7 +229,7 @@ impl Driver {
         let (call, sdp) =
             Call::answer(clock::now(), setup, incoming.offer.as_deref()).map_err(|e| Refusal::new(488, e))?;
         let codec = call.media().map(|media| media.codec.name().to_owned());
-        let log = open_log(&office, &incoming, codec).await;
+        let log = open_log(&office, &incoming, codec, call.rate()).await;
         office.sip.command(Command::Answer { call: key, sdp }).await;
         let (arrivals, arrivals_rx) = mpsc::channel(QUEUE);
         let language = office.config.languages.first().copied().unwrap_or(Language::Ru);
@@ -250,8 +249,8 @@ impl Driver {
             asked: None,
             replies: JoinSet::new(),
             log,
-            received: Vec::with_capacity(LOG_SAMPLES),
-            sent: Vec::with_capacity(LOG_SAMPLES),
+            received: Vec::new(),
+            sent: Vec::new(),
         })
     }
 
@@ -366,7 +365,7 @@ impl Driver {
                 Output::Gap { ticks } => {
                     self.flush_sound();
                     if let Some(log) = &mut self.log {
-                        log.item(LogItem::Gap { samples: u64::from(ticks) * FRAME_SAMPLES as u64 });
+                        log.item(LogItem::Gap { samples: u64::from(ticks) * self.call.rate().frame_samples() as u64 });
                     }
                 }
                 Output::Turn(turn) => self.turn(turn),
@@ -379,7 +378,7 @@ impl Driver {
     fn transcribe(&mut self, part: PartId, pcm: Vec<i16>, languages: Vec<Language>) {
         let cancel = Cancel::default();
         self.parts.insert(part, cancel.clone());
-        let job = SttJob { pcm, rate_hz: SAMPLE_RATE_HZ, languages, cancel, priority: Priority::Caller };
+        let job = SttJob { pcm, rate_hz: self.call.rate().hz(), languages, cancel, priority: Priority::Caller };
         let arrivals = self.arrivals.clone();
         let submitted = self.office.stt.submit(job, move |result| {
             let result = result.map_err(|error| error.to_string());
@@ -443,13 +442,13 @@ impl Driver {
 
     fn speak(&mut self, phrase: super::PhraseId, text: String, language: Language) {
         // What was said before needs no voice.
-        if let Some(pcm) = self.office.tts.cached(&text, language, SAMPLE_RATE_HZ) {
+        if let Some(pcm) = self.office.tts.cached(&text, language, self.call.rate().hz()) {
             let now = clock::now();
             self.call.handle_input(now, Input::Sound { phrase, pcm });
             return self.call.handle_input(now, Input::Synthesised { phrase, result: Ok(()) });
         }
         let cancel = self.phrases.clone();
-        let job = SpeakJob { text, language, rate_hz: SAMPLE_RATE_HZ, cancel, priority: Priority::Caller };
+        let job = SpeakJob { text, language, rate_hz: self.call.rate().hz(), cancel, priority: Priority::Caller };
         let arrivals = self.arrivals.clone();
         let submitted = self.office.tts.speak(job, move |chunk| {
             let input = match chunk {
@@ -472,7 +471,7 @@ impl Driver {
     fn record(&mut self, received: &Frame, sent: &Frame) {
         self.received.extend_from_slice(received);
         self.sent.extend_from_slice(sent);
-        if self.received.len() >= LOG_SAMPLES {
+        if self.received.len() >= LOG_FRAMES * received.len() {
             self.flush_sound();
         }
     }
@@ -563,7 +562,7 @@ fn stream_start() -> StreamStart {
 }
 
 /// A call that cannot be logged is answered all the same, and it is an alarm.
-async fn open_log(office: &Office, incoming: &Incoming, codec: Option<String>) -> Option<LogWriter> {
+async fn open_log(office: &Office, incoming: &Incoming, codec: Option<String>, rate: Rate) -> Option<LogWriter> {
     let record = CallRecord {
         status: Status::InProgress,
         direction: Direction::Incoming,
@@ -589,7 +588,8 @@ async fn open_log(office: &Office, incoming: &Incoming, codec: Option<String>) -
     };
     let (dir, written) = (office.log_dir.clone(), office.written.clone());
     let opened =
-        spawn_blocking(move || CallLog::create(&dir, record).and_then(|log| LogWriter::start(log, written))).await;
+        spawn_blocking(move || CallLog::create(&dir, record, rate.hz()).and_then(|log| LogWriter::start(log, written)))
+            .await;
     match opened {
         Ok(Ok(log)) => Some(log),
         Ok(Err(error)) => {
@@ -602,5 +602,3 @@ async fn open_log(office: &Office, incoming: &Incoming, codec: Option<String>) -
         }
     }
 }
-
-const _: () = assert!(LOG_SAMPLES.is_multiple_of(FRAME_SAMPLES), "whole frames go to the call log");

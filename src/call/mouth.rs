@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::rtp::{FRAME_SAMPLES, Stream};
+use crate::rtp::{Rate, Stream};
 
 /// One phrase of a call; the marks of the RTP playout carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,12 +41,12 @@ struct Phrase {
 
 impl Phrase {
     /// The words that were heard, judged by the share of the samples that went out.
-    fn heard(&self) -> String {
+    fn heard(&self, rate: Rate) -> String {
         if self.played == 0 {
             return String::new();
         }
         // The frame that two phrases share counts for the second.
-        if self.synthesis == Synthesis::Whole && self.played + FRAME_SAMPLES >= self.samples {
+        if self.synthesis == Synthesis::Whole && self.played + rate.frame_samples() >= self.samples {
             return self.text.clone();
         }
         let words: Vec<&str> = self.text.split_whitespace().collect();
@@ -60,13 +60,19 @@ impl Phrase {
 /// More phrases than any answer has; a dialog that says more is cut.
 const MAX_PHRASES: usize = 64;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Mouth {
+    rate: Rate,
     phrases: VecDeque<Phrase>,
     next: u64,
 }
 
 impl Mouth {
+    /// Phrases come at `rate`.
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, phrases: VecDeque::new(), next: 0 }
+    }
+
     /// Takes a phrase to say after the others. `None` when there are too many.
     pub fn say(&mut self, text: &str, purpose: Purpose) -> Option<PhraseId> {
         if self.phrases.len() >= MAX_PHRASES {
@@ -155,7 +161,7 @@ impl Mouth {
 
     /// What the caller heard of the answer.
     pub fn heard(&self) -> String {
-        self.join(Phrase::heard)
+        self.join(|phrase| phrase.heard(self.rate))
     }
 
     fn join(&self, part: impl Fn(&Phrase) -> String) -> String {
@@ -181,7 +187,7 @@ mod tests {
 
     #[test]
     fn what_was_not_played_was_not_heard() {
-        let mut mouth = Mouth::default();
+        let mut mouth = Mouth::new(Rate::Narrow);
         let first = mouth.say("Мы работаем до шести.", Purpose::Answer).unwrap();
         let second = mouth.say("Чем ещё могу помочь сегодня?", Purpose::Answer).unwrap();
         mouth.sound(first, &[0; 800]);
@@ -196,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_filler_is_no_part_of_the_answer_and_goes_first() {
-        let mut mouth = Mouth::default();
+        let mut mouth = Mouth::new(Rate::Narrow);
         let answer = mouth.say("Добрый день.", Purpose::Answer).unwrap();
         let filler = mouth.say("Секунду…", Purpose::Filler).unwrap();
         assert_eq!(mouth.phrases.front().unwrap().id, filler);
@@ -206,7 +212,7 @@ mod tests {
 
     #[test]
     fn sound_of_a_silenced_phrase_is_dropped() {
-        let mut mouth = Mouth::default();
+        let mut mouth = Mouth::new(Rate::Narrow);
         let phrase = mouth.say("Здравствуйте", Purpose::Answer).unwrap();
         mouth.clear();
         assert_eq!(mouth.sound(phrase, &[1; 10]), None);
@@ -215,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_dialog_without_end_is_cut() {
-        let mut mouth = Mouth::default();
+        let mut mouth = Mouth::new(Rate::Narrow);
         let said = (0..1_000).filter_map(|_| mouth.say("ещё", Purpose::Answer)).count();
         assert_eq!(said, MAX_PHRASES);
     }

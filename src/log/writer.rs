@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_call_leaves_four_files_that_agree() {
         let dir = tempfile::tempdir().unwrap();
-        let log = CallLog::create(dir.path(), record()).unwrap();
+        let log = CallLog::create(dir.path(), record(), 8_000).unwrap();
         let files = log.files().clone();
         let mut writer = LogWriter::start(log, Written::default()).unwrap();
         writer.audio(vec![1; 1_600], vec![2; 1_600]);
@@ -169,7 +169,7 @@ mod tests {
 
     /// A writer whose disk hangs until the sender goes.
     fn hanging(dir: &Path) -> (LogWriter, SyncSender<()>, CallFiles) {
-        let log = CallLog::create(dir, record()).unwrap();
+        let log = CallLog::create(dir, record(), 8_000).unwrap();
         let files = log.files().clone();
         let ((queue, items), (open, gate)) = (sync_channel(QUEUE), sync_channel(1));
         let thread = thread::spawn(move || {

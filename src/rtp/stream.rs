@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::codec::{Codec, g711};
+use super::codec::{Codec, Encoder, OpusTerms};
 use super::dtmf::{self, Due, Events};
 use super::jitter::{COMFORT_NOISE, DEFAULT_TARGET, JitterBuffer, Payload, Received};
 use super::latch::Latch;
@@ -15,7 +15,7 @@ use super::playout::{Playout, Unplayed};
 use super::quality::{Path, Quality, SentQuality, tenths};
 use super::reception::Reception;
 use super::rtcp::{Outgoing, Rtcp, RtcpPath, RtcpStart, Sent};
-use super::{FRAME_DURATION, FRAME_SAMPLES, Frame};
+use super::{FRAME_DURATION, Frame, Rate};
 
 /// How many late ticks are made up for in one [`Stream::handle_timeout`]: 200 ms. The rest is skipped.
 const MAX_CATCH_UP: u32 = 10;
@@ -23,11 +23,15 @@ const MAX_CATCH_UP: u32 = 10;
 /// What signalling agreed for a stream, and where its numbers begin (random, RFC 3550 §5.1).
 #[derive(Debug, Clone)]
 pub struct StreamConfig {
+    /// Of all sound that is played and received, whatever the codec.
+    pub rate: Rate,
     /// The peer's address as SDP names it. An unspecified address or port 0 is never sent to (hold of RFC 2543).
     pub remote: SocketAddr,
     /// The codec we send and its payload type.
     pub codec: Codec,
     pub payload_type: u8,
+    /// What the peer wants of our Opus.
+    pub opus: OpusTerms,
     /// Payload types that may come in, beside comfort noise under its static number. Others are counted and dropped.
     pub accepted: Vec<(u8, Codec)>,
     /// How keys are told, if they are.
@@ -118,6 +122,7 @@ pub struct Stream {
     buffered_ticks: u32,
     sent_octets: u64,
     jitter: JitterBuffer,
+    encoder: Encoder,
     playout: Playout,
     /// Keys of the peer, and ours.
     keys: dtmf::Receiver,
@@ -146,9 +151,10 @@ impl Stream {
             buffering_ms: 0.0,
             buffered_ticks: 0,
             sent_octets: 0,
-            jitter: JitterBuffer::new(DEFAULT_TARGET),
-            playout: Playout::default(),
-            keys: dtmf::Receiver::default(),
+            jitter: JitterBuffer::new(DEFAULT_TARGET, config.rate),
+            encoder: Encoder::new(config.rate, config.codec, config.opus),
+            playout: Playout::new(config.rate),
+            keys: dtmf::Receiver::new(event_clock_hz(config.events)),
             presses: dtmf::Sender::default(),
             source: None,
             send: true,
@@ -254,7 +260,7 @@ impl Stream {
         self.outputs.pop_front()
     }
 
-    /// Queues 8 kHz audio to be sent, under a mark of the caller's choice. Returns how many samples found room:
+    /// Queues audio to be sent, under a mark of the caller's choice. Returns how many samples found room:
     /// a minute is the most that waits.
     pub fn play(&mut self, mark: u64, pcm: &[i16]) -> usize {
         self.playout.push(mark, pcm)
@@ -286,6 +292,7 @@ impl Stream {
         &mut self,
         remote: SocketAddr,
         codec: Codec,
+        opus: OpusTerms,
         payload_type: u8,
         accepted: Vec<(u8, Codec)>,
         events: Option<Events>,
@@ -294,7 +301,14 @@ impl Stream {
         if events.is_none() {
             self.presses = dtmf::Sender::default();
         }
-        self.config = StreamConfig { remote, codec, payload_type, accepted, events, ..self.config };
+        if event_clock_hz(events) != event_clock_hz(self.config.events) {
+            self.keys = dtmf::Receiver::new(event_clock_hz(events));
+            self.presses.interrupt();
+        }
+        if !self.encoder.is_for(codec, opus) {
+            self.encoder = Encoder::new(self.config.rate, codec, opus);
+        }
+        self.config = StreamConfig { remote, codec, payload_type, opus, accepted, events, ..self.config };
     }
 
     /// Stops and resumes sending (hold). What is queued waits meanwhile; time goes on.
@@ -353,6 +367,11 @@ impl Stream {
         }
     }
 
+    /// Of all sound, in and out.
+    pub fn rate(&self) -> Rate {
+        self.config.rate
+    }
+
     pub fn stats(&self) -> StreamStats {
         let jitter = self.jitter.stats();
         StreamStats {
@@ -365,7 +384,7 @@ impl Stream {
             resets: jitter.resets,
             corrections: jitter.corrections,
             buffered: self.jitter.buffered(),
-            concealed_ms: jitter.concealed / 8,
+            concealed_ms: jitter.concealed * 1_000 / u64::from(self.config.rate.hz()),
             ..self.stats
         }
     }
@@ -384,6 +403,10 @@ impl Stream {
         let sent = self.sent(now);
         if self.latch.is_peers_host(host) && self.rtcp.handle_input(now, from, datagram, sent) {
             self.last_report = Some(now);
+            if let Some(far) = self.rtcp.far() {
+                let lost = share(u64::try_from(far.lost).unwrap_or(0), far.sent) * 100.0;
+                self.encoder.expect_loss(lost.ceil() as u8);
+            }
         } else {
             self.stats.not_rtp += 1;
         }
@@ -418,11 +441,11 @@ impl Stream {
 
     fn advance(&mut self, ticks: u32) {
         self.next_tick += FRAME_DURATION * ticks;
-        self.timestamp = self.timestamp.wrapping_add(ticks.wrapping_mul(FRAME_SAMPLES as u32));
+        self.timestamp = self.timestamp.wrapping_add(ticks.wrapping_mul(self.config.codec.frame_ticks()));
     }
 
     fn receive(&mut self) -> (Frame, Received) {
-        let mut frame = [0; FRAME_SAMPLES];
+        let mut frame = Frame::silent(self.config.rate);
         let quality = self.jitter.pull(self.next_tick, &mut frame);
         if quality == Received::Real {
             self.buffering_ms += self.jitter.buffered().as_secs_f64() * 1_000.0;
@@ -434,32 +457,42 @@ impl Stream {
     /// Sends 20 ms, of silence if there is nothing to say, unless we are on hold.
     fn transmit(&mut self) -> (Frame, Option<u64>) {
         let to = self.latch.target();
+        let silence = Frame::silent(self.config.rate);
         if !self.send || !is_somewhere(to) {
             self.paused = true;
             self.presses.interrupt();
-            return ([0; FRAME_SAMPLES], None);
+            return (silence, None);
         }
-        let due = self.presses.tick(self.timestamp);
+        let StreamConfig { payload_type, events, ssrc, .. } = self.config;
+        let due = self.presses.tick(self.timestamp, event_clock_hz(events));
         let (frame, mark) = match due {
             Due::Sound => self.playout.next_frame(),
-            Due::Silence | Due::Event { .. } => ([0; FRAME_SAMPLES], None),
+            Due::Silence | Due::Event { .. } => (silence, None),
         };
-        // RFC 3551 §4.1: only after a time without packets; silence alone is no reason.
-        let after_pause = std::mem::take(&mut self.paused);
-        let StreamConfig { codec, payload_type, events, ssrc, .. } = self.config;
-        let sound = Packet {
+        let sound = match due {
+            Due::Event { .. } => None,
+            Due::Sound | Due::Silence => self.encoder.encode(&frame),
+        };
+        let packet = Packet {
             payload_type,
-            marker: after_pause,
+            marker: false,
             seq: self.seq,
             timestamp: self.timestamp,
             ssrc,
-            payload: &g711::encode(codec, &frame),
+            payload: sound.as_deref().unwrap_or_default(),
         };
         let packet = match (&due, events) {
             (&Due::Event { marker, timestamp, ref payload }, Some(Events { send, .. })) => {
-                Packet { payload_type: send, marker, timestamp, payload, ..sound }
+                self.paused = false;
+                Packet { payload_type: send, marker, timestamp, payload, ..packet }
             }
-            _ => sound,
+            // A codec that has nothing to say.
+            _ if sound.is_none() => {
+                self.paused = true;
+                return (frame, mark);
+            }
+            // RFC 3551 §4.1: only after a time without packets; silence alone is no reason.
+            _ => Packet { marker: std::mem::take(&mut self.paused), ..packet },
         };
         self.outputs.push_back(Output::Transmit { to, datagram: packet.build() });
         self.seq = self.seq.next();
@@ -467,6 +500,11 @@ impl Stream {
         self.sent_octets += packet.payload.len() as u64;
         (frame, mark)
     }
+}
+
+/// Without events nothing is counted.
+fn event_clock_hz(events: Option<Events>) -> u32 {
+    events.map_or(dtmf::CLOCK_RATES_HZ[0], |events| events.clock_hz)
 }
 
 /// Whether anything can be sent there.

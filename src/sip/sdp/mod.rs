@@ -7,6 +7,7 @@
 //! the next one.
 
 mod audio;
+mod numbers;
 #[cfg(test)]
 mod tests;
 
@@ -14,8 +15,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::{Attribute, Connection, Media as MediaLine, Origin, Session, Time};
 
-use self::audio::{AudioStream, Direction};
-use crate::rtp::codec::Codec;
+use self::audio::{AudioStream, Direction, Named};
+pub use self::numbers::Numbers;
+use crate::rtp::codec::{Codec, OpusTerms};
 use crate::rtp::dtmf::{self, EventSet, Events};
 use crate::rtp::rtcp::RtcpPath;
 
@@ -39,7 +41,7 @@ pub enum SdpError {
     NoAudio,
     #[error("agree on media: audio only as {0}; allow plain RTP/AVP at the peer, encryption is not supported yet")]
     Encrypted(String),
-    #[error("agree on media: no common codec among formats {0}; allow PCMA or PCMU at the peer")]
+    #[error("agree on media: no common codec among formats {0}; allow opus, G722, PCMA or PCMU at the peer")]
     NoCommonCodec(String),
 }
 
@@ -51,9 +53,10 @@ pub struct LocalMedia<'a> {
     pub port: u16,
     /// What we speak, the favourite first.
     pub codecs: &'a [Codec],
-    /// Under which payload type we offer named events (RFC 4733): [`dtmf::PAYLOAD_TYPE`], or what the session has already,
-    /// as a number keeps its meaning in it (RFC 3264 §8.3.2). `None`: not at all, and whoever offers them gets none.
-    pub events: Option<u8>,
+    /// Whether we tell keys as named events (RFC 4733). If not, whoever offers them gets none.
+    pub events: bool,
+    /// What the session has agreed on already.
+    pub numbers: Numbers,
     /// `o=`: unique for the session, the same in all its descriptions.
     pub session_id: u64,
     /// `o=`: one more with every change (RFC 3264 §8); see [`continue_session`].
@@ -68,6 +71,8 @@ pub struct Media {
     /// What we send, under `payload_type`.
     pub codec: Codec,
     pub payload_type: u8,
+    /// What the peer wants of our Opus.
+    pub opus: OpusTerms,
     /// What may come in. More than the codec chosen, as some peers go on with another one of their offer.
     pub accepted: Vec<(u8, Codec)>,
     /// How keys are told, if both sides do it in RTP.
@@ -105,11 +110,11 @@ pub fn parse_offer(sdp: &[u8]) -> Result<Offer, SdpError> {
 pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media), SdpError> {
     let Offer { session: offered, audio, stream } = offer;
     let spoken = stream.spoken(local.codecs);
+    let mut media = agree(stream, spoken)?;
     // Under the offerer's number, both ways; of his events those that we know (RFC 3264 §6.1).
-    let events =
-        local.events.and(stream.events).map(|(number, wanted)| Events { receive: number, send: number, wanted });
-    let media = agree(stream, spoken, events)?;
-    let events = media.events.map(|events| (events.receive, events.wanted));
+    let named = stream.events_beside(media.codec).filter(|_| local.events);
+    media.events =
+        named.map(|Named { number, wanted, clock_hz }| Events { receive: number, send: number, wanted, clock_hz });
     let mut session = describe(local);
     // RFC 3264 §6: the `t=` of the answer equals that of the offer.
     session.times.clone_from(&offered.times);
@@ -120,7 +125,8 @@ pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media),
         .map(|(n, line)| {
             if n == *audio {
                 let codec = [(media.payload_type, media.codec)];
-                let mut ours = audio_line(local.port, &line.proto, &codec, events, stream.direction.mirrored());
+                let mut ours =
+                    audio_line(local.port, &line.proto, &codec, named.as_slice(), stream.direction.mirrored());
                 if media.rtcp == RtcpPath::Muxed {
                     ours.add_attribute(Attribute::new(RTCP_MUX));
                 }
@@ -146,8 +152,8 @@ pub fn offer_hold(local: &LocalMedia<'_>) -> Vec<u8> {
 fn offer_direction(local: &LocalMedia<'_>, direction: Direction) -> Vec<u8> {
     let mut session = describe(local);
     session.times = vec![Time::new(0, 0)];
-    let events = local.events.map(|number| (number, EventSet::OURS));
-    let mut line = audio_line(local.port, "RTP/AVP", &payload_types(local.codecs), events, direction);
+    let (codecs, events) = offered(local);
+    let mut line = audio_line(local.port, "RTP/AVP", &codecs, &events, direction);
     line.add_attribute(Attribute::new(RTCP_MUX));
     session.medias = vec![line];
     write(&session)
@@ -162,10 +168,15 @@ pub fn accept_answer(sdp: &[u8], local: &LocalMedia<'_>) -> Result<Media, SdpErr
     let stream = AudioStream::read(&session, usable_audio(&session)?)?;
     let spoken = stream.spoken(local.codecs);
     // We are sent the numbers of our own offer, even if the answer has others (RFC 3264 §6.1).
-    let accepted = payload_types(local.codecs).into_iter().filter(|(_, codec)| spoken.iter().any(|(_, c)| c == codec));
-    let accepted = accepted.collect();
-    let events = local.events.zip(stream.events).map(|(receive, (send, wanted))| Events { receive, send, wanted });
-    Ok(Media { accepted, ..agree(&stream, spoken, events)? })
+    let (codecs, events) = offered(local);
+    let accepted = codecs.into_iter().filter(|(_, codec)| spoken.iter().any(|(_, c)| c == codec)).collect();
+    let media = agree(&stream, spoken)?;
+    let theirs = stream.events_beside(media.codec);
+    let events = theirs.and_then(|Named { number, wanted, clock_hz }| {
+        let ours = events.iter().find(|ours| ours.clock_hz == clock_hz)?;
+        Some(Events { receive: ours.number, send: number, wanted, clock_hz })
+    });
+    Ok(Media { accepted, events, ..media })
 }
 
 /// Makes `next` the successor of the last description that we sent in a session: the same `o=`, its version one
@@ -182,15 +193,16 @@ pub fn continue_session(previous: &[u8], next: &[u8]) -> Result<Vec<u8>, SdpErro
     Ok(write(&next))
 }
 
-/// Events go with sound or not at all.
-fn agree(stream: &AudioStream, spoken: Vec<(u8, Codec)>, events: Option<Events>) -> Result<Media, SdpError> {
+/// Events go with sound or not at all, and are another matter.
+fn agree(stream: &AudioStream, spoken: Vec<(u8, Codec)>) -> Result<Media, SdpError> {
     let &(payload_type, codec) = spoken.first().ok_or_else(|| SdpError::NoCommonCodec(stream.formats.clone()))?;
     Ok(Media {
         remote: stream.remote,
         codec,
         payload_type,
+        opus: stream.opus,
         accepted: spoken,
-        events,
+        events: None,
         sends: stream.direction.receives(),
         receives: stream.direction.sends(),
         rtcp: stream.rtcp,
@@ -224,8 +236,20 @@ fn usable_audio(session: &Session) -> Result<(usize, &MediaLine), SdpError> {
     Err(encrypted.map_or(SdpError::NoAudio, SdpError::Encrypted))
 }
 
-fn payload_types(codecs: &[Codec]) -> Vec<(u8, Codec)> {
-    codecs.iter().map(|&codec| (codec.payload_type(), codec)).collect()
+/// The codecs of an offer of ours, by their numbers.
+pub fn offered_codecs(local: &LocalMedia<'_>) -> Vec<(u8, Codec)> {
+    offered(local).0
+}
+
+/// What an offer of ours lists: the codecs and the named events, each at the clock of one of the codecs (RFC 4733 §2.1).
+fn offered(local: &LocalMedia<'_>) -> (Vec<(u8, Codec)>, Vec<Named>) {
+    let numbers = local.numbers.filled();
+    let codecs = local.codecs.iter().map(|&codec| (codec.static_payload_type().unwrap_or(numbers.opus), codec));
+    let has_clock = |clock_hz: u32| local.codecs.iter().any(|codec| codec.clock_rate_hz() == clock_hz);
+    let wanted = EventSet::OURS;
+    let named = dtmf::CLOCK_RATES_HZ.into_iter().zip(numbers.events).filter(|(clock_hz, _)| has_clock(*clock_hz));
+    let named = named.filter(|_| local.events).map(|(clock_hz, number)| Named { number, wanted, clock_hz });
+    (codecs.collect(), named.collect())
 }
 
 fn describe(local: &LocalMedia<'_>) -> Session {
@@ -234,22 +258,20 @@ fn describe(local: &LocalMedia<'_>) -> Session {
     session
 }
 
-fn audio_line(
-    port: u16,
-    proto: &str,
-    codecs: &[(u8, Codec)],
-    events: Option<(u8, EventSet)>,
-    direction: Direction,
-) -> MediaLine {
-    let numbers = codecs.iter().map(|(payload_type, _)| *payload_type).chain(events.map(|(number, _)| number));
+fn audio_line(port: u16, proto: &str, codecs: &[(u8, Codec)], events: &[Named], direction: Direction) -> MediaLine {
+    let numbers = codecs.iter().map(|(payload_type, _)| *payload_type).chain(events.iter().map(|named| named.number));
     let formats: Vec<String> = numbers.map(|payload_type| payload_type.to_string()).collect();
     let mut line = bare_line("audio", port, proto, formats.join(" "));
     for (payload_type, codec) in codecs {
-        let value = format!("{payload_type} {}/{}", codec.name(), codec.clock_rate_hz());
+        let channels = if *codec == Codec::Opus { "/2" } else { "" };
+        let value = format!("{payload_type} {}/{}{channels}", codec.name(), codec.clock_rate_hz());
         line.add_attribute(Attribute::with_value("rtpmap", value));
+        if *codec == Codec::Opus {
+            line.add_attribute(Attribute::with_value("fmtp", format!("{payload_type} {}", OpusTerms::OURS)));
+        }
     }
-    if let Some((number, wanted)) = events {
-        let value = format!("{number} {}/{}", dtmf::NAME, dtmf::CLOCK_RATE_HZ);
+    for Named { number, wanted, clock_hz } in events {
+        let value = format!("{number} {}/{clock_hz}", dtmf::NAME);
         line.add_attribute(Attribute::with_value("rtpmap", value));
         line.add_attribute(Attribute::with_value("fmtp", format!("{number} {wanted}")));
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use secretary::net::listen::Listen;
 use secretary::net::sip::{self as net, Events, NewCall, SipHandle};
 use secretary::rtp::codec::Codec;
-use secretary::sip::sdp::{self, LocalMedia};
+use secretary::sip::sdp::{self, LocalMedia, Numbers};
 use secretary::sip::{CallKey, CallOut, Command, Endpoint, EndpointConfig, Limits, SessionEvent};
 use tokio::task::JoinHandle;
 
@@ -69,7 +69,15 @@ impl Agent {
 /// Our side of every session.
 fn local_media() -> LocalMedia<'static> {
     let address = IpAddr::from(Ipv4Addr::LOCALHOST);
-    LocalMedia { address, port: DISCARD, codecs: &Codec::ALL, events: None, session_id: 1, session_version: 0 }
+    LocalMedia {
+        address,
+        port: DISCARD,
+        codecs: &Codec::ALL,
+        events: false,
+        numbers: Numbers::NONE,
+        session_id: 1,
+        session_version: 0,
+    }
 }
 
 /// The answer to an offer, or our offer if there was none. `None`: nothing can be agreed.

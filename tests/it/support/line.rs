@@ -17,11 +17,12 @@ use secretary::call::{
 use secretary::engine::stt::Transcript;
 use secretary::engine::{Language, TurnId};
 use secretary::rtp::codec::Codec;
+use secretary::rtp::codec::resample::resample;
 use secretary::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpStart};
 use secretary::rtp::{self, Stream, StreamConfig};
 use secretary::sip::SessionEvent;
-use secretary::sip::sdp::{self, LocalMedia};
+use secretary::sip::sdp::{self, LocalMedia, Numbers};
 
 use super::loudness::Loudness;
 
@@ -54,6 +55,8 @@ pub struct Engines {
     pub expects: Expects,
     /// Of the account. With [`Dtmf::Inband`] the caller has no keys in RTP.
     pub dtmf: Dtmf,
+    /// What the caller's telephone offers, with keys at its clock.
+    pub codec: Codec,
 }
 
 impl Default for Engines {
@@ -66,6 +69,7 @@ impl Default for Engines {
             hang_up: false,
             expects: Expects::Anything,
             dtmf: Dtmf::Rtp,
+            codec: Codec::Pcma,
         }
     }
 }
@@ -178,22 +182,33 @@ impl Line {
         if engines.dtmf == Dtmf::Inband {
             offered = offered.replace("8 96", "8");
         }
+        if engines.codec != Codec::Pcma {
+            let (name, clock_hz) = (engines.codec.name(), engines.codec.clock_rate_hz());
+            let (number, channels) = engines.codec.static_payload_type().map_or((98, "/2"), |number| (number, ""));
+            offered = offered
+                .replace("RTP/AVP 8 ", &format!("RTP/AVP {number} "))
+                .replace("telephone-event/8000", &format!("telephone-event/{clock_hz}"));
+            offered.push_str(&format!("a=rtpmap:{number} {name}/{clock_hz}{channels}\r\n"));
+        }
         let (call, answer) = Call::answer(now, setup, Some(offered.as_bytes())).unwrap();
         let local = LocalMedia {
             address: address(CALLERS).ip(),
             port: address(CALLERS).port(),
-            codecs: &Codec::ALL,
-            events: Some(96),
+            codecs: &[engines.codec],
+            events: true,
+            numbers: Numbers { opus: Some(98), events: [Some(96), Some(96)] },
             session_id: 1,
             session_version: 1,
         };
         let media = sdp::accept_answer(&answer, &local).unwrap();
-        assert_eq!((media.remote, media.codec), (address(OURS), Codec::Pcma));
+        assert_eq!((media.remote, media.codec), (address(OURS), engines.codec));
         let mut caller = Stream::new(
             now,
             StreamConfig {
+                rate: media.codec.rate(),
                 remote: media.remote,
                 codec: media.codec,
+                opus: media.opus,
                 payload_type: media.payload_type,
                 accepted: media.accepted,
                 events: media.events,
@@ -293,7 +308,7 @@ impl Line {
                 Output::HangUp => self.hung_up = true,
                 Output::Transcribe { part, pcm, languages } => {
                     assert!(!languages.is_empty());
-                    self.parts_ms.push(loud_ms(&pcm));
+                    self.parts_ms.push(loud_ms(&resample(&pcm, self.call.rate().hz(), 8_000).unwrap()));
                     if let Some(delay) = self.engines.hearing {
                         self.later(delay, Event::Input(Input::Heard { part, result: Ok(transcript("")) }));
                     }
@@ -303,15 +318,15 @@ impl Line {
                 Output::CancelReply { .. } | Output::Silence => {}
                 Output::Speak { phrase, text, .. } => {
                     // A voice that needs 60 ms a character and begins at once.
-                    let pcm = tone(text.chars().count() as u64 * 60);
+                    let pcm = resample(&tone(text.chars().count() as u64 * 60), 8_000, self.call.rate().hz()).unwrap();
                     self.spoken.push(text);
                     self.later(Duration::from_millis(30), Event::Input(Input::Sound { phrase, pcm }));
                     let whole = Input::Synthesised { phrase, result: Ok(()) };
                     self.later(Duration::from_millis(30), Event::Input(whole));
                 }
                 Output::Record { received, sent } => {
-                    self.recorded.0.extend(received);
-                    self.recorded.1.extend(sent);
+                    self.recorded.0.extend_from_slice(&received);
+                    self.recorded.1.extend_from_slice(&sent);
                 }
                 Output::Gap { ticks } => panic!("{ticks} ticks were skipped though time went on evenly"),
                 Output::Turn(turn) => self.turns.push(turn),
@@ -379,7 +394,7 @@ impl Line {
                 rtp::Output::TransmitRtcp { datagram, .. } => {
                     self.over_the_network(|| Event::ReportToUs(datagram.clone()));
                 }
-                rtp::Output::Tick { received, .. } => self.caller_heard.extend(received),
+                rtp::Output::Tick { received, .. } => self.caller_heard.extend_from_slice(&received),
                 rtp::Output::Key { key } => panic!("the secretary pressed {key}"),
                 rtp::Output::Skipped { .. } => panic!("time goes on evenly"),
             }
@@ -403,7 +418,8 @@ impl Line {
 
     /// The caller speaks; returns when he has finished.
     pub fn say(&mut self, ms: u64) {
-        self.caller.play(0, &tone(ms));
+        let speech = resample(&tone(ms), 8_000, self.caller.rate().hz()).unwrap();
+        self.caller.play(0, &speech);
         self.run(ms);
     }
 
