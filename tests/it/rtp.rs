@@ -632,3 +632,53 @@ fn ticks_never_stop_whatever_comes() {
     assert_eq!(bench.transmitted.len() as u128, expected);
     assert!(bench.stream.stats().buffered <= Duration::from_secs(2));
 }
+
+#[test]
+fn timestamps_on_the_wire_count_the_codecs_clock() {
+    for (codec, ticks) in [(Codec::G722, 160), (Codec::Opus, 960), (Codec::Pcmu, 160)] {
+        let mut bench = Bench::new();
+        let events = Events { receive: 110, send: 110, wanted: EventSet::KEYS, clock_hz: codec.clock_rate_hz() };
+        bench.stream.redirect(addr(PEER), codec, OpusTerms::default(), 97, vec![(97, codec)], Some(events));
+        bench.stream.play(1, &[1_000; 1_600]);
+        bench.run_until(ms(99));
+        bench.stream.press('5');
+        bench.run_until(ms(400));
+        let packets = bench.sent_packets();
+        let (keys, sound): (Vec<_>, Vec<_>) = packets.iter().partition(|packet| packet.payload_type == 110);
+        // The sound before the key: each packet 20 ms behind the other.
+        for pair in sound[..5].windows(2) {
+            assert_eq!(pair[1].timestamp.wrapping_since(pair[0].timestamp), ticks, "{codec:?}");
+        }
+        assert_eq!(sound[5].timestamp.wrapping_since(sound[4].timestamp), 11 * ticks, "behind the key");
+        let durations: Vec<i32> =
+            keys.iter().map(|key| i32::from(u16::from_be_bytes([key.payload[2], key.payload[3]]))).collect();
+        let expected: Vec<i32> = (1..=10).map(|n: i32| n.min(8) * ticks).collect();
+        assert_eq!(durations, expected, "{codec:?}");
+        assert!(keys.iter().all(|key| key.timestamp.wrapping_since(sound[4].timestamp) == ticks));
+    }
+}
+
+#[test]
+fn a_new_agreement_on_the_same_terms_keeps_the_encoder() {
+    // What an encoder remembers shows in what it makes of the same sound: with and without a new agreement it is the same.
+    for codec in [Codec::G722, Codec::Opus] {
+        let sent = |again: bool| {
+            let mut bench = Bench::new();
+            let agree = |bench: &mut Bench| {
+                bench.stream.redirect(addr(PEER), codec, OpusTerms::default(), 97, vec![(97, codec)], None);
+            };
+            agree(&mut bench);
+            bench.stream.play(1, &(0..4_000).map(|n| (n % 80 * 100) as i16).collect::<Vec<_>>());
+            bench.run_until(ms(99));
+            if again {
+                // On hold and back.
+                bench.stream.set_send(false);
+                bench.stream.set_send(true);
+                agree(&mut bench);
+            }
+            bench.run_until(ms(300));
+            bench.transmitted
+        };
+        assert_eq!(sent(true), sent(false), "{codec:?}");
+    }
+}

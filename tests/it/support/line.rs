@@ -20,7 +20,7 @@ use secretary::rtp::codec::Codec;
 use secretary::rtp::codec::resample::resample;
 use secretary::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpStart};
-use secretary::rtp::{self, Stream, StreamConfig};
+use secretary::rtp::{self, Rate, Stream, StreamConfig};
 use secretary::sip::SessionEvent;
 use secretary::sip::sdp::{self, LocalMedia, Numbers};
 
@@ -102,6 +102,8 @@ pub struct Line {
     /// Where the caller sits now, if it is somebody else.
     pub moved_to: Option<SocketAddr>,
     pub cancelled: Vec<PartId>,
+    /// What was to be transcribed.
+    pub parts: Vec<Vec<i16>>,
     /// How much speech each part had.
     pub parts_ms: Vec<u64>,
     pub turns: Vec<TurnRecord>,
@@ -150,6 +152,23 @@ pub fn offer_at(address: &str, direction: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+fn setup(seed: u64, codecs: &[Codec], dtmf: Dtmf) -> CallSetup {
+    CallSetup {
+        config: Arc::new(CallConfig {
+            ears: EarsConfig::default(),
+            turn: TurnConfig::default(),
+            languages: vec![Language::Ru, Language::En],
+            media_timeout: MEDIA_TIMEOUT,
+        }),
+        script: Arc::new(Script { ru: lines(Language::Ru), en: lines(Language::En) }),
+        vad: Box::new(Loudness),
+        media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port() },
+        codecs: codecs.to_vec(),
+        dtmf,
+        start: StreamStart { ssrc: 1, seq: 65_530, timestamp: u32::MAX - 1_000, sdp_session: 7, rtcp: reports(seed) },
+    }
+}
+
 impl Line {
     pub fn new(seed: u64, network: Network, engines: Engines) -> Self {
         #[expect(clippy::disallowed_methods, reason = "virtual time starts somewhere")]
@@ -158,26 +177,7 @@ impl Line {
     }
 
     pub fn at(now: Instant, seed: u64, network: Network, engines: Engines) -> Self {
-        let setup = CallSetup {
-            config: Arc::new(CallConfig {
-                ears: EarsConfig::default(),
-                turn: TurnConfig::default(),
-                languages: vec![Language::Ru, Language::En],
-                media_timeout: MEDIA_TIMEOUT,
-            }),
-            script: Arc::new(Script { ru: lines(Language::Ru), en: lines(Language::En) }),
-            vad: Box::new(Loudness),
-            media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port() },
-            codecs: Codec::ALL.to_vec(),
-            dtmf: engines.dtmf,
-            start: StreamStart {
-                ssrc: 1,
-                seq: 65_530,
-                timestamp: u32::MAX - 1_000,
-                sdp_session: 7,
-                rtcp: reports(seed),
-            },
-        };
+        let setup = setup(seed, &Codec::ALL, engines.dtmf);
         let mut offered = String::from_utf8(offer("sendrecv")).unwrap();
         if engines.dtmf == Dtmf::Inband {
             offered = offered.replace("8 96", "8");
@@ -234,6 +234,7 @@ impl Line {
             is_dead: false,
             moved_to: None,
             cancelled: Vec::new(),
+            parts: Vec::new(),
             parts_ms: Vec::new(),
             turns: Vec::new(),
             recorded: (Vec::new(), Vec::new()),
@@ -246,6 +247,13 @@ impl Line {
             answered_offers: Vec::new(),
             offers: Vec::new(),
         }
+    }
+
+    /// The rate of a call whose INVITE brings no offer.
+    pub fn rate_without_an_offer(codecs: &[Codec]) -> Rate {
+        #[expect(clippy::disallowed_methods, reason = "virtual time starts somewhere")]
+        let (call, _) = Call::answer(Instant::now(), setup(1, codecs, Dtmf::Rtp), None).unwrap();
+        call.rate()
     }
 
     /// A call on a clean line whose greeting has been heard.
@@ -309,6 +317,7 @@ impl Line {
                 Output::Transcribe { part, pcm, languages } => {
                     assert!(!languages.is_empty());
                     self.parts_ms.push(loud_ms(&resample(&pcm, self.call.rate().hz(), 8_000).unwrap()));
+                    self.parts.push(pcm);
                     if let Some(delay) = self.engines.hearing {
                         self.later(delay, Event::Input(Input::Heard { part, result: Ok(transcript("")) }));
                     }
@@ -318,7 +327,7 @@ impl Line {
                 Output::CancelReply { .. } | Output::Silence => {}
                 Output::Speak { phrase, text, .. } => {
                     // A voice that needs 60 ms a character and begins at once.
-                    let pcm = resample(&tone(text.chars().count() as u64 * 60), 8_000, self.call.rate().hz()).unwrap();
+                    let pcm = voice(text.chars().count() as u64 * 60, self.call.rate());
                     self.spoken.push(text);
                     self.later(Duration::from_millis(30), Event::Input(Input::Sound { phrase, pcm }));
                     let whole = Input::Synthesised { phrase, result: Ok(()) };
@@ -431,6 +440,17 @@ impl Line {
 /// What the stand-in for speech sounds like: loud, and no two samples' runs alike.
 pub fn tone(ms: u64) -> Vec<i16> {
     (0..ms * 8).map(|i| ((i as f64 * 0.35).sin() * 6_000.0) as i16).collect()
+}
+
+/// What the stand-in for a voice says: the same, and in a wide call 6 kHz too.
+fn voice(ms: u64, rate: Rate) -> Vec<i16> {
+    let mut pcm = resample(&tone(ms), 8_000, rate.hz()).unwrap();
+    if rate == Rate::Wide {
+        for (n, sample) in pcm.iter_mut().enumerate() {
+            *sample += (3_000.0 * (std::f64::consts::TAU * 6_000.0 * n as f64 / 16_000.0).sin()) as i16;
+        }
+    }
+    pcm
 }
 
 fn transcript(text: &str) -> Transcript {

@@ -58,6 +58,8 @@ fn payloads(codec: Codec, packet_ms: usize, count: usize) -> Vec<Vec<u8>> {
     let pcm = tone(Rate::Wide, count * packet_ms * 16);
     if codec == Codec::Opus {
         let mut encoder = ::opus::Encoder::new(16_000, ::opus::Channels::Mono, ::opus::Application::Voip).unwrap();
+        encoder.set_inband_fec(true).unwrap();
+        encoder.set_packet_loss_perc(10).unwrap();
         return pcm.chunks_exact(packet_ms * 16).map(|piece| encoder.encode_vec(piece, 1_000).unwrap()).collect();
     }
     let mut encoder = Encoder::new(Rate::Wide, codec, OpusTerms::default());
