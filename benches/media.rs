@@ -21,10 +21,10 @@ use secretary::call::EndedBy;
 use secretary::log::{CallLog, CallRecord, Direction, Disk, LogItem, LogWriter, Status};
 use secretary::net::media::{Media, next_beat};
 use secretary::net::ports::{MediaSockets, PortPool};
-use secretary::rtp::codec::{Codec, g711};
+use secretary::rtp::codec::{Codec, OpusTerms, g711};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
-use secretary::rtp::{FRAME_DURATION, FRAME_SAMPLES, Output, Stream, StreamConfig};
+use secretary::rtp::{FRAME_DURATION, Output, Rate, Stream, StreamConfig};
 use tokio::net::UdpSocket;
 use tokio::time::{sleep_until, timeout_at};
 use usage::{cpu_seconds, memory_kb};
@@ -153,7 +153,7 @@ fn log(dir: &Path) -> CallLog {
         quality: None,
         turns: Vec::new(),
     };
-    CallLog::create(dir, record).expect("a call log")
+    CallLog::create(dir, record, Rate::Narrow.hz()).expect("a call log")
 }
 
 /// The loop of a call's driver without the conversation.
@@ -162,7 +162,9 @@ async fn one_call(sockets: MediaSockets, prompt: Arc<[i16]>, mut log: LogWriter)
         next_beat(),
         StreamConfig {
             remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            rate: Rate::Narrow,
             codec: Codec::Pcma,
+            opus: OpusTerms::default(),
             payload_type: 8,
             accepted: vec![(8, Codec::Pcma)],
             ssrc: Ssrc(rand::random()),
@@ -196,7 +198,7 @@ async fn one_call(sockets: MediaSockets, prompt: Arc<[i16]>, mut log: LogWriter)
                     }
                 }
                 Output::Skipped { ticks } => {
-                    log.item(LogItem::Gap { samples: u64::from(ticks) * FRAME_SAMPLES as u64 })
+                    log.item(LogItem::Gap { samples: u64::from(ticks) * Rate::Narrow.frame_samples() as u64 })
                 }
             }
         }
@@ -269,7 +271,7 @@ impl Seen {
 async fn telephone(port: u16, start: Instant) -> Seen {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     socket.connect((Ipv4Addr::LOCALHOST, port)).await.expect("a way");
-    let payload = g711::encode(Codec::Pcma, &[1_000; FRAME_SAMPLES]);
+    let payload = g711::encode(Codec::Pcma, &[1_000; Rate::Narrow.frame_samples()]);
     let (end, mut next) = (start + WARM_UP + MEASURED, start);
     let mut packet = Packet {
         payload_type: 8,
@@ -303,7 +305,7 @@ async fn telephone(port: u16, start: Instant) -> Seen {
                 // What is lost shows in the call's own counts.
                 let _ = socket.send(&packet.build()).await;
                 packet.seq = packet.seq.next();
-                packet.timestamp = packet.timestamp.wrapping_add(FRAME_SAMPLES as u32);
+                packet.timestamp = packet.timestamp.wrapping_add(Rate::Narrow.frame_samples() as u32);
                 next += FRAME_DURATION;
             }
         }

@@ -1,5 +1,6 @@
-//! What a network does to the voice that is heard, and what receiving it costs. Speech of the tests goes as PCMA through a
-//! virtual network into a stream; what comes out is judged by PESQ (ITU-T P.862.1, narrow band) against what went in.
+//! What a network does to the voice that is heard, and what receiving it costs. Speech of the tests goes in each codec through
+//! a virtual network into a stream; what comes out is judged by PESQ against what went in: that of PCMA in the narrow band
+//! (ITU-T P.862.1), that of the others in the wide band (P.862.2), whose figures are no match for the first.
 //! Prints tables for docs/media.md and asserts nothing.
 //!
 //! `cargo bench --bench quality [-- FILE.wav …]`; needs Python 3 with a C compiler, and PyPI for the package `pesq` the
@@ -13,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use secretary::rtp::codec::resample::resample;
-use secretary::rtp::codec::{Codec, g711};
+use secretary::rtp::codec::{Codec, Encoder, OpusTerms};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpStart};
-use secretary::rtp::{Output, Stream, StreamConfig};
+use secretary::rtp::{Output, Rate, Stream, StreamConfig};
 
 #[path = "../tests/it/support/pesq.rs"]
 mod pesq;
@@ -29,6 +30,7 @@ const SPEECH: [&[&str]; 5] = [
     &["ru_message_2"],
     &["ru_real_0114", "ru_real_0308"],
 ];
+const CODECS: [Codec; 3] = [Codec::Pcma, Codec::G722, Codec::Opus];
 const SEEDS: u64 = 6;
 const PEER: &str = "192.0.2.1:4000";
 
@@ -77,25 +79,34 @@ fn main() {
     };
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("quality");
     fs::create_dir_all(&dir).expect("a folder for the sound");
-    println!("| network | PESQ-NB, mean | worst |");
-    println!("|---|---|---|");
+    println!("| network | PCMA, narrow | G722, wide | opus, wide |");
+    println!("|---|---|---|---|");
     for (name, network) in NETWORKS {
-        let scores = score(&dir, &speech, network);
-        let mean = scores.iter().sum::<f64>() / scores.len() as f64;
-        println!("| {name} | {mean:.2} | {:.2} |", scores.iter().copied().fold(5.0, f64::min));
+        let judged = CODECS.map(|codec| {
+            let scores = score(&dir, &speech, codec, network);
+            let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+            format!("{mean:.2} ({:.2})", scores.iter().copied().fold(5.0, f64::min))
+        });
+        println!("| {name} | {} |", judged.join(" | "));
     }
-    let (receiving, both) = (cost_ns(&speech[0], false), cost_ns(&speech[0], true));
-    println!("\nOf each 20 ms, receiving takes {receiving:.0} ns, and sending too {both:.0} ns");
+    println!();
+    for codec in CODECS {
+        let pcm = resample(&speech[0], 16_000, codec.rate().hz()).expect("a rate of speech");
+        let (receiving, both) = (cost_ns(&pcm, codec, false), cost_ns(&pcm, codec, true));
+        println!("Of each 20 ms of {}, receiving takes {receiving:.0} ns, and sending too {both:.0} ns", codec.name());
+    }
 }
 
 /// All pieces through the network, some times each.
-fn score(dir: &Path, speech: &[Vec<i16>], network: Network) -> Vec<f64> {
+fn score(dir: &Path, speech: &[Vec<i16>], codec: Codec, network: Network) -> Vec<f64> {
+    let rate_hz = codec.rate().hz();
     let mut pairs = Vec::new();
     for (n, pcm) in speech.iter().enumerate() {
+        let pcm = &resample(pcm, 16_000, rate_hz).expect("a rate of speech");
         for seed in 0..SEEDS {
             let (sent, heard) = (dir.join(format!("{n}.wav")), dir.join(format!("{n}_{seed}.wav")));
-            write(&sent, pcm);
-            write(&heard, &through(pcm, network, seed));
+            write(&sent, pcm, rate_hz);
+            write(&heard, &through(pcm, codec, network, seed), rate_hz);
             pairs.push((sent, heard));
         }
     }
@@ -103,18 +114,18 @@ fn score(dir: &Path, speech: &[Vec<i16>], network: Network) -> Vec<f64> {
 }
 
 /// What is heard of `pcm` from the moment its first packet is due.
-fn through(pcm: &[i16], network: Network, seed: u64) -> Vec<i16> {
+fn through(pcm: &[i16], codec: Codec, network: Network, seed: u64) -> Vec<i16> {
     let (mut rng, mut state) = (StdRng::seed_from_u64(seed), State::default());
     let mut arrivals = Vec::new();
-    for (n, piece) in pcm.chunks_exact(160).enumerate() {
+    for (n, packet) in packets(pcm, codec).enumerate() {
         // The first packet comes, so that there is a beginning.
         if let Some(delay) = network(&mut rng, &mut state).or((n == 0).then_some(0)) {
-            arrivals.push((20_000 * n as u64 + delay, packet(n as u32, piece)));
+            arrivals.push((20_000 * n as u64 + delay, packet));
         }
     }
     arrivals.sort_by_key(|(at, _)| *at);
     let start = Instant::now();
-    let mut stream = stream(start);
+    let mut stream = stream(start, codec);
     let mut heard = Vec::new();
     let mut run_until = |stream: &mut Stream, until: Instant| {
         while stream.poll_timeout() <= until {
@@ -131,22 +142,29 @@ fn through(pcm: &[i16], network: Network, seed: u64) -> Vec<i16> {
         run_until(&mut stream, at);
         stream.handle_input(at, PEER.parse().unwrap(), &datagram);
     }
-    run_until(&mut stream, start + Duration::from_millis(pcm.len() as u64 / 8 + 200));
+    run_until(
+        &mut stream,
+        start + Duration::from_millis(pcm.len() as u64 * 1_000 / u64::from(codec.rate().hz()) + 200),
+    );
     heard
 }
 
 /// CPU time of one stream in nanoseconds for each 20 ms, the least of some runs.
-fn cost_ns(pcm: &[i16], sending: bool) -> f64 {
+fn cost_ns(pcm: &[i16], codec: Codec, sending: bool) -> f64 {
     let peer: SocketAddr = PEER.parse().unwrap();
-    let datagrams: Vec<Vec<u8>> =
-        (0..).zip(pcm.chunks_exact(160).cycle()).take(30_000).map(|(n, piece)| packet(n, piece)).collect();
+    let cycle: Vec<i16> = pcm.iter().copied().cycle().take(10_000 * codec.rate().frame_samples()).collect();
+    let datagrams: Vec<Vec<u8>> = packets(&cycle, codec).collect();
     let run = || {
         let start = Instant::now();
-        let mut stream = stream(start);
+        let mut stream = stream(start, codec);
         stream.set_send(sending);
+        let mut unsaid = if sending { &cycle[..] } else { &[] };
         let begin = Instant::now();
         for (n, datagram) in (0..).zip(&datagrams) {
             let at = start + Duration::from_millis(20 * n);
+            if n % 1_000 == 0 {
+                unsaid = &unsaid[stream.play(0, unsaid)..];
+            }
             stream.handle_input(at, peer, datagram);
             stream.handle_timeout(at);
             while stream.poll_output().is_some() {}
@@ -156,12 +174,14 @@ fn cost_ns(pcm: &[i16], sending: bool) -> f64 {
     (0..10).map(|_| run()).fold(f64::INFINITY, f64::min)
 }
 
-fn stream(start: Instant) -> Stream {
+fn stream(start: Instant, codec: Codec) -> Stream {
     let config = StreamConfig {
         remote: PEER.parse().unwrap(),
-        codec: Codec::Pcma,
-        payload_type: 8,
-        accepted: vec![(8, Codec::Pcma)],
+        rate: codec.rate(),
+        codec,
+        opus: OpusTerms::default(),
+        payload_type: 96,
+        accepted: vec![(96, codec)],
         ssrc: Ssrc(1),
         first_seq: Seq(0),
         first_timestamp: RtpTimestamp(0),
@@ -171,28 +191,31 @@ fn stream(start: Instant) -> Stream {
     Stream::new(start, config)
 }
 
-fn packet(n: u32, pcm: &[i16]) -> Vec<u8> {
-    Packet {
-        payload_type: 8,
-        marker: n == 0,
-        seq: Seq(n as u16),
-        timestamp: RtpTimestamp(n * 160),
-        ssrc: Ssrc(2),
-        payload: &g711::encode(Codec::Pcma, pcm),
-    }
-    .build()
+fn packets(pcm: &[i16], codec: Codec) -> impl Iterator<Item = Vec<u8>> {
+    let mut encoder = Encoder::new(codec.rate(), codec, OpusTerms::default());
+    (0..).zip(pcm.chunks_exact(codec.rate().frame_samples())).map(move |(n, piece): (u32, _)| {
+        Packet {
+            payload_type: 96,
+            marker: n == 0,
+            seq: Seq(n as u16),
+            timestamp: RtpTimestamp(n * codec.frame_ticks()),
+            ssrc: Ssrc(2),
+            payload: &encoder.encode(piece).expect("sound"),
+        }
+        .build()
+    })
 }
 
 fn read(path: &Path) -> Vec<i16> {
     let mut reader = hound::WavReader::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let samples: Vec<i16> = reader.samples().map(|sample| sample.expect("16 bits")).collect();
-    resample(&samples, reader.spec().sample_rate, 8_000).expect("a rate of speech")
+    resample(&samples, reader.spec().sample_rate, 16_000).expect("a rate of speech")
 }
 
-fn write(path: &Path, pcm: &[i16]) {
+fn write(path: &Path, pcm: &[i16], rate_hz: u32) {
     let spec = hound::WavSpec {
         channels: 1,
-        sample_rate: 8_000,
+        sample_rate: rate_hz,
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
     };

@@ -15,7 +15,6 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::call::driver::{self, Line, Notify, Office, Running};
-use crate::call::ears::SAMPLE_RATE_HZ;
 use crate::call::keys::Dtmf;
 use crate::call::{CallConfig, Encryption, Script};
 use crate::config::{AccountConfig, Config, Direct, Secrets};
@@ -32,6 +31,7 @@ use crate::net::outside::Outside;
 use crate::net::ports::PortPool;
 use crate::net::resolve;
 use crate::net::sip::{self, AT_LEISURE, AT_ONCE, NewCall, SipHandle};
+use crate::rtp::Rate;
 use crate::rtp::codec::Codec;
 use crate::rtp::dtls::Certificate;
 use crate::sip::sdp::{KeyExchange, Policy};
@@ -111,15 +111,11 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
         let (config, key) = (config.clone(), secrets.clone());
         spawn_blocking(move || Engines::load(&config, &key)).await??
     };
-    prepare_voice(&engines, &config).await?;
-    for account in extensions {
-        sip.command(Command::Register(account)).await;
-    }
     let ports = PortPool::new(&config.sip.bind, config.rtp.port_min, config.rtp.port_max);
     let direct = Line {
         name: None,
         answer_after: Duration::from_secs(config.sip.answer_after_s.into()),
-        codecs: vec![Codec::Pcma, Codec::Pcmu],
+        codecs: Codec::ALL.to_vec(),
         dtmf: Dtmf::default(),
         encryption: Encryption::default(),
         outside: config.sip.outside(),
@@ -149,6 +145,10 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
         certificate: Certificate::generate()?,
         notify: notify(&config),
     });
+    prepare_voice(&engines, &office).await?;
+    for account in extensions {
+        sip.command(Command::Register(account)).await;
+    }
     announce(&config, &sip).await;
     let calls = answer_calls(&office, calls, &config).await?;
     // All at once: a tenth of a second after Ctrl-C nothing is left.
@@ -219,21 +219,36 @@ fn lock_log(dir: &Path) -> Result<File> {
     }
 }
 
-/// Synthesises the greeting before the first call; the other fixed phrases follow while calls come in.
+/// Synthesises the greeting before the first call, at each rate that calls may have; the other fixed phrases follow while
+/// calls come in.
 ///
 /// # Errors
 /// When no voice can say the greeting.
-async fn prepare_voice(engines: &Engines, config: &Config) -> Result<()> {
-    let language = config.languages.first().copied().unwrap_or(Language::Ru);
-    speak(&engines.tts, engines.dialog.greet(language), language, SAMPLE_RATE_HZ).await?;
+async fn prepare_voice(engines: &Engines, office: &Office) -> Result<()> {
+    let rates = rates(office);
+    let language = office.config.languages.first().copied().unwrap_or(Language::Ru);
+    for rate in &rates {
+        speak(&engines.tts, engines.dialog.greet(language), language, rate.hz()).await?;
+    }
     for (language, phrase) in engines.dialog.fixed_phrases() {
-        if config.languages.contains(&language)
-            && let Err(error) = engines.tts.prepare(&phrase, language, SAMPLE_RATE_HZ)
-        {
-            tracing::warn!(%error, "a fixed phrase is not prepared and will be spoken when it is needed");
+        for rate in rates.iter().filter(|_| office.config.languages.contains(&language)) {
+            if let Err(error) = engines.tts.prepare(&phrase, language, rate.hz()) {
+                tracing::warn!(%error, "a fixed phrase is not prepared and will be spoken when it is needed");
+            }
         }
     }
     Ok(())
+}
+
+/// What the codecs of all lines may come to; the rate that their favourites have first.
+fn rates(office: &Office) -> Vec<Rate> {
+    let mut rates = Vec::new();
+    for codec in office.accounts.iter().chain([&office.direct]).flat_map(|line| &line.codecs) {
+        if !rates.contains(&codec.rate()) {
+            rates.push(codec.rate());
+        }
+    }
+    rates
 }
 
 /// Speaks a text as a whole; mono samples at `rate_hz`.

@@ -418,7 +418,7 @@ mod tests {
         assert_eq!((all.account.len(), all.faq.len(), all.sip.user.len()), (1, 1, 1));
         // Each key of an account is shown with its default or what stands for it.
         let account = &all.account[0];
-        assert_eq!((account.answer_after_s, account.dtmf, account.codecs.len()), (0, Dtmf::Rtp, 2));
+        assert_eq!((account.answer_after_s, account.dtmf, account.codecs.len()), (0, Dtmf::Rtp, 4));
         assert_eq!(all.message.address(&all.account).as_deref(), Some("101@pbx.example.com"));
     }
 
@@ -544,8 +544,8 @@ mod tests {
         for (line, place, expected) in [
             ("", "secretary.toml:2:8: ", "register = false"),
             ("access = [\"pbx\"]", "secretary.toml:5:10: ", "203.0.113.0/24"),
-            ("codecs = [\"opus\"]", "secretary.toml:5:10: ", "`pcma` or `pcmu`"),
-            ("codecs = []", "secretary.toml:5:10: ", "\"pcma\" and \"pcmu\""),
+            ("codecs = [\"g729\"]", "secretary.toml:5:10: ", "`opus`, `g722`, `pcma`, `pcmu`"),
+            ("codecs = []", "secretary.toml:5:10: ", "\"g722\", \"pcma\" and \"pcmu\""),
             ("dtmf = \"rfc4733\"", "secretary.toml:5:8: ", "`rtp`, `info`, `inband`, `none`"),
             (
                 "password_env = \"P\"\npublic_address = \"203.0.113.5\"\nstun_server = \"a:1\"",

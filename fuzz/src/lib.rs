@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use secretary::rtp::codec::Codec;
+use secretary::rtp::codec::{Codec, OpusTerms};
 use secretary::rtp::dtls::{Certificate, Role, Terms};
 use secretary::rtp::dtmf::{self, Due, EventSet, Receiver, Sender};
 use secretary::rtp::ice::Credentials;
@@ -17,12 +17,12 @@ use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
 use secretary::rtp::srtp::{MasterKey, Srtp, SrtpKeys, Suite};
 use secretary::rtp::stun::{Asked, Query, is_stun};
-use secretary::rtp::{self, FRAME_DURATION, FRAME_SAMPLES, Protection, Received, Stream, StreamConfig};
+use secretary::rtp::{self, FRAME_DURATION, Protection, Rate, Received, Stream, StreamConfig};
 use secretary::sip::auth::{self, AuthError, Authorization, Authorizer, Challenge, Counted, Subject};
 use secretary::sip::message::{
     Frame, FramingError, Headers, MAX_MESSAGE, Malformed, Message, NameAddr, ParseError, StreamFramer, Uri, Via,
 };
-use secretary::sip::sdp::{self, KeyExchange, LocalMedia, Policy, Security};
+use secretary::sip::sdp::{self, KeyExchange, LocalMedia, Numbers, Policy, Security};
 use secretary::sip::{
     CallKey, CallOut, Command, Endpoint, EndpointConfig, Event, Flow, Input, Limits, Output, SessionEvent, Transport,
 };
@@ -159,7 +159,8 @@ pub fn sdp(data: &[u8]) {
         rtcp_port: Some(10_003),
         ice: Some(&ice),
         codecs: &Codec::ALL,
-        events: Some(dtmf::PAYLOAD_TYPE),
+        events: true,
+        numbers: Numbers::NONE,
         security: Some(&security),
         session_id: 77,
         session_version: 1,
@@ -200,10 +201,12 @@ fn flow(start: Instant, data: &[u8], port: Port) {
     let senders = SENDERS.map(|(ip, port)| std::net::SocketAddr::from((ip, port)));
     let reports_to = std::net::SocketAddr::from((SENDERS[0].0, SENDERS[0].1 + 1));
     let config = StreamConfig {
+        rate: Rate::Narrow,
         remote: senders[0],
         codec: Codec::Pcma,
+        opus: OpusTerms::default(),
         payload_type: 8,
-        accepted: vec![(8, Codec::Pcma), (0, Codec::Pcmu)],
+        accepted: vec![(8, Codec::Pcma), (0, Codec::Pcmu), (9, Codec::G722), (96, Codec::Opus)],
         ssrc: Ssrc(0x0a0b_0c0d),
         first_seq: Seq(65_530),
         first_timestamp: RtpTimestamp(u32::MAX - 1_000),
@@ -341,7 +344,8 @@ pub fn srtp(start: Instant, data: &[u8]) {
 /// The input is packets of ten bytes: how many ms later; what it is (bit 0 sound, bit 1 the marker, bit 2 another source);
 /// by how much its sequence number is ahead; by how many times 160 its timestamp, in two bytes; five of payload.
 pub fn dtmf(mut now: Instant, data: &[u8]) {
-    let mut receiver = Receiver::default();
+    let clock_hz = dtmf::CLOCK_RATES_HZ[data.len() % 2];
+    let mut receiver = Receiver::new(clock_hz);
     let (mut seq, mut timestamp) = (0_u16, 0_u32);
     for packet in data.chunks_exact(10) {
         let [wait, what, ahead, high, low, payload @ ..] = packet else { return };
@@ -373,9 +377,9 @@ pub fn dtmf(mut now: Instant, data: &[u8]) {
     while sender.is_pressing() {
         now += Duration::from_millis(20);
         seq = seq.wrapping_add(1);
-        timestamp = timestamp.wrapping_add(160);
+        timestamp = timestamp.wrapping_add(clock_hz / 50);
         let (payload_type, ssrc) = (dtmf::PAYLOAD_TYPE, Ssrc(77));
-        match sender.tick(RtpTimestamp(timestamp)) {
+        match sender.tick(RtpTimestamp(timestamp), clock_hz) {
             Due::Event { marker, timestamp, ref payload } => {
                 let packet = Packet { payload_type, marker, seq: Seq(seq), timestamp, ssrc, payload };
                 told.extend(receiver.take(now, &packet).key);
@@ -530,13 +534,14 @@ impl Peer {
 }
 
 /// The input is a sequence of steps of three bytes: packets that come, pulls and time that passes. Whatever they are, little
-/// waits, what is counted adds up, and with nothing more to come the sound ends.
+/// waits, what is counted adds up, and with nothing more to come the sound ends. An input of an odd length is for a wide call.
 pub fn jitter(now: Instant, data: &[u8]) {
-    let mut buffer = JitterBuffer::new(DEFAULT_TARGET);
+    let rate = if data.len().is_multiple_of(2) { Rate::Narrow } else { Rate::Wide };
+    let mut buffer = JitterBuffer::new(DEFAULT_TARGET, rate);
     let (mut now, mut due) = (now, now);
     let (mut seq, mut timestamp, mut taken) = (Seq(u16::MAX - 3), RtpTimestamp(u32::MAX - 1_000), 0u64);
     let pull = |buffer: &mut JitterBuffer, due: &mut Instant| {
-        let received = buffer.pull(*due, &mut [0; FRAME_SAMPLES]);
+        let received = buffer.pull(*due, &mut [0; Rate::Wide.frame_samples()][..rate.frame_samples()]);
         *due += FRAME_DURATION;
         received
     };
@@ -548,12 +553,13 @@ pub fn jitter(now: Instant, data: &[u8]) {
             buffer.insert(now, &packet, payload);
             taken += 1;
         };
-        let voice = Payload::Voice(if kind & 0x80 == 0 { Codec::Pcma } else { Codec::Pcmu });
+        let codec = [Codec::Pcma, Codec::G722, Codec::Opus, Codec::Pcmu][usize::from(kind / 64)];
+        let (voice, ticks_per_ms) = (Payload::Voice(codec), codec.clock_rate_hz() / 1_000);
         match kind % 10 {
             // In order: so long after the last one, of this length.
             0..3 => {
                 seq = seq.next();
-                timestamp = timestamp.wrapping_add(u32::from(a) * 8);
+                timestamp = timestamp.wrapping_add(u32::from(a) * ticks_per_ms);
                 insert(voice, 1, seq, timestamp, &vec![kind.wrapping_mul(b); usize::from(b) * 8]);
             }
             // Out of order by a little, or anywhere.

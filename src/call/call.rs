@@ -7,23 +7,22 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::ears::{Ears, SAMPLE_RATE_HZ};
+use super::ears::Ears;
 use super::echo::EchoGuard;
 use super::keys::{Dtmf, Keys, Way};
 use super::talk::Talk;
 use super::{CallConfig, EndedBy, Input, Output, Script};
 use crate::engine::vad::Vad;
-use crate::rtp::codec::Codec;
+use crate::rtp::codec::{Codec, OpusTerms};
 use crate::rtp::dtls::Certificate;
-use crate::rtp::dtmf;
 use crate::rtp::ice::Credentials;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::quality::Quality;
 use crate::rtp::rtcp::RtcpStart;
 use crate::rtp::tones::Tones;
-use crate::rtp::{self, Frame, Protection, Stream, StreamConfig, StreamStats};
+use crate::rtp::{self, Frame, Protection, Rate, Stream, StreamConfig, StreamStats};
 use crate::sip::SessionEvent;
-use crate::sip::sdp::{self, KeyExchange, LocalMedia, Media, Offer, Policy, SdpError, Security};
+use crate::sip::sdp::{self, KeyExchange, LocalMedia, Media, Numbers, Offer, Policy, SdpError, Security};
 
 /// The longest wait for transcripts after the end of a call.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -65,8 +64,9 @@ struct Ours {
     media: MediaAddress,
     /// What we speak, the favourite first.
     codecs: Vec<Codec>,
-    /// Under which payload type we offer keys, if at all; see [`LocalMedia`].
-    events: Option<u8>,
+    /// Whether keys are told in RTP.
+    events: bool,
+    numbers: Numbers,
     /// See [`LocalMedia`].
     security: Option<Security>,
     /// Of our SDP.
@@ -97,10 +97,6 @@ impl IceSide {
 }
 
 impl Ours {
-    fn accepted(&self) -> Vec<(u8, Codec)> {
-        self.codecs.iter().map(|codec| (codec.payload_type(), *codec)).collect()
-    }
-
     fn local(&self) -> LocalMedia<'_> {
         LocalMedia {
             address: self.media.address,
@@ -109,6 +105,7 @@ impl Ours {
             ice: Some(&self.ice.ours),
             codecs: &self.codecs,
             events: self.events,
+            numbers: self.numbers,
             security: self.security.as_ref(),
             session_id: self.session,
             session_version: 0,
@@ -197,19 +194,27 @@ impl Call {
     pub fn answer(now: Instant, setup: CallSetup, offer: Option<&[u8]>) -> Result<(Self, Vec<u8>), SdpError> {
         let CallSetup { config, script, vad, media, codecs, dtmf, encryption, certificate, start } = setup;
         let mut rng = StdRng::from_seed(start.secret);
-        let events = dtmf.in_rtp().then_some(dtmf::PAYLOAD_TYPE);
+        let (events, numbers) = (dtmf.in_rtp(), Numbers::NONE);
         let security = Security::new(encryption.policy, encryption.exchange, &certificate, &mut rng);
         let ice = IceSide::new(&mut rng);
-        let ours = Ours { media, codecs, events, security, session: start.sdp_session, ice };
+        let ours = Ours { media, codecs, events, numbers, security, session: start.sdp_session, ice };
         let (sdp, agreed) = describe(&ours, offer)?;
         let unknown = SocketAddr::new(media.address, 0);
-        let codec = agreed.as_ref().map(|m| m.codec).or(ours.codecs.first().copied()).unwrap_or(Codec::Pcma);
+        let accepted = agreed.as_ref().map_or_else(|| sdp::offered_codecs(&ours.local()), |m| m.accepted.clone());
+        let ours_first = accepted.first().copied().unwrap_or((8, Codec::Pcma));
+        let (payload_type, codec) = agreed.as_ref().map_or(ours_first, |m| (m.payload_type, m.codec));
+        // For the whole call, whatever codec follows: as wide as what is agreed, or as what the answer may agree to.
+        let is_wide = |codec: &Codec| codec.rate() == Rate::Wide;
+        let may_be_wide = agreed.is_none() && ours.codecs.iter().any(is_wide);
+        let rate = if is_wide(&codec) || may_be_wide { Rate::Wide } else { Rate::Narrow };
         let mut stream = Stream::new(
             now,
             StreamConfig {
+                rate,
                 codec,
-                payload_type: agreed.as_ref().map_or(codec.payload_type(), |m| m.payload_type),
-                accepted: agreed.as_ref().map_or_else(|| ours.accepted(), |m| m.accepted.clone()),
+                payload_type,
+                opus: agreed.as_ref().map_or_else(OpusTerms::default, |m| m.opus),
+                accepted,
                 events: agreed.as_ref().and_then(|m| m.events),
                 remote: agreed.as_ref().map_or(unknown, |m| m.remote),
                 ssrc: Ssrc(start.ssrc),
@@ -220,19 +225,19 @@ impl Call {
         );
         // Not before we know that the caller is where his SDP says: a forged INVITE must not point our sound at others.
         stream.set_send(false);
-        let ears = Ears::new(vad, config.ears.clone());
+        let ears = Ears::new(vad, config.ears.clone(), rate);
         let media_timeout = config.media_timeout;
-        let talk = Talk::new(now, config, script, ears);
+        let talk = Talk::new(now, config, script, ears, rate);
         let described = sdp.clone();
         let phase = Phase::Answering { since: now };
         let mut call = Self {
             phase,
             stream,
             talk,
-            echo: EchoGuard::new(SAMPLE_RATE_HZ),
+            echo: EchoGuard::new(rate.hz()),
             keys: Keys::default(),
             keys_in_rtp: false,
-            tones: (dtmf == Dtmf::Inband).then(Tones::default),
+            tones: (dtmf == Dtmf::Inband).then(|| Tones::new(rate)),
             ours,
             encryption,
             certificate,
@@ -282,11 +287,11 @@ impl Call {
 
     /// Our side of another session.
     fn elsewhere(&mut self, media: MediaAddress, session: u64) -> Ours {
-        let events = self.ours.events.map(|_| dtmf::PAYLOAD_TYPE);
         let Encryption { policy, exchange } = self.encryption;
         let security = Security::new(policy, exchange, &self.certificate, &mut self.rng);
         let ice = IceSide::new(&mut self.rng);
-        Ours { media, codecs: self.ours.codecs.clone(), events, security, session, ice }
+        let (codecs, events) = (self.ours.codecs.clone(), self.ours.events);
+        Ours { media, codecs, events, numbers: Numbers::NONE, security, session, ice }
     }
 
     /// The session is another one now.
@@ -428,7 +433,8 @@ impl Call {
     }
 
     fn agree(&mut self, media: Media) {
-        self.stream.redirect(media.remote, media.codec, media.payload_type, media.accepted.clone(), media.events);
+        let Media { remote, codec, opus, payload_type, events, .. } = media;
+        self.stream.redirect(remote, codec, opus, payload_type, media.accepted.clone(), events);
         self.protect(Some(&media));
         self.note(Some(media));
         self.send_if_agreed();
@@ -436,8 +442,8 @@ impl Call {
 
     fn note(&mut self, agreed: Option<Media>) {
         // What a number means is settled for the session.
-        if let Some(events) = agreed.as_ref().and_then(|media| media.events) {
-            self.ours.events = Some(events.receive);
+        if let Some(media) = &agreed {
+            self.ours.numbers = self.ours.numbers.and(media);
         }
         if let Some(media) = &agreed {
             self.ours.ice.theirs.clone_from(&media.ice);
@@ -647,6 +653,11 @@ impl Call {
     /// The media that both sides agreed on.
     pub fn media(&self) -> Option<&Media> {
         self.agreed.as_ref()
+    }
+
+    /// The rate of all sound of this call, in and out.
+    pub fn rate(&self) -> Rate {
+        self.stream.rate()
     }
 
     pub fn stream_stats(&self) -> StreamStats {

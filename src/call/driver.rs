@@ -17,7 +17,6 @@ use tokio::time::sleep_until;
 use tracing::Instrument;
 
 use super::call::{Call, CallSetup, Encryption, MediaAddress, StreamStart};
-use super::ears::SAMPLE_RATE_HZ;
 use super::keys::Dtmf;
 use super::{CallConfig, EndedBy, Expects, Input, Output, PartId, Script, TurnRecord};
 use crate::clock;
@@ -35,7 +34,7 @@ use crate::net::sip::{NewCall, SipHandle};
 use crate::rtp::codec::Codec;
 use crate::rtp::dtls::Certificate;
 use crate::rtp::rtcp::RtcpStart;
-use crate::rtp::{FRAME_SAMPLES, Frame, Protection};
+use crate::rtp::{Frame, Protection, Rate};
 use crate::sip::{AccountId, CallKey, CallOut, Command, Incoming, SessionEvent, Transport};
 pub use notify::Notify;
 use sessions::{Sessions, Side};
@@ -48,8 +47,8 @@ const REPLY_QUEUE: usize = 16;
 const MAX_REPORT_BYTES: usize = 1_500;
 /// What the log shows of a Call-ID, which the peer chooses.
 const MAX_CALL_ID_CHARS: usize = 64;
-/// Sound goes to the call log in pieces of 400 ms.
-const LOG_SAMPLES: usize = SAMPLE_RATE_HZ as usize * 2 / 5;
+/// Sound goes to the call log in pieces of so many frames: 400 ms.
+const LOG_FRAMES: usize = 20;
 
 /// What all calls share.
 pub struct Office {
@@ -255,7 +254,7 @@ impl Driver {
         if let Some(media) = call.media() {
             announce(&media.protection, incoming.flow.transport);
         }
-        let log = open_log(&office, &incoming, codec).await;
+        let log = open_log(&office, &incoming, codec, call.rate()).await;
         office.sip.command(Command::Answer { call: key, sdp }).await;
         let (arrivals, arrivals_rx) = mpsc::channel(QUEUE);
         let language = office.config.languages.first().copied().unwrap_or(Language::Ru);
@@ -275,8 +274,8 @@ impl Driver {
             asked: None,
             replies: JoinSet::new(),
             log,
-            received: Vec::with_capacity(LOG_SAMPLES),
-            sent: Vec::with_capacity(LOG_SAMPLES),
+            received: Vec::new(),
+            sent: Vec::new(),
         })
     }
 
@@ -376,7 +375,7 @@ impl Driver {
                 Output::Gap { ticks } => {
                     self.flush_sound();
                     if let Some(log) = &mut self.log {
-                        log.item(LogItem::Gap { samples: u64::from(ticks) * FRAME_SAMPLES as u64 });
+                        log.item(LogItem::Gap { samples: u64::from(ticks) * self.call.rate().frame_samples() as u64 });
                     }
                 }
                 Output::Turn(turn) => self.turn(turn),
@@ -389,7 +388,7 @@ impl Driver {
     fn transcribe(&mut self, part: PartId, pcm: Vec<i16>, languages: Vec<Language>) {
         let cancel = Cancel::default();
         self.parts.insert(part, cancel.clone());
-        let job = SttJob { pcm, rate_hz: SAMPLE_RATE_HZ, languages, cancel, priority: Priority::Caller };
+        let job = SttJob { pcm, rate_hz: self.call.rate().hz(), languages, cancel, priority: Priority::Caller };
         let arrivals = self.arrivals.clone();
         let submitted = self.office.stt.submit(job, move |result| {
             let result = result.map_err(|error| error.to_string());
@@ -453,7 +452,7 @@ impl Driver {
 
     fn speak(&mut self, phrase: super::PhraseId, text: String, language: Language) {
         // What was said before needs no voice.
-        if let Some(clauses) = self.office.tts.cached(&text, language, SAMPLE_RATE_HZ) {
+        if let Some(clauses) = self.office.tts.cached(&text, language, self.call.rate().hz()) {
             let now = clock::now();
             for pcm in clauses {
                 self.call.handle_input(now, Input::Sound { phrase, pcm });
@@ -461,7 +460,7 @@ impl Driver {
             return self.call.handle_input(now, Input::Synthesised { phrase, result: Ok(()) });
         }
         let cancel = self.phrases.clone();
-        let job = SpeakJob { text, language, rate_hz: SAMPLE_RATE_HZ, cancel, priority: Priority::Caller };
+        let job = SpeakJob { text, language, rate_hz: self.call.rate().hz(), cancel, priority: Priority::Caller };
         let arrivals = self.arrivals.clone();
         let submitted = self.office.tts.speak(job, move |chunk| {
             let input = match chunk {
@@ -484,13 +483,14 @@ impl Driver {
     fn record(&mut self, received: &Frame, sent: &Frame) {
         self.received.extend_from_slice(received);
         self.sent.extend_from_slice(sent);
-        if self.received.len() >= LOG_SAMPLES {
+        if self.received.len() >= LOG_FRAMES * received.len() {
             self.flush_sound();
         }
     }
 
     fn flush_sound(&mut self) {
-        let empty = || Vec::with_capacity(LOG_SAMPLES);
+        let rate = self.call.rate();
+        let empty = || Vec::with_capacity(LOG_FRAMES * rate.frame_samples());
         let (received, sent) =
             (std::mem::replace(&mut self.received, empty()), std::mem::replace(&mut self.sent, empty()));
         if let Some(log) = &mut self.log {
@@ -596,7 +596,7 @@ fn stream_start() -> StreamStart {
 }
 
 /// A call that cannot be logged is answered all the same, and it is an alarm.
-async fn open_log(office: &Office, incoming: &Incoming, codec: Option<String>) -> Option<LogWriter> {
+async fn open_log(office: &Office, incoming: &Incoming, codec: Option<String>, rate: Rate) -> Option<LogWriter> {
     let record = CallRecord {
         status: Status::InProgress,
         direction: Direction::Incoming,
@@ -621,7 +621,7 @@ async fn open_log(office: &Office, incoming: &Incoming, codec: Option<String>) -
         turns: Vec::new(),
     };
     let dir = office.log_dir.clone();
-    match spawn_blocking(move || CallLog::create(&dir, record)).await {
+    match spawn_blocking(move || CallLog::create(&dir, record, rate.hz())).await {
         Ok(Ok(log)) => Some(office.desk.open(log)),
         Ok(Err(error)) => {
             tracing::error!(dir = %office.log_dir.display(), %error, "this call is not recorded: the call log cannot be written");
@@ -633,5 +633,3 @@ async fn open_log(office: &Office, incoming: &Incoming, codec: Option<String>) -
         }
     }
 }
-
-const _: () = assert!(LOG_SAMPLES.is_multiple_of(FRAME_SAMPLES), "whole frames go to the call log");

@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use crate::engine::vad::{FRAME_LEN, Vad, VadError};
-
-/// Sound of the call inside the program, in Hz.
-pub const SAMPLE_RATE_HZ: u32 = 8_000;
+use crate::rtp::Rate;
 
 /// When sound counts as speech.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -53,6 +51,7 @@ pub enum EarEvent {
 }
 
 pub struct Ears {
+    rate: Rate,
     vad: Box<dyn Vad>,
     config: EarsConfig,
     voice: Voice,
@@ -67,12 +66,14 @@ pub struct Ears {
 }
 
 impl Ears {
-    pub fn new(vad: Box<dyn Vad>, config: EarsConfig) -> Self {
+    /// For sound at `rate`.
+    pub fn new(vad: Box<dyn Vad>, config: EarsConfig, rate: Rate) -> Self {
         Self {
+            rate,
             vad,
             config,
             voice: Voice::Quiet { run: 0 },
-            window: Vec::with_capacity(FRAME_LEN),
+            window: Vec::with_capacity(rate.scaled(FRAME_LEN)),
             pre_roll: VecDeque::new(),
             part: None,
             last_voiced: None,
@@ -89,8 +90,8 @@ impl Ears {
         let mut event = None;
         for &sample in pcm {
             self.window.push(sample);
-            if let Ok(frame) = <&[i16; FRAME_LEN]>::try_from(self.window.as_slice()) {
-                let probability = self.vad.probability(frame);
+            if self.window.len() == self.rate.scaled(FRAME_LEN) {
+                let probability = self.vad.probability(&self.window);
                 self.window.clear();
                 event = self.hear(now, probability?).or(event);
             }
@@ -108,8 +109,8 @@ impl Ears {
     fn roll(&mut self, pcm: &[i16]) {
         self.pre_roll.extend(pcm);
         // What the onset needs to be certain is kept beside the pre-roll proper.
-        let windows = ONSET_WINDOWS as usize * FRAME_LEN;
-        let wanted = (self.config.pre_roll_ms * SAMPLE_RATE_HZ / 1_000) as usize + windows;
+        let windows = ONSET_WINDOWS as usize * self.rate.scaled(FRAME_LEN);
+        let wanted = self.config.pre_roll_ms as usize * self.rate.scaled(8) + windows;
         let excess = self.pre_roll.len().saturating_sub(wanted);
         self.pre_roll.drain(..excess);
     }
@@ -153,7 +154,7 @@ impl Ears {
     /// How long the caller has been talking without a break.
     pub fn talking_for(&self) -> Duration {
         match self.voice {
-            Voice::Talking { windows } => length(u64::from(windows) * FRAME_LEN as u64),
+            Voice::Talking { windows } => windows_length(windows),
             Voice::Quiet { .. } => Duration::ZERO,
         }
     }
@@ -165,12 +166,13 @@ impl Ears {
 
     /// How much of the part is speech.
     pub fn voiced(&self) -> Duration {
-        length(u64::from(self.voiced_windows) * FRAME_LEN as u64)
+        windows_length(self.voiced_windows)
     }
 
     /// How long the part is.
     pub fn part_length(&self) -> Duration {
-        length(self.part.as_ref().map_or(0, Vec::len) as u64)
+        let samples = self.part.as_ref().map_or(0, Vec::len) as u64;
+        Duration::from_millis(samples * 1_000 / u64::from(self.rate.hz()))
     }
 
     /// The part so far, which goes on.
@@ -197,8 +199,8 @@ impl Ears {
     }
 }
 
-fn length(samples: u64) -> Duration {
-    Duration::from_millis(samples * 1_000 / u64::from(SAMPLE_RATE_HZ))
+fn windows_length(windows: u32) -> Duration {
+    Duration::from_millis(u64::from(windows) * FRAME_LEN as u64 / 8)
 }
 
 #[cfg(test)]
@@ -210,7 +212,7 @@ mod tests {
     struct Loudness;
 
     impl Vad for Loudness {
-        fn probability(&mut self, frame: &[i16; FRAME_LEN]) -> Result<f32, VadError> {
+        fn probability(&mut self, frame: &[i16]) -> Result<f32, VadError> {
             Ok(if frame.iter().any(|s| s.unsigned_abs() > 500) { 0.9 } else { 0.05 })
         }
     }
@@ -229,7 +231,7 @@ mod tests {
     }
 
     fn ears() -> Ears {
-        Ears::new(Box::new(Loudness), EarsConfig::default())
+        Ears::new(Box::new(Loudness), EarsConfig::default(), Rate::Narrow)
     }
 
     #[test]
@@ -268,6 +270,6 @@ mod tests {
     fn silence_does_not_grow_memory() {
         let (mut ears, mut now) = (ears(), Instant::now());
         feed(&mut ears, &mut now, 0, 60_000);
-        assert!(ears.pre_roll.len() < SAMPLE_RATE_HZ as usize);
+        assert!(ears.pre_roll.len() < 8_000);
     }
 }

@@ -63,7 +63,7 @@ pub enum Input {
     WantsHangUp { turn: TurnId },
     /// The dialog has said all of the answer and knows what it asked for.
     Replied { turn: TurnId, expects: Expects },
-    /// Sound of a phrase.
+    /// Sound of a phrase, at [`Call::rate`].
     Sound { phrase: PhraseId, pcm: Arc<[i16]> },
     /// A phrase is whole, or as whole as it gets.
     Synthesised { phrase: PhraseId, result: Result<(), String> },
@@ -95,7 +95,7 @@ pub enum Output {
     Offer { sdp: Vec<u8> },
     /// End the session.
     HangUp,
-    /// Transcribe what the caller said; mono at [`ears::SAMPLE_RATE_HZ`].
+    /// Transcribe what the caller said; mono at [`Call::rate`].
     Transcribe { part: PartId, pcm: Vec<i16>, languages: Vec<Language> },
     /// The transcript is not wanted any more: the caller goes on.
     CancelPart { part: PartId },

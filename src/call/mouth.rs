@@ -6,11 +6,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::rtp::{FRAME_SAMPLES, Stream};
+use crate::rtp::{Rate, Stream};
 
 /// So much the playout has of a phrase beforehand, 400 ms: more than a call ever comes too late. The rest stays where it
 /// is, which for what is often said is one place for all calls.
-const LEAD_SAMPLES: usize = 20 * FRAME_SAMPLES;
+const LEAD_FRAMES: usize = 20;
 
 /// One phrase of a call; the marks of the RTP playout carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,12 +47,12 @@ struct Phrase {
 
 impl Phrase {
     /// The words that were heard, judged by the share of the samples that went out.
-    fn heard(&self) -> String {
+    fn heard(&self, rate: Rate) -> String {
         if self.played == 0 {
             return String::new();
         }
         // The frame that two phrases share counts for the second.
-        if self.synthesis == Synthesis::Whole && self.played + FRAME_SAMPLES >= self.samples {
+        if self.synthesis == Synthesis::Whole && self.played + rate.frame_samples() >= self.samples {
             return self.text.clone();
         }
         let words: Vec<&str> = self.text.split_whitespace().collect();
@@ -66,13 +66,19 @@ impl Phrase {
 /// More phrases than any answer has; a dialog that says more is cut.
 const MAX_PHRASES: usize = 64;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Mouth {
+    rate: Rate,
     phrases: VecDeque<Phrase>,
     next: u64,
 }
 
 impl Mouth {
+    /// Phrases come at `rate`.
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, phrases: VecDeque::new(), next: 0 }
+    }
+
     /// Takes a phrase to say after the others. `None` when there are too many.
     pub fn say(&mut self, text: &str, purpose: Purpose) -> Option<PhraseId> {
         if self.phrases.len() >= MAX_PHRASES {
@@ -131,7 +137,7 @@ impl Mouth {
         for phrase in &mut self.phrases {
             while let Some(pcm) = phrase.waiting.front() {
                 let rest = pcm.get(phrase.taken..).unwrap_or_default();
-                let room = LEAD_SAMPLES.saturating_sub(stream.queued());
+                let room = (LEAD_FRAMES * self.rate.frame_samples()).saturating_sub(stream.queued());
                 phrase.taken += stream.play(phrase.id.0, rest.get(..room).unwrap_or(rest));
                 if phrase.taken < pcm.len() {
                     return;
@@ -169,7 +175,7 @@ impl Mouth {
 
     /// What the caller heard of the answer.
     pub fn heard(&self) -> String {
-        self.join(Phrase::heard)
+        self.join(|phrase| phrase.heard(self.rate))
     }
 
     fn join(&self, part: impl Fn(&Phrase) -> String) -> String {
@@ -193,7 +199,7 @@ impl Mouth {
 mod tests {
     use super::*;
     use crate::clock;
-    use crate::rtp::codec::Codec;
+    use crate::rtp::codec::{Codec, OpusTerms};
     use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
     use crate::rtp::rtcp::{NtpTime, RtcpStart};
     use crate::rtp::{FRAME_DURATION, Output, StreamConfig};
@@ -201,6 +207,8 @@ mod tests {
 
     fn stream(now: Instant) -> Stream {
         let config = StreamConfig {
+            rate: Rate::Narrow,
+            opus: OpusTerms::default(),
             remote: ([192, 0, 2, 1], 4_000).into(),
             codec: Codec::Pcma,
             payload_type: 8,
@@ -216,7 +224,7 @@ mod tests {
 
     #[test]
     fn what_was_not_played_was_not_heard() {
-        let mut mouth = Mouth::default();
+        let mut mouth = Mouth::new(Rate::Narrow);
         let first = mouth.say("Мы работаем до шести.", Purpose::Answer).unwrap();
         let second = mouth.say("Чем ещё могу помочь сегодня?", Purpose::Answer).unwrap();
         mouth.sound(first, [0; 800].into());
@@ -232,14 +240,14 @@ mod tests {
     #[test]
     fn what_is_said_stays_in_its_one_place_until_it_is_needed() {
         let mut now = clock::now();
-        let (mut mouth, mut stream) = (Mouth::default(), stream(now));
+        let (mut mouth, mut stream) = (Mouth::new(Rate::Narrow), stream(now));
         let often_said: Arc<[i16]> = (0..10_000).map(|n| n as i16).collect();
         let first = mouth.say("Добрый день.", Purpose::Answer).unwrap();
         mouth.sound(first, Arc::clone(&often_said));
         mouth.sound(first, [-1; 100].into());
         mouth.synthesised(first);
         mouth.feed(&mut stream);
-        assert_eq!((stream.queued(), Arc::strong_count(&often_said)), (LEAD_SAMPLES, 2));
+        assert_eq!((stream.queued(), Arc::strong_count(&often_said)), (LEAD_FRAMES * Rate::Narrow.frame_samples(), 2));
         let mut played = Vec::new();
         while !mouth.is_empty_of_work() || stream.is_playing() {
             stream.handle_timeout(now);
@@ -258,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_filler_is_no_part_of_the_answer_and_goes_first() {
-        let mut mouth = Mouth::default();
+        let mut mouth = Mouth::new(Rate::Narrow);
         let answer = mouth.say("Добрый день.", Purpose::Answer).unwrap();
         let filler = mouth.say("Секунду…", Purpose::Filler).unwrap();
         assert_eq!(mouth.phrases.front().unwrap().id, filler);
@@ -268,7 +276,7 @@ mod tests {
 
     #[test]
     fn sound_of_a_silenced_phrase_is_dropped() {
-        let mut mouth = Mouth::default();
+        let mut mouth = Mouth::new(Rate::Narrow);
         let phrase = mouth.say("Здравствуйте", Purpose::Answer).unwrap();
         mouth.clear();
         assert_eq!(mouth.sound(phrase, [1; 10].into()), None);
@@ -277,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_dialog_without_end_is_cut() {
-        let mut mouth = Mouth::default();
+        let mut mouth = Mouth::new(Rate::Narrow);
         let said = (0..1_000).filter_map(|_| mouth.say("ещё", Purpose::Answer)).count();
         assert_eq!(said, MAX_PHRASES);
     }

@@ -12,7 +12,7 @@ use super::timeline::{Moment, Timeline};
 use super::turn::{Answer, Filler, Stage, Then, Turn};
 use super::{CallConfig, EndedBy, Expects, Output, PartId, PhraseId, Script, TurnRecord, seconds};
 use crate::engine::{Language, TurnId};
-use crate::rtp::{FRAME_SAMPLES, Frame, Stream};
+use crate::rtp::{Frame, Rate, Stream};
 
 /// The longest wait for an answer before the caller is asked to say it again.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
@@ -22,8 +22,6 @@ const GOODBYE: Duration = Duration::from_secs(30);
 const NOISE: Duration = Duration::from_millis(500);
 /// The longest hold.
 const MAX_HOLD: Duration = Duration::from_secs(2 * 3_600);
-/// What is heard of one who has put us on hold.
-const SILENCE: Frame = [0; FRAME_SAMPLES];
 
 /// The language of the call: the house's first, until the caller has said enough to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +94,7 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn new(now: Instant, config: Arc<CallConfig>, script: Arc<Script>, ears: Ears) -> Self {
+    pub(super) fn new(now: Instant, config: Arc<CallConfig>, script: Arc<Script>, ears: Ears, rate: Rate) -> Self {
         let tongue = match config.languages.as_slice() {
             [only] => Tongue::Settled(*only),
             [first, ..] => Tongue::Assumed(*first),
@@ -106,7 +104,7 @@ impl Talk {
             config,
             script,
             ears,
-            mouth: Mouth::default(),
+            mouth: Mouth::new(rate),
             turn: Turn::Silent,
             turn_id: TurnId::default(),
             parts: Vec::new(),
@@ -168,7 +166,7 @@ impl Talk {
     pub(super) fn tick(
         &mut self,
         now: Instant,
-        received: &[i16],
+        received: &Frame,
         sent: Option<(u64, usize)>,
         stream: &mut Stream,
     ) -> Option<EndedBy> {
@@ -187,7 +185,8 @@ impl Talk {
         if on_hold {
             self.last_sound = now;
         }
-        match self.ears.push(now, if on_hold { &SILENCE } else { received }) {
+        let silence = Frame::silent(received.rate());
+        match self.ears.push(now, if on_hold { &silence } else { received }) {
             Ok(Some(EarEvent::Onset)) => self.onset(now, stream),
             Ok(Some(EarEvent::Offset) | None) => {}
             Err(error) => tracing::warn!(%error, "voice detection failed on 32 ms of sound"),

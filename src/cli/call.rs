@@ -24,21 +24,18 @@ use crate::net::ports::{MediaSockets, PortPool};
 use crate::net::sip::SipHandle;
 use crate::net::{resolve, sip as sip_net};
 use crate::rtp::codec::Codec;
-use crate::rtp::codec::resample::resample;
+use crate::rtp::codec::resample::{RATES_HZ, resample};
 use crate::rtp::dtls::Certificate;
-use crate::rtp::dtmf;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::rtcp::RtcpStart;
-use crate::rtp::{FRAME_DURATION, FRAME_SAMPLES, Frame, Output, Stream, StreamConfig};
+use crate::rtp::{FRAME_DURATION, Output, Rate, Stream, StreamConfig};
 use crate::sip::message::Uri;
-use crate::sip::sdp::{self, LocalMedia, Media, SdpError, Security};
+use crate::sip::sdp::{self, LocalMedia, Media, Numbers, SdpError, Security};
 use crate::sip::{
     Account, AccountId, CallKey, CallOut, Command, DirectCalls, EndCause, Endpoint, EndpointConfig, SessionEvent,
     TransferProgress,
 };
 
-/// Sound of a call in Hz.
-const RATE_HZ: u32 = 8_000;
 /// The other side has finished when it was silent for this long; «Секунду…» and the answer are not so far apart.
 const PAUSE: Duration = Duration::from_millis(2_500);
 /// The other side says nothing at all: the next recording is played all the same.
@@ -114,7 +111,8 @@ impl NotAnswered {
 /// What is done when it is our turn.
 #[derive(Debug)]
 enum Act {
-    Play(Vec<i16>),
+    /// Samples, and their rate in Hz.
+    Play(Vec<i16>, u32),
     Press(String),
     Transfer(String),
 }
@@ -123,7 +121,10 @@ pub async fn run(args: Args) -> Result<()> {
     let mut acts = Vec::new();
     for path in &args.play {
         let (pcm, rate_hz) = read_mono(path)?;
-        acts.push(Act::Play(resample(&pcm, rate_hz, RATE_HZ).with_context(|| path.display().to_string())?));
+        if !RATES_HZ.contains(&rate_hz) {
+            bail!("{}: {rate_hz} Hz, which is no rate of speech", path.display());
+        }
+        acts.push(Act::Play(pcm, rate_hz));
     }
     acts.extend(args.digits.clone().map(Act::Press));
     acts.extend(args.transfer.clone().map(Act::Transfer));
@@ -162,18 +163,18 @@ pub async fn run(args: Args) -> Result<()> {
     };
     let (sip, _calls, task) = sip_net::start(listen, Endpoint::new(endpoint, rand::random())).await?;
     let id = account.as_ref().map(|account| account.id);
-    let own = id.and_then(|id| config.account.get(usize::from(id.0)));
-    let dtmf = own.map(|account| account.dtmf).unwrap_or_default();
-    let (policy, exchange) = own.map(|account| (account.srtp, account.srtp_keys)).unwrap_or_default();
+    let line = id.and_then(|id| config.account.get(usize::from(id.0)));
+    let dtmf = line.map(|account| account.dtmf).unwrap_or_default();
+    let codecs = line.map_or_else(|| Codec::ALL.to_vec(), |account| account.codecs.clone());
+    let (policy, exchange) = line.map(|account| (account.srtp, account.srtp_keys)).unwrap_or_default();
     let security = Security::new(policy, exchange, &Certificate::generate()?, &mut rand::rng());
+    let outside = line.and_then(AccountConfig::outside).unwrap_or_else(|| config.sip.outside());
     if let Some(account) = account {
         sip.command(Command::Register(account)).await;
     }
-    let of_account = id.and_then(|id| config.account.get(usize::from(id.0))).and_then(AccountConfig::outside);
-    let outside = of_account.unwrap_or_else(|| config.sip.outside());
     let sockets = PortPool::new(&[address], RTP_PORTS.0, RTP_PORTS.1).bind(address)?;
     let place = outside.place(&sockets, address, flow.remote.ip()).await;
-    let result = converse(&sip, &args, id, (dtmf, security), acts, sockets, place).await;
+    let result = converse(&sip, &args, id, (codecs, dtmf, security), acts, sockets, place).await;
     sip.stop(sip_net::AT_LEISURE).await;
     task.await?;
     result
@@ -203,7 +204,7 @@ async fn converse(
     sip: &SipHandle,
     args: &Args,
     account: Option<AccountId>,
-    (dtmf, security): (Dtmf, Option<Security>),
+    (codecs, dtmf, security): (Vec<Codec>, Dtmf, Option<Security>),
     acts: Vec<Act>,
     sockets: MediaSockets,
     Place { address, port, rtcp_port }: Place,
@@ -212,7 +213,9 @@ async fn converse(
         address,
         port,
         rtcp_port,
-        events: dtmf.in_rtp().then_some(dtmf::PAYLOAD_TYPE),
+        codecs,
+        events: dtmf.in_rtp(),
+        numbers: Numbers::NONE,
         security,
         session: rand::rng().random::<u64>() >> 1,
     };
@@ -240,7 +243,12 @@ async fn converse(
     if let Some(path) = &args.record
         && !talk.far.is_empty()
     {
-        let spec = WavSpec { channels: 1, sample_rate: RATE_HZ, bits_per_sample: 16, sample_format: SampleFormat::Int };
+        let spec = WavSpec {
+            channels: 1,
+            sample_rate: talk.rate().hz(),
+            bits_per_sample: 16,
+            sample_format: SampleFormat::Int,
+        };
         let mut writer = WavWriter::create(path, spec).with_context(|| path.display().to_string())?;
         talk.far.iter().try_for_each(|sample| writer.write_sample(*sample))?;
         writer.finalize()?;
@@ -261,7 +269,9 @@ struct Ours {
     port: u16,
     rtcp_port: Option<u16>,
     /// See [`LocalMedia`].
-    events: Option<u8>,
+    codecs: Vec<Codec>,
+    events: bool,
+    numbers: Numbers,
     security: Option<Security>,
     session: u64,
 }
@@ -273,8 +283,9 @@ impl Ours {
             port: self.port,
             rtcp_port: self.rtcp_port,
             ice: None,
-            codecs: &Codec::ALL,
+            codecs: &self.codecs,
             events: self.events,
+            numbers: self.numbers,
             security: self.security.as_ref(),
             session_id: self.session,
             session_version: 0,
@@ -354,6 +365,7 @@ impl Talk<'_> {
                 }
             }
             self.press_due().await;
+            let stream_rate = self.rate();
             while let Some(output) = self.stream.as_mut().and_then(Stream::poll_output) {
                 match output {
                     Output::Transmit { to, datagram } => {
@@ -368,7 +380,9 @@ impl Talk<'_> {
                         return Err(error.into());
                     }
                     Output::Key { key } => self.pressed(Way::Rtp, key, Duration::ZERO),
-                    Output::Skipped { ticks } => self.far.extend(iter::repeat_n(0, ticks as usize * FRAME_SAMPLES)),
+                    Output::Skipped { ticks } => {
+                        self.far.extend(iter::repeat_n(0, ticks as usize * stream_rate.frame_samples()))
+                    }
                     Output::Tick { received, .. } => {
                         self.far.extend_from_slice(&received);
                         let Some(stream) = self.stream.as_mut().filter(|_| stage == Stage::Talking) else { continue };
@@ -390,8 +404,13 @@ impl Talk<'_> {
         }
     }
 
+    /// That of the first media, for the whole call.
+    fn rate(&self) -> Rate {
+        self.stream.as_ref().map_or(Rate::Narrow, Stream::rate)
+    }
+
     fn seconds(&self) -> f64 {
-        self.far.len() as f64 / f64::from(RATE_HZ)
+        self.far.len() as f64 / f64::from(self.rate().hz())
     }
 
     async fn event(&mut self, event: SessionEvent) {
@@ -451,21 +470,23 @@ impl Talk<'_> {
     }
 
     fn settle(&mut self, media: Media) {
-        let Media { remote, codec, payload_type, accepted, events, sends, rtcp, protection, .. } = media;
+        // What a number means is settled for the session.
+        self.ours.numbers = self.ours.numbers.and(&media);
+        let Media { remote, codec, opus, payload_type, accepted, events, sends, rtcp, protection, .. } = media;
         if let Some(security) = &mut self.ours.security {
             security.settle(&protection);
         }
-        // What a number means is settled for the session.
-        self.ours.events = events.map(|events| events.receive).or(self.ours.events);
         match &mut self.stream {
-            Some(stream) => stream.redirect(remote, codec, payload_type, accepted, events),
+            Some(stream) => stream.redirect(remote, codec, opus, payload_type, accepted, events),
             None => {
                 let mut rng = rand::rng();
                 let (ssrc, seq, timestamp) = (rng.random(), rng.random::<u16>() >> 1, rng.random());
                 let start = RtcpStart { ntp: clock::ntp(), seed: rng.random() };
                 let config = StreamConfig {
+                    rate: codec.rate(),
                     remote,
                     codec,
+                    opus,
                     payload_type,
                     accepted,
                     events,
@@ -504,7 +525,7 @@ impl Talk<'_> {
     /// Does what comes next; gives what is to be played.
     async fn act(&mut self) -> Vec<i16> {
         match self.acts.pop_front() {
-            Some(Act::Play(pcm)) => return pcm,
+            Some(Act::Play(pcm, rate_hz)) => return resample(&pcm, rate_hz, self.rate().hz()).unwrap_or_default(),
             Some(Act::Press(keys)) => {
                 let now = clock::now();
                 self.keys = (0..).zip(keys.chars()).map(|(n, key)| (now + BETWEEN_KEYS * n, key)).collect();
@@ -554,7 +575,7 @@ impl Pace {
         Self { acts_left: acts, has_acts: acts > 0, silent_for: Duration::ZERO, heard_since_act: false }
     }
 
-    fn tick(&mut self, received: &Frame, playing: bool) -> Step {
+    fn tick(&mut self, received: &[i16], playing: bool) -> Step {
         let energy: f64 = received.iter().map(|s| f64::from(*s).powi(2)).sum();
         let loud = (energy / received.len() as f64).sqrt() > SPEECH_RMS;
         if playing || loud {
@@ -580,11 +601,11 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const LOUD: Frame = [4_000; 160];
-    const SILENT: Frame = [0; 160];
+    const LOUD: [i16; 160] = [4_000; 160];
+    const SILENT: [i16; 160] = [0; 160];
 
     /// The ticks of 20 ms until something else than listening is wanted.
-    fn until(pace: &mut Pace, frame: &Frame) -> (u32, Step) {
+    fn until(pace: &mut Pace, frame: &[i16]) -> (u32, Step) {
         (1..1_000).map(|n| (n, pace.tick(frame, false))).find(|(_, step)| *step != Step::Listen).unwrap()
     }
 

@@ -14,7 +14,6 @@ use tokio::time::timeout;
 
 use super::{ConfigArg, certificate, say};
 use crate::app;
-use crate::call::ears::SAMPLE_RATE_HZ;
 use crate::clock;
 use crate::config::{AccountConfig, Config, Registrar, Secrets, SipConfig, TlsConfig};
 use crate::engine::Language;
@@ -29,6 +28,8 @@ use crate::net::resolve;
 use crate::net::sip::{self, SipHandle};
 use crate::sip::{AccountId, Command, Endpoint, RegistrationState, Transport};
 
+/// At which voices are tried, in Hz.
+const RATE_HZ: u32 = 8_000;
 /// The longest wait for a registrar.
 const REGISTRAR: Duration = Duration::from_secs(8);
 
@@ -116,8 +117,8 @@ async fn check_voices(report: &mut Report, config: &Config) {
             Language::Ru => "Проверка.",
             Language::En => "This is a test.",
         };
-        let spoken = app::speak(&tts, text.to_owned(), *language, SAMPLE_RATE_HZ).await;
-        let seconds = spoken.map(|pcm| format!("{:.1} s of sound", pcm.len() as f64 / f64::from(SAMPLE_RATE_HZ)));
+        let spoken = app::speak(&tts, text.to_owned(), *language, RATE_HZ).await;
+        let seconds = spoken.map(|pcm| format!("{:.1} s of sound", pcm.len() as f64 / f64::from(RATE_HZ)));
         report.line(format!("speaking {language}"), seconds.map_err(|error| format!("{error:#}")));
     }
     if let Err(error) = spawn_blocking(move || tts.shutdown()).await {

@@ -160,7 +160,7 @@ pub struct AccountConfig {
     #[serde(default, deserialize_with = "ringing")]
     pub answer_after_s: u32,
     /// What is spoken over it, the favourite first.
-    #[serde(default = "both_laws", deserialize_with = "codecs")]
+    #[serde(default = "all_codecs", deserialize_with = "codecs")]
     pub codecs: Vec<Codec>,
     /// How pressed keys are told.
     #[serde(default)]
@@ -363,8 +363,8 @@ fn a_minute() -> u32 {
     60
 }
 
-fn both_laws() -> Vec<Codec> {
-    vec![Codec::Pcma, Codec::Pcmu]
+fn all_codecs() -> Vec<Codec> {
+    Codec::ALL.to_vec()
 }
 
 fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpAddr>, D::Error> {
@@ -462,9 +462,11 @@ fn codecs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Codec>, D::E
     let mut codecs = Vec::new();
     for name in names {
         let codec = match name.as_str() {
+            "opus" => Codec::Opus,
+            "g722" => Codec::G722,
             "pcma" => Codec::Pcma,
             "pcmu" => Codec::Pcmu,
-            other => return Err(de::Error::unknown_variant(other, &["pcma", "pcmu"])),
+            other => return Err(de::Error::unknown_variant(other, &["opus", "g722", "pcma", "pcmu"])),
         };
         match codecs.contains(&codec) {
             true => return Err(de::Error::custom(format!("\"{name}\" stands twice"))),
@@ -472,7 +474,7 @@ fn codecs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Codec>, D::E
         }
     }
     match codecs.is_empty() {
-        true => Err(de::Error::custom("no codec, expected one or both of \"pcma\" and \"pcmu\"")),
+        true => Err(de::Error::custom("no codec, expected some of \"opus\", \"g722\", \"pcma\" and \"pcmu\"")),
         false => Ok(codecs),
     }
 }

@@ -9,13 +9,12 @@ use ort::value::TensorRef;
 
 use super::onnx::{OnnxError, OnnxRuntime};
 
-/// Samples in a frame: 32 ms at [`RATE_HZ`].
+/// Samples in a frame: 32 ms at 8 kHz; the other rate of the model is 16 kHz, with twice as many.
 pub const FRAME_LEN: usize = 256;
-/// The rate of the telephone's sound, which is one of the model's two.
-pub const RATE_HZ: u32 = 8_000;
+const WIDE_FRAME_LEN: usize = 2 * FRAME_LEN;
 
-/// Samples of the previous frame that the model sees again before each frame.
-const CONTEXT_LEN: usize = 32;
+/// Of each frame the model sees the last eighth again before the next one: 4 ms.
+const CONTEXT_PART: usize = 8;
 const STATE_SHAPE: [usize; 3] = [2, 1, 128];
 const STATE_LEN: usize = 256;
 
@@ -32,11 +31,11 @@ pub enum VadError {
 
 /// Tells speech from other sound. Remembers what it has heard, so each direction of a call has its own.
 pub trait Vad: Send {
-    /// Probability of speech, 0..=1, in the next 32 ms (256 samples) at 8 kHz.
+    /// Probability of speech, 0..=1, in the next 32 ms: 256 samples are at 8 kHz, 512 at 16 kHz. One stream has one rate.
     ///
     /// # Errors
     /// When the model fails; the caller may go on with the next frame.
-    fn probability(&mut self, frame: &[i16; FRAME_LEN]) -> Result<f32, VadError>;
+    fn probability(&mut self, frame: &[i16]) -> Result<f32, VadError>;
 }
 
 /// The model, checked and ready to be started for each call.
@@ -51,11 +50,12 @@ impl Silero {
     /// When the file is missing, or is another model.
     pub fn load(runtime: &OnnxRuntime, path: &Path) -> Result<Self, VadError> {
         let silero = Self { runtime: runtime.clone(), path: path.to_owned() };
-        let mut vad = silero.open()?;
         let wrong = |reason: String| VadError::WrongModel { path: path.to_owned(), reason };
-        let p = vad.probability(&[0; FRAME_LEN]).map_err(|e| wrong(e.to_string()))?;
-        if !(0.0..=1.0).contains(&p) {
-            return Err(wrong(format!("the probability of speech in silence is {p}")));
+        for length in [FRAME_LEN, WIDE_FRAME_LEN] {
+            let p = silero.open()?.probability(&[0; WIDE_FRAME_LEN][..length]).map_err(|e| wrong(e.to_string()))?;
+            if !(0.0..=1.0).contains(&p) {
+                return Err(wrong(format!("the probability of speech in silence is {p}")));
+            }
         }
         Ok(silero)
     }
@@ -73,7 +73,7 @@ impl Silero {
 
     fn open(&self) -> Result<SileroVad, VadError> {
         let session = self.runtime.session(&self.path, 1)?;
-        Ok(SileroVad { session, state: [0.0; STATE_LEN], input: [0.0; CONTEXT_LEN + FRAME_LEN] })
+        Ok(SileroVad { session, state: [0.0; STATE_LEN], input: Vec::new() })
     }
 }
 
@@ -82,16 +82,16 @@ pub struct SileroVad {
     session: Session,
     state: [f32; STATE_LEN],
     /// The end of the previous frame, then the frame.
-    input: [f32; CONTEXT_LEN + FRAME_LEN],
+    input: Vec<f32>,
 }
 
 impl Vad for SileroVad {
-    fn probability(&mut self, frame: &[i16; FRAME_LEN]) -> Result<f32, VadError> {
-        self.input.copy_within(FRAME_LEN.., 0);
-        for (to, &from) in self.input.iter_mut().skip(CONTEXT_LEN).zip(frame) {
-            *to = f32::from(from) / 32_768.0;
-        }
-        let rate = [i64::from(RATE_HZ)];
+    fn probability(&mut self, frame: &[i16]) -> Result<f32, VadError> {
+        let context = frame.len() / CONTEXT_PART;
+        self.input.drain(..self.input.len().saturating_sub(context));
+        self.input.resize(context, 0.0);
+        self.input.extend(frame.iter().map(|&sample| f32::from(sample) / 32_768.0));
+        let rate = [if frame.len() < WIDE_FRAME_LEN { 8_000_i64 } else { 16_000 }];
         let outputs = self.session.run(ort::inputs![
             "input" => TensorRef::from_array_view(([1, self.input.len()], &self.input[..]))?,
             "state" => TensorRef::from_array_view((STATE_SHAPE, &self.state[..]))?,

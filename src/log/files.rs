@@ -10,7 +10,6 @@ use chrono::{DateTime, Local};
 use super::record::{CallRecord, Notified, Status, replace};
 use super::transcript;
 use super::wav::WavFile;
-use crate::call::ears::SAMPLE_RATE_HZ;
 use crate::call::{EndedBy, TurnRecord};
 use crate::engine::dialog::Message;
 use crate::rtp::quality::Quality;
@@ -77,17 +76,17 @@ pub struct CallLog {
 }
 
 impl CallLog {
-    /// Makes the four files. The second call of a second gets `_2` behind the time, and so on.
+    /// Makes the four files; sound is at `rate_hz`. The second call of a second gets `_2` behind the time, and so on.
     ///
     /// # Errors
     /// When the folder cannot be written to.
-    pub fn create(dir: &Path, record: CallRecord) -> io::Result<Self> {
+    pub fn create(dir: &Path, record: CallRecord, rate_hz: u32) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
         let time = record.started_at.format("call_%Y%m%d_%H%M%S");
         for n in 1..=MAX_CALLS_A_SECOND {
             let name = if n == 1 { time.to_string() } else { format!("{time}_{n}") };
             let files = CallFiles::of(dir, &name);
-            match WavFile::create(&files.input, SAMPLE_RATE_HZ) {
+            match WavFile::create(&files.input, rate_hz) {
                 Ok(input) => return Self::open(files, input, record),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
@@ -97,7 +96,7 @@ impl CallLog {
     }
 
     fn open(files: CallFiles, input: WavFile, record: CallRecord) -> io::Result<Self> {
-        let output = WavFile::create(&files.output, SAMPLE_RATE_HZ)?;
+        let output = WavFile::create(&files.output, input.rate_hz())?;
         let mut transcript = OpenOptions::new().append(true).create_new(true).open(&files.transcript)?;
         transcript.write_all(transcript::header(&record).as_bytes())?;
         record.save(&files.record)?;
@@ -177,7 +176,7 @@ impl CallLog {
     }
 
     fn save(&mut self) -> io::Result<()> {
-        self.record.recorded_s = self.input.samples() as f64 / f64::from(SAMPLE_RATE_HZ);
+        self.record.recorded_s = self.input.samples() as f64 / f64::from(self.input.rate_hz());
         self.record.save(&self.files.record)
     }
 
@@ -285,8 +284,10 @@ pub(super) mod tests {
     fn two_calls_in_one_second_do_not_collide() {
         let dir = tempfile::tempdir().unwrap();
         let record = record();
-        let (a, b) =
-            (CallLog::create(dir.path(), record.clone()).unwrap(), CallLog::create(dir.path(), record).unwrap());
+        let (a, b) = (
+            CallLog::create(dir.path(), record.clone(), 8_000).unwrap(),
+            CallLog::create(dir.path(), record, 8_000).unwrap(),
+        );
         assert_ne!(a.files().input, b.files().input);
         assert!(b.files().input.to_string_lossy().ends_with("_2_input.wav"));
     }
@@ -294,7 +295,7 @@ pub(super) mod tests {
     #[test]
     fn a_disk_that_is_full_for_a_while_costs_only_the_sound_of_that_while() {
         let disk = SmallDisk::new();
-        let mut log = CallLog::create(&disk.dir, record()).unwrap();
+        let mut log = CallLog::create(&disk.dir, record(), 8_000).unwrap();
         let files = log.files().clone();
         let audio = |n: i16| LogItem::Audio { received: vec![n; 1_600], sent: vec![-n; 1_600] };
         log.write(audio(1)).unwrap();

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use super::files::CallFiles;
 use super::record::{Status, replace};
 use super::wav::WavFile;
-use crate::call::ears::SAMPLE_RATE_HZ;
+
+/// The rate of sound whose header is gone.
+const USUAL_HZ: u32 = 8_000;
 
 /// Mends every call in `dir` whose record says that it is in progress, or says nothing that can be read: it is kept as
 /// `…_record.json.damaged`. Nothing else may be writing there. Returns how many there were.
@@ -49,33 +51,34 @@ fn recover_call(files: &CallFiles) -> io::Result<Mended> {
     if record["status"] != json!(Status::InProgress) {
         return Ok(Mended::NotNeeded);
     }
-    let samples = mend_sound(files)?;
+    let seconds = mend_sound(files)?;
     if damaged {
         let mut aside = files.record.as_os_str().to_owned();
         aside.push(".damaged");
         replace(aside.as_ref(), &bytes)?;
     }
     record["status"] = json!(Status::Interrupted);
-    record["recorded_s"] = (samples as f64 / f64::from(SAMPLE_RATE_HZ)).into();
+    record["recorded_s"] = seconds.into();
     let mut json = serde_json::to_vec_pretty(&record)?;
     json.push(b'\n');
     replace(&files.record, &json)?;
     Ok(Mended::Yes)
 }
 
-/// Renews both headers; the shorter side gets silence at its end. Returns the samples of each.
-fn mend_sound(files: &CallFiles) -> io::Result<u64> {
-    let open = |path| match WavFile::reopen(path, SAMPLE_RATE_HZ) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => WavFile::create(path, SAMPLE_RATE_HZ),
+/// Renews both headers; the shorter side gets silence at its end. Returns the seconds of each.
+fn mend_sound(files: &CallFiles) -> io::Result<f64> {
+    let open = |path, usual_hz| match WavFile::reopen(path, usual_hz) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => WavFile::create(path, usual_hz),
         result => result,
     };
-    let (mut input, mut output) = (open(&files.input)?, open(&files.output)?);
+    let mut input = open(&files.input, USUAL_HZ)?;
+    let mut output = open(&files.output, input.rate_hz())?;
     let samples = input.samples().max(output.samples());
     for wav in [&mut input, &mut output] {
         wav.skip(samples - wav.samples());
         wav.sync()?;
     }
-    Ok(samples)
+    Ok(samples as f64 / f64::from(input.rate_hz()))
 }
 
 #[cfg(test)]
@@ -86,9 +89,9 @@ mod tests {
     fn a_killed_call_plays_and_says_that_it_was_interrupted() {
         let dir = tempfile::tempdir().unwrap();
         let files = CallFiles::of(dir.path(), "call_20260102_030405");
-        let mut input = WavFile::create(&files.input, SAMPLE_RATE_HZ).unwrap();
+        let mut input = WavFile::create(&files.input, USUAL_HZ).unwrap();
         input.append(&[7; 400]).unwrap();
-        let mut output = WavFile::create(&files.output, SAMPLE_RATE_HZ).unwrap();
+        let mut output = WavFile::create(&files.output, USUAL_HZ).unwrap();
         output.append(&[8; 300]).unwrap();
         fs::write(&files.record, r#"{"status":"in_progress","turns":[{"number":0}]}"#).unwrap();
 
@@ -107,7 +110,7 @@ mod tests {
         for spoiled in ["", "\0\0\0\0", r#"{"status":"in_pro"#, "[]"] {
             let dir = tempfile::tempdir().unwrap();
             let files = CallFiles::of(dir.path(), "call_20260102_030405");
-            let mut input = WavFile::create(&files.input, SAMPLE_RATE_HZ).unwrap();
+            let mut input = WavFile::create(&files.input, USUAL_HZ).unwrap();
             // The header was not renewed.
             input.append(&[7; 800]).unwrap();
             fs::write(&files.record, spoiled).unwrap();

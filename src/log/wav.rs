@@ -9,6 +9,8 @@ use std::path::Path;
 
 const HEADER_BYTES: u64 = 44;
 const BYTES_PER_SAMPLE: u64 = 2;
+/// Where the header has the rate.
+const RATE_AT: u64 = 24;
 
 /// Writes one file. A sample has its place by its number, so that one that could not be written (full disk) leaves
 /// silence and moves nothing.
@@ -31,15 +33,25 @@ impl WavFile {
         Ok(wav)
     }
 
-    /// Opens a file that a killed process left, and takes its length from its size.
-    pub(super) fn reopen(path: &Path, rate_hz: u32) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).open(path)?;
+    /// Opens a file that a killed process left, and takes its length from its size and its rate from its header; from
+    /// `usual_hz` if there is none.
+    pub(super) fn reopen(path: &Path, usual_hz: u32) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
         let length = file.metadata()?.len();
+        let mut rate = [0; 4];
+        let rate_hz = match file.read_exact_at(&mut rate, RATE_AT).map(|()| u32::from_le_bytes(rate)) {
+            Ok(rate_hz @ 1..) => rate_hz,
+            Ok(0) | Err(_) => usual_hz,
+        };
         Ok(Self { file, rate_hz, samples: length.saturating_sub(HEADER_BYTES) / BYTES_PER_SAMPLE, length })
     }
 
     pub fn samples(&self) -> u64 {
         self.samples
+    }
+
+    pub fn rate_hz(&self) -> u32 {
+        self.rate_hz
     }
 
     /// Appends samples. After an error they count as silence.

@@ -251,7 +251,7 @@ mod tests {
     use std::sync::mpsc::{SyncSender, sync_channel};
 
     fn create(dir: &Path) -> (CallLog, CallFiles) {
-        let log = CallLog::create(dir, record()).unwrap();
+        let log = CallLog::create(dir, record(), 8_000).unwrap();
         let files = log.files().clone();
         (log, files)
     }

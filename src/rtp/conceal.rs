@@ -5,7 +5,9 @@
 //! Left out: the appendix's delay of 3.75 ms, in which the audio before a gap is blended into what follows. Instead, what
 //! follows begins at the very sample that was played last and comes to its own level within a quarter of a period.
 
-/// The gap is filled at full level for 10 ms, then fades to nothing at 60 ms. In samples at 8 kHz, as all here.
+use super::Rate;
+
+/// The gap is filled at full level for 10 ms, then fades to nothing at 60 ms. In samples at 8 kHz, as all these.
 const HOLD: usize = 80;
 const FADE_END: usize = 480;
 /// Pitch from 66 to 200 Hz; two periods of a higher voice are as good.
@@ -13,19 +15,25 @@ const MIN_PERIOD: usize = 40;
 const MAX_PERIOD: usize = 120;
 /// How much of the past is compared to find the period.
 const COMPARED: usize = 160;
-/// How much of what was played is needed to go on from: three periods and a quarter, in samples.
-pub const HISTORY: usize = 3 * MAX_PERIOD + MAX_PERIOD / 4;
+/// How much of what was played is needed to go on from: three periods and a quarter.
+const HISTORY: usize = 3 * MAX_PERIOD + MAX_PERIOD / 4;
 /// Over how long the first real audio after a gap takes over: a quarter of a period and 4 ms more for each 10 ms of the gap
 /// after the first, at most 10 ms. After silence, 5 ms.
 const CROSSFADE_STEP: usize = 32;
 const MAX_CROSSFADE: usize = 80;
 const CROSSFADE_AFTER_SILENCE: usize = 40;
 
-/// Fills gaps in one stream of 8 kHz audio.
+/// How much of what was played a [`Concealer`] needs to go on from, in samples of `rate`.
+pub const fn history(rate: Rate) -> usize {
+    rate.scaled(HISTORY)
+}
+
+/// Fills gaps in one stream of audio.
 #[derive(Debug)]
 pub struct Concealer {
-    /// What was played before the gap, oldest first.
-    past: [i16; HISTORY],
+    rate: Rate,
+    /// What was played before the gap, oldest first: [`history`] of it.
+    past: Vec<i16>,
     gap: Option<Gap>,
 }
 
@@ -40,17 +48,18 @@ struct Gap {
 }
 
 impl Concealer {
-    pub fn new() -> Self {
-        Self { past: [0; HISTORY], gap: None }
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, past: vec![0; history(rate)], gap: None }
     }
 
     /// Takes the audio received after what was played, and softens the end of a gap before it.
     pub fn real(&mut self, pcm: &mut [i16]) {
         let Some(mut gap) = self.gap.take() else { return };
-        let longer = CROSSFADE_STEP * (gap.filled / HOLD).saturating_sub(1);
-        let length = match gap.filled {
-            FADE_END.. => CROSSFADE_AFTER_SILENCE,
-            _ => (gap.period / 4 + longer).min(MAX_CROSSFADE),
+        let rate = self.rate;
+        let longer = rate.scaled(CROSSFADE_STEP) * (gap.filled / rate.scaled(HOLD)).saturating_sub(1);
+        let length = match gap.filled >= rate.scaled(FADE_END) {
+            true => rate.scaled(CROSSFADE_AFTER_SILENCE),
+            false => (gap.period / 4 + longer).min(rate.scaled(MAX_CROSSFADE)),
         };
         for sample in pcm.iter_mut().take(length - gap.over) {
             let weight = (gap.over + 1) as f32 / (length + 1) as f32;
@@ -61,7 +70,7 @@ impl Concealer {
         self.gap = (gap.over < length).then_some(gap);
     }
 
-    /// Makes up `len` samples that were lost and writes them behind those `played`, of which there must be [`HISTORY`].
+    /// Makes up `len` samples that were lost and writes them behind those `played`, of which there must be [`history`].
     /// Returns how many of them have something to say: after 60 ms, or after silence, none has.
     pub fn lost(&mut self, played: &mut Vec<i16>, len: usize) -> usize {
         let gap = self.gap.filter(|gap| gap.over == 0).unwrap_or_else(|| self.begin(played));
@@ -69,8 +78,9 @@ impl Concealer {
         let begin = played.len();
         played.extend((gap.filled..gap.filled + len).map(|at| self.sample(gap, at) as i16));
         // Past the end of the fade it makes no difference how far.
-        self.gap = Some(Gap { filled: (gap.filled + len).min(FADE_END), ..gap });
-        if played.iter().skip(begin).all(|&sample| sample == 0) { 0 } else { len.min(FADE_END - gap.filled) }
+        let end = self.rate.scaled(FADE_END);
+        self.gap = Some(Gap { filled: (gap.filled + len).min(end), ..gap });
+        if played.iter().skip(begin).all(|&sample| sample == 0) { 0 } else { len.min(end - gap.filled) }
     }
 
     /// Ends a gap, because the sender is silent.
@@ -80,25 +90,29 @@ impl Concealer {
 
     /// Whether a gap has lasted until nothing is left to be heard.
     pub fn has_faded(&self) -> bool {
-        self.gap.is_some_and(|gap| gap.filled >= FADE_END && gap.over == 0)
+        self.gap.is_some_and(|gap| gap.filled >= self.rate.scaled(FADE_END) && gap.over == 0)
     }
 
     fn begin(&mut self, played: &[i16]) -> Gap {
-        if let Some(past) = played.last_chunk() {
-            self.past = *past;
+        let len = self.past.len();
+        if let Some(begin) = played.len().checked_sub(len) {
+            self.past.copy_from_slice(&played[begin..]);
         }
-        let period = period(&self.past);
-        let step = f32::from(self.past[HISTORY - 1]) - f32::from(self.past[HISTORY - 1 - period]);
+        let period = period(&self.past, self.rate);
+        let step = f32::from(self.past[len - 1]) - f32::from(self.past[len - 1 - period]);
         Gap { period, filled: 0, step, over: 0 }
     }
 
     /// What is played `at` so many samples after the gap began.
     fn sample(&self, gap: Gap, at: usize) -> f32 {
         let quarter = gap.period / 4;
+        if at >= self.rate.scaled(FADE_END) {
+            return 0.0;
+        }
+        let (second, third) = (self.rate.scaled(HOLD), self.rate.scaled(2 * HOLD));
         let (periods, since) = match at {
-            FADE_END.. => return 0.0,
-            160.. => (3, at - 160),
-            80.. => (2, at - 80),
+            _ if at >= third => (3, at - third),
+            _ if at >= second => (2, at - second),
             _ => (1, at),
         };
         let weight = (since + 1) as f32 / (quarter + 1) as f32;
@@ -108,14 +122,19 @@ impl Concealer {
             1 => repeated + gap.step * (1.0 - weight),
             _ => repeated * weight + self.repeated(gap.period, periods - 1, at) * (1.0 - weight),
         };
-        blended.clamp(f32::from(i16::MIN), f32::from(i16::MAX)) * gain(at)
+        blended.clamp(f32::from(i16::MIN), f32::from(i16::MAX)) * self.gain(at)
+    }
+
+    fn gain(&self, at: usize) -> f32 {
+        let (hold, end) = (self.rate.scaled(HOLD), self.rate.scaled(FADE_END));
+        end.saturating_sub(at.max(hold)) as f32 / (end - hold) as f32
     }
 
     /// The last `periods`, over and over; their last quarter of a period becomes what came before them, so that end and
     /// beginning fit together.
     fn repeated(&self, period: usize, periods: usize, at: usize) -> f32 {
         let (length, quarter) = (period * periods, period / 4);
-        let (begin, n) = (HISTORY - length, at % length);
+        let (begin, n) = (self.past.len() - length, at % length);
         let sample = f32::from(self.past[begin + n]);
         let Some(into) = (n + quarter).checked_sub(length) else { return sample };
         let weight = (into + 1) as f32 / (quarter + 1) as f32;
@@ -123,25 +142,17 @@ impl Concealer {
     }
 }
 
-impl Default for Concealer {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-fn gain(at: usize) -> f32 {
-    FADE_END.saturating_sub(at.max(HOLD)) as f32 / (FADE_END - HOLD) as f32
-}
-
-/// The lag at which the recent past resembles itself most: first every second lag, then those beside the best.
-fn period(past: &[i16; HISTORY]) -> usize {
-    let recent = &past[HISTORY - COMPARED..];
-    let score = |lag: usize| likeness(recent, &past[HISTORY - COMPARED - lag..HISTORY - lag]);
+/// The lag at which the recent past resembles itself most: first every second lag of 8 kHz, then those beside the best.
+fn period(past: &[i16], rate: Rate) -> usize {
+    let (len, compared, step) = (past.len(), rate.scaled(COMPARED), rate.scaled(2));
+    let (least, most) = (rate.scaled(MIN_PERIOD), rate.scaled(MAX_PERIOD));
+    let recent = &past[len - compared..];
+    let score = |lag: usize| likeness(recent, &past[len - compared - lag..len - lag]);
     let best = |lags: &mut dyn Iterator<Item = usize>| {
-        lags.map(|lag| (lag, score(lag))).max_by(|a, b| a.1.total_cmp(&b.1)).map_or(MAX_PERIOD, |(lag, _)| lag)
+        lags.map(|lag| (lag, score(lag))).max_by(|a, b| a.1.total_cmp(&b.1)).map_or(most, |(lag, _)| lag)
     };
-    let coarse = best(&mut (MIN_PERIOD..=MAX_PERIOD).step_by(2));
-    best(&mut (coarse.max(MIN_PERIOD + 1) - 1..=coarse.min(MAX_PERIOD - 1) + 1))
+    let coarse = best(&mut (least..=most).step_by(step));
+    best(&mut (least.max(coarse - (step - 1))..=most.min(coarse + (step - 1))))
 }
 
 /// How much two pieces of the same length resemble each other, whatever their levels: from -1 to 1, 0 for silence
@@ -169,7 +180,7 @@ mod tests {
 
     impl Bench {
         fn after(pcm: &[i16]) -> Self {
-            let mut bench = Self { concealer: Concealer::new(), played: vec![0; HISTORY] };
+            let mut bench = Self { concealer: Concealer::new(Rate::Narrow), played: vec![0; HISTORY] };
             bench.real(pcm);
             bench
         }

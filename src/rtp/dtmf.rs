@@ -10,15 +10,15 @@ use std::collections::VecDeque;
 use std::fmt::{self, Display, Formatter};
 use std::time::{Duration, Instant};
 
-use super::FRAME_SAMPLES;
 use super::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 
 /// The payload type under which we offer named events: what most telephones use.
 pub const PAYLOAD_TYPE: u8 = 101;
 /// The encoding name of `a=rtpmap`, compared without case.
 pub const NAME: &str = "telephone-event";
-/// In Hz: what the codecs of a telephone use, which the events share (RFC 4733 §2.1).
-pub const CLOCK_RATE_HZ: u32 = 8_000;
+/// The clocks in Hz that named events may have: that of the codec beside which they are sent (RFC 4733 §2.1), which for
+/// Opus is the second; some peers have the first beside any codec.
+pub const CLOCK_RATES_HZ: [u32; 2] = [8_000, 48_000];
 
 /// The keys in the order of their events (RFC 4733 §3.2).
 const KEYS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '#', 'A', 'B', 'C', 'D'];
@@ -26,17 +26,16 @@ const KEYS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '*',
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Packets that overtake each other are not further apart (as in the jitter buffer).
 const MAX_MISORDER: i16 = 100;
-/// A press so long is told in segments, each with a timestamp of its own (RFC 4733 §2.5.1.3). A little less than the
-/// greatest duration, as some senders begin the next one early.
+/// A press so long, whatever the clock, is told in segments, each with a timestamp of its own (RFC 4733 §2.5.1.3). A little
+/// less than the greatest duration, as some senders begin the next one early.
 const MIN_SEGMENT: i32 = 0xE000;
-/// So much of the end of a segment may be lost: a quarter of a second.
-const MAX_SEGMENT_LOSS: i32 = 2_048;
+/// So much of the end of a segment may be lost: a quarter of a second, in units of 20 ms.
+const MAX_SEGMENT_LOSS: u16 = 13;
 
 /// A press of ours: 160 ms, of which each packet tells 20 more; twice more its end, and 40 ms until the next one.
 const PRESS_TICKS: u16 = 8;
 const END_TICKS: u16 = PRESS_TICKS + 2;
 const KEY_TICKS: u16 = END_TICKS + 2;
-const TICK: u16 = FRAME_SAMPLES as u16;
 /// Keys that wait to be pressed.
 const MAX_QUEUED: usize = 64;
 
@@ -107,6 +106,13 @@ pub struct Events {
     pub send: u8,
     /// The peer takes these.
     pub wanted: EventSet,
+    /// What their timestamps and durations count: one of [`CLOCK_RATES_HZ`].
+    pub clock_hz: u32,
+}
+
+/// 20 ms in units of a clock.
+fn tick(clock_hz: u32) -> u16 {
+    u16::try_from(clock_hz / 50).unwrap_or(u16::MAX)
 }
 
 /// The payload of a packet (RFC 4733 §2.3), without the volume.
@@ -141,8 +147,10 @@ pub struct Taken {
 }
 
 /// Tells presses from packets.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Receiver {
+    /// 20 ms.
+    tick: u16,
     /// The last one.
     press: Option<Press>,
 }
@@ -162,12 +170,17 @@ struct Press {
 }
 
 impl Receiver {
+    /// For events whose clock is `clock_hz`.
+    pub fn new(clock_hz: u32) -> Self {
+        Self { tick: tick(clock_hz), press: None }
+    }
+
     /// Takes a packet with a named event.
     pub fn take(&mut self, now: Instant, packet: &Packet<'_>) -> Taken {
         let Some(payload) = Payload::parse(packet.payload) else {
             return Taken { key: None, sound: packet.timestamp };
         };
-        let sound = packet.timestamp.wrapping_add(payload.duration.saturating_sub(TICK).into());
+        let sound = packet.timestamp.wrapping_add(payload.duration.saturating_sub(self.tick).into());
         let Some(&key) = KEYS.get(usize::from(payload.event)) else { return Taken { key: None, sound } };
         let mut press = Press {
             ssrc: packet.ssrc,
@@ -188,12 +201,12 @@ impl Receiver {
                 last.ended |= payload.end && packet.timestamp == last.timestamp;
                 return Taken { key: None, sound };
             }
-            if last.goes_on(now, packet, payload) {
+            if last.goes_on(now, packet, payload, self.tick) {
                 is_new = false;
                 press.ended |= last.ended;
                 if packet.timestamp == last.timestamp && payload.duration == last.duration {
                     // The end once more, or a duration that cannot grow: time goes on all the same.
-                    press.sound = last.sound.wrapping_add(TICK.into());
+                    press.sound = last.sound.wrapping_add(self.tick.into());
                 }
             }
         }
@@ -211,7 +224,7 @@ impl Receiver {
 
 impl Press {
     /// Whether a packet that was sent later belongs to this press.
-    fn goes_on(&self, now: Instant, packet: &Packet<'_>, payload: Payload) -> bool {
+    fn goes_on(&self, now: Instant, packet: &Packet<'_>, payload: Payload, tick: u16) -> bool {
         if payload.event != self.event {
             return false;
         }
@@ -224,7 +237,7 @@ impl Press {
         // The next packet of a sender whose timestamp runs during the press, or tells the end with another one.
         let follows = ahead(packet.seq, self.seq) == 1 && !packet.marker && (!over || payload.end);
         let lost = since.saturating_sub(self.duration.into());
-        let segment = !over && since >= MIN_SEGMENT && (0..=MAX_SEGMENT_LOSS).contains(&lost);
+        let segment = !over && since >= MIN_SEGMENT && (0..=(MAX_SEGMENT_LOSS * tick).into()).contains(&lost);
         follows || segment
     }
 }
@@ -287,8 +300,8 @@ impl Sender {
         self.pressing = None;
     }
 
-    /// What the tick at `timestamp` is for.
-    pub fn tick(&mut self, timestamp: RtpTimestamp) -> Due {
+    /// What the tick at `timestamp` is for; durations are in units of `clock_hz`.
+    pub fn tick(&mut self, timestamp: RtpTimestamp, clock_hz: u32) -> Due {
         let started = self.queue.front().filter(|_| self.pressing.is_none());
         if let Some(&event) = started {
             self.queue.pop_front();
@@ -303,7 +316,7 @@ impl Sender {
         if ticks > END_TICKS {
             return Due::Silence;
         }
-        let payload = Payload { event, end: ticks >= PRESS_TICKS, duration: ticks.min(PRESS_TICKS) * TICK };
+        let payload = Payload { event, end: ticks >= PRESS_TICKS, duration: ticks.min(PRESS_TICKS) * tick(clock_hz) };
         Due::Event { marker: ticks == 1, timestamp, payload: payload.build() }
     }
 }

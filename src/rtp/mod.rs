@@ -2,14 +2,14 @@
 //!
 //! [`Stream`] is one stream each way: datagrams and time go in, datagrams and one [`Output::Tick`] per 20 ms come out.
 //! Behind it stand the wire ([`packet`]), order and lateness ([`jitter`]), loss ([`conceal`]), what we say ([`playout`]),
-//! pressed keys ([`dtmf`], [`tones`]) and the codecs ([`codec`]). Everything is 8 kHz mono.
+//! pressed keys ([`dtmf`], [`tones`]) and the codecs ([`codec`]). Everything is mono, at the [`Rate`] of the call.
 //!
 //! Where the peer is decides the latch, or the peer's checks of connectivity ([`ice`], over [`stun`]); reports go both ways
 //! ([`rtcp`]) and the call is rated by them ([`quality`]).
 //!
 //! What goes over the wire may be encrypted ([`srtp`], [`dtls`], [`wire`]).
 //!
-//! Left out: G.722, Opus, and comfort noise of our own.
+//! Left out: comfort noise of our own.
 
 pub mod codec;
 pub mod conceal;
@@ -21,6 +21,7 @@ mod latch;
 pub mod packet;
 pub mod playout;
 pub mod quality;
+mod rate;
 mod reception;
 pub mod rtcp;
 pub mod srtp;
@@ -30,14 +31,11 @@ pub mod tones;
 pub mod wire;
 
 pub use jitter::Received;
+pub use rate::{Frame, Rate};
 pub use stream::{Output, Stream, StreamConfig, StreamStats};
 pub use wire::Protection;
 
 use std::time::Duration;
 
-/// Samples in a frame: 20 ms at 8 kHz.
-pub const FRAME_SAMPLES: usize = 160;
 /// How long a frame lasts.
 pub const FRAME_DURATION: Duration = Duration::from_millis(20);
-/// 20 ms of 16-bit mono audio at 8 kHz.
-pub type Frame = [i16; FRAME_SAMPLES];

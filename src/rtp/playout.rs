@@ -7,10 +7,10 @@
 
 use std::collections::VecDeque;
 
-use super::{FRAME_SAMPLES, Frame};
+use super::{Frame, Rate};
 
-/// One minute of audio.
-pub const MAX_QUEUED_SAMPLES: usize = 60 * 8_000;
+/// One minute of audio, in samples at 8 kHz, as all here.
+const MAX_QUEUED_SAMPLES: usize = 60 * 8_000;
 /// How fast a voice that is stopped fades away: 5 ms. Stopping dead would click.
 const FADE_SAMPLES: usize = 40;
 
@@ -21,9 +21,10 @@ pub struct Unplayed {
     pub samples: usize,
 }
 
-/// Queue of 8 kHz audio, bounded to [`MAX_QUEUED_SAMPLES`].
-#[derive(Debug, Default)]
+/// Queue of audio at the call's rate, bounded to a minute.
+#[derive(Debug)]
 pub struct Playout {
+    rate: Rate,
     segments: VecDeque<Segment>,
     queued: usize,
     /// The end of what was stopped, fading.
@@ -37,9 +38,13 @@ struct Segment {
 }
 
 impl Playout {
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, segments: VecDeque::new(), queued: 0, fading: Vec::new() }
+    }
+
     /// Queues audio behind what is there and returns how many of its samples found room.
     pub fn push(&mut self, mark: u64, pcm: &[i16]) -> usize {
-        let pcm = &pcm[..pcm.len().min(MAX_QUEUED_SAMPLES - self.queued)];
+        let pcm = &pcm[..pcm.len().min(self.rate.scaled(MAX_QUEUED_SAMPLES) - self.queued)];
         if pcm.is_empty() {
             return 0;
         }
@@ -55,14 +60,15 @@ impl Playout {
     pub fn clear(&mut self) -> Vec<Unplayed> {
         // A fade that is not out yet goes on; the new audio behind it was never heard.
         if self.fading.is_empty() {
-            let mut left = FADE_SAMPLES;
+            let fade = self.rate.scaled(FADE_SAMPLES);
+            let mut left = fade;
             for segment in &mut self.segments {
                 let taken = left.min(segment.pcm.len());
                 self.fading.extend(segment.pcm.drain(..taken));
                 left -= taken;
             }
             for (n, sample) in self.fading.iter_mut().enumerate() {
-                let gain = FADE_SAMPLES.saturating_sub(n) as f32 / (FADE_SAMPLES + 1) as f32;
+                let gain = fade.saturating_sub(n) as f32 / (fade + 1) as f32;
                 *sample = (f32::from(*sample) * gain) as i16;
             }
         }
@@ -83,10 +89,10 @@ impl Playout {
 
     /// The next 20 ms, silence where there is nothing, and the mark of the last queued sample in it.
     pub fn next_frame(&mut self) -> (Frame, Option<u64>) {
-        let mut frame = [0; FRAME_SAMPLES];
+        let mut frame = Frame::silent(self.rate);
         let mut mark = None;
         let faded = std::mem::take(&mut self.fading);
-        let (front, mut rest) = frame.split_at_mut(faded.len().min(FRAME_SAMPLES));
+        let (front, mut rest) = frame.split_at_mut(faded.len());
         front.copy_from_slice(&faded[..front.len()]);
         while let Some(segment) = self.segments.front_mut().filter(|_| !rest.is_empty()) {
             let count = segment.pcm.len().min(rest.len());
@@ -113,21 +119,26 @@ impl Playout {
 mod tests {
     use super::*;
 
+    fn next(playout: &mut Playout) -> (Vec<i16>, Option<u64>) {
+        let (frame, mark) = playout.next_frame();
+        (frame.to_vec(), mark)
+    }
+
     #[test]
     fn plays_segments_in_order_and_names_them() {
-        let mut playout = Playout::default();
+        let mut playout = Playout::new(Rate::Narrow);
         assert_eq!(playout.push(1, &[10; 200]), 200);
         assert_eq!(playout.push(2, &[20; 100]), 100);
-        assert_eq!(playout.next_frame(), ([10; 160], Some(1)));
+        assert_eq!(next(&mut playout), ([10; 160].to_vec(), Some(1)));
         let (frame, mark) = playout.next_frame();
         assert_eq!((frame[39], frame[40], frame[139], frame[140], mark), (10, 20, 20, 0, Some(2)));
         assert!(!playout.is_playing());
-        assert_eq!(playout.next_frame(), ([0; 160], None));
+        assert_eq!(next(&mut playout), ([0; 160].to_vec(), None));
     }
 
     #[test]
     fn takes_no_more_than_a_minute() {
-        let mut playout = Playout::default();
+        let mut playout = Playout::new(Rate::Narrow);
         assert_eq!(playout.push(1, &vec![1; MAX_QUEUED_SAMPLES - 10]), MAX_QUEUED_SAMPLES - 10);
         assert_eq!(playout.push(2, &[1; 30]), 10);
         assert_eq!(playout.push(3, &[1; 30]), 0);
@@ -137,7 +148,7 @@ mod tests {
 
     #[test]
     fn clear_fades_out_and_tells_what_was_not_heard() {
-        let mut playout = Playout::default();
+        let mut playout = Playout::new(Rate::Narrow);
         playout.push(1, &[1_000; 200]);
         playout.push(2, &[1_000; 500]);
         playout.push(3, &[1_000; 500]);
@@ -149,12 +160,12 @@ mod tests {
         let (frame, mark) = playout.next_frame();
         assert!(frame[..40].windows(2).all(|s| s[0] >= s[1]) && frame[0] > 900 && frame[39] < 50);
         assert_eq!((&frame[40..], mark), (&[0; 120][..], None));
-        assert_eq!(playout.next_frame(), ([0; 160], None));
+        assert_eq!(next(&mut playout), ([0; 160].to_vec(), None));
     }
 
     #[test]
     fn new_audio_follows_the_fade() {
-        let mut playout = Playout::default();
+        let mut playout = Playout::new(Rate::Narrow);
         playout.push(1, &[1_000; 500]);
         playout.clear();
         playout.push(2, &[7; 120]);

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::codec::{Codec, g711};
+use super::codec::{Codec, Encoder, OpusTerms};
 use super::dtls::{self, HandshakeError, is_dtls};
 use super::dtmf::{self, Due, Events};
 use super::ice::{Check, Credentials, Lite};
@@ -22,7 +22,7 @@ use super::rtcp::{Outgoing, Rtcp, RtcpPath, RtcpStart, Sent};
 use super::srtp::Refused;
 use super::stun::is_stun;
 use super::wire::{Protection, Wire};
-use super::{FRAME_DURATION, FRAME_SAMPLES, Frame};
+use super::{FRAME_DURATION, Frame, Rate};
 
 /// How many late ticks are made up for in one [`Stream::handle_timeout`]: 200 ms. The rest is skipped.
 const MAX_CATCH_UP: u32 = 10;
@@ -30,11 +30,15 @@ const MAX_CATCH_UP: u32 = 10;
 /// What signalling agreed for a stream, and where its numbers begin (random, RFC 3550 §5.1).
 #[derive(Debug, Clone)]
 pub struct StreamConfig {
+    /// Of all sound that is played and received, whatever the codec.
+    pub rate: Rate,
     /// The peer's address as SDP names it. An unspecified address or port 0 is never sent to (hold of RFC 2543).
     pub remote: SocketAddr,
     /// The codec we send and its payload type.
     pub codec: Codec,
     pub payload_type: u8,
+    /// What the peer wants of our Opus.
+    pub opus: OpusTerms,
     /// Payload types that may come in, beside comfort noise under its static number. Others are counted and dropped.
     pub accepted: Vec<(u8, Codec)>,
     /// How keys are told, if they are.
@@ -139,6 +143,7 @@ pub struct Stream {
     buffered_ticks: u32,
     sent_octets: u64,
     jitter: JitterBuffer,
+    encoder: Encoder,
     playout: Playout,
     /// Keys of the peer, and ours.
     keys: dtmf::Receiver,
@@ -171,9 +176,10 @@ impl Stream {
             buffering_ms: 0.0,
             buffered_ticks: 0,
             sent_octets: 0,
-            jitter: JitterBuffer::new(DEFAULT_TARGET),
-            playout: Playout::default(),
-            keys: dtmf::Receiver::default(),
+            jitter: JitterBuffer::new(DEFAULT_TARGET, config.rate),
+            encoder: Encoder::new(config.rate, config.codec, config.opus),
+            playout: Playout::new(config.rate),
+            keys: dtmf::Receiver::new(event_clock_hz(config.events)),
             presses: dtmf::Sender::default(),
             source: None,
             send: true,
@@ -390,7 +396,7 @@ impl Stream {
         self.outputs.pop_front()
     }
 
-    /// Queues 8 kHz audio to be sent, under a mark of the caller's choice. Returns how many samples found room:
+    /// Queues audio to be sent, under a mark of the caller's choice. Returns how many samples found room:
     /// a minute is the most that waits.
     pub fn play(&mut self, mark: u64, pcm: &[i16]) -> usize {
         self.playout.push(mark, pcm)
@@ -427,6 +433,7 @@ impl Stream {
         &mut self,
         remote: SocketAddr,
         codec: Codec,
+        opus: OpusTerms,
         payload_type: u8,
         accepted: Vec<(u8, Codec)>,
         events: Option<Events>,
@@ -435,7 +442,14 @@ impl Stream {
         if events.is_none() {
             self.presses = dtmf::Sender::default();
         }
-        self.config = StreamConfig { remote, codec, payload_type, accepted, events, ..self.config };
+        if event_clock_hz(events) != event_clock_hz(self.config.events) {
+            self.keys = dtmf::Receiver::new(event_clock_hz(events));
+            self.presses.interrupt();
+        }
+        if !self.encoder.is_for(codec, opus) {
+            self.encoder = Encoder::new(self.config.rate, codec, opus);
+        }
+        self.config = StreamConfig { remote, codec, payload_type, opus, accepted, events, ..self.config };
     }
 
     /// How packets are protected from now on, both ways. What is played waits until there are keys.
@@ -510,6 +524,11 @@ impl Stream {
         }
     }
 
+    /// Of all sound, in and out.
+    pub fn rate(&self) -> Rate {
+        self.config.rate
+    }
+
     pub fn stats(&self) -> StreamStats {
         let jitter = self.jitter.stats();
         StreamStats {
@@ -522,7 +541,7 @@ impl Stream {
             resets: jitter.resets,
             corrections: jitter.corrections,
             buffered: self.jitter.buffered(),
-            concealed_ms: jitter.concealed / 8,
+            concealed_ms: jitter.concealed * 1_000 / u64::from(self.config.rate.hz()),
             ..self.stats
         }
     }
@@ -543,6 +562,10 @@ impl Stream {
         let is_peers = is_nominated || self.latch.is_peers_host(host);
         if is_peers && self.rtcp.handle_input(now, from, datagram, sent) {
             self.last_report = Some(now);
+            if let Some(far) = self.rtcp.far() {
+                let lost = share(u64::try_from(far.lost).unwrap_or(0), far.sent) * 100.0;
+                self.encoder.expect_loss(lost.ceil() as u8);
+            }
         } else {
             self.stats.not_rtp += 1;
         }
@@ -583,11 +606,11 @@ impl Stream {
 
     fn advance(&mut self, ticks: u32) {
         self.next_tick += FRAME_DURATION * ticks;
-        self.timestamp = self.timestamp.wrapping_add(ticks.wrapping_mul(FRAME_SAMPLES as u32));
+        self.timestamp = self.timestamp.wrapping_add(ticks.wrapping_mul(self.config.codec.frame_ticks()));
     }
 
     fn receive(&mut self) -> (Frame, Received) {
-        let mut frame = [0; FRAME_SAMPLES];
+        let mut frame = Frame::silent(self.config.rate);
         let quality = self.jitter.pull(self.next_tick, &mut frame);
         if quality == Received::Real {
             self.buffering_ms += self.jitter.buffered().as_secs_f64() * 1_000.0;
@@ -599,32 +622,42 @@ impl Stream {
     /// Sends 20 ms, of silence if there is nothing to say, unless we are on hold.
     fn transmit(&mut self) -> (Frame, Option<u64>) {
         let to = self.latch.target();
+        let silence = Frame::silent(self.config.rate);
         if !self.send || !self.wire.is_ready() || !is_somewhere(to) {
             self.paused = true;
             self.presses.interrupt();
-            return ([0; FRAME_SAMPLES], None);
+            return (silence, None);
         }
-        let due = self.presses.tick(self.timestamp);
+        let StreamConfig { payload_type, events, ssrc, .. } = self.config;
+        let due = self.presses.tick(self.timestamp, event_clock_hz(events));
         let (frame, mark) = match due {
             Due::Sound => self.playout.next_frame(),
-            Due::Silence | Due::Event { .. } => ([0; FRAME_SAMPLES], None),
+            Due::Silence | Due::Event { .. } => (silence, None),
         };
-        // RFC 3551 §4.1: only after a time without packets; silence alone is no reason.
-        let after_pause = std::mem::take(&mut self.paused);
-        let StreamConfig { codec, payload_type, events, ssrc, .. } = self.config;
-        let sound = Packet {
+        let sound = match due {
+            Due::Event { .. } => None,
+            Due::Sound | Due::Silence => self.encoder.encode(&frame),
+        };
+        let packet = Packet {
             payload_type,
-            marker: after_pause,
+            marker: false,
             seq: self.seq,
             timestamp: self.timestamp,
             ssrc,
-            payload: &g711::encode(codec, &frame),
+            payload: sound.as_deref().unwrap_or_default(),
         };
         let packet = match (&due, events) {
             (&Due::Event { marker, timestamp, ref payload }, Some(Events { send, .. })) => {
-                Packet { payload_type: send, marker, timestamp, payload, ..sound }
+                self.paused = false;
+                Packet { payload_type: send, marker, timestamp, payload, ..packet }
             }
-            _ => sound,
+            // A codec that has nothing to say.
+            _ if sound.is_none() => {
+                self.paused = true;
+                return (frame, mark);
+            }
+            // RFC 3551 §4.1: only after a time without packets; silence alone is no reason.
+            _ => Packet { marker: std::mem::take(&mut self.paused), ..packet },
         };
         let sealed = self.wire.seal(packet.build());
         self.outputs.extend(sealed.map(|datagram| Output::Transmit { to, datagram }));
@@ -633,6 +666,11 @@ impl Stream {
         self.sent_octets += packet.payload.len() as u64;
         (frame, mark)
     }
+}
+
+/// Without events nothing is counted.
+fn event_clock_hz(events: Option<Events>) -> u32 {
+    events.map_or(dtmf::CLOCK_RATES_HZ[0], |events| events.clock_hz)
 }
 
 /// What a socket of ours is for (RFC 8445 §4).

@@ -8,15 +8,14 @@
 
 use std::f32::consts::TAU;
 
-use super::FRAME_SAMPLES;
+use super::Rate;
 
 /// In Hz, as the keys stand on the telephone.
 const ROWS: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
 const COLUMNS: [f32; 4] = [1_209.0, 1_336.0, 1_477.0, 1_633.0];
 const KEYS: [[char; 4]; 4] = [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', '8', '9', 'C'], ['*', '0', '#', 'D']];
-const RATE_HZ: f32 = 8_000.0;
-const WINDOW: usize = FRAME_SAMPLES;
-const HOP: usize = WINDOW / 2;
+/// The longest window, in samples.
+const MAX_WINDOW: usize = Rate::Wide.frame_samples();
 /// A press is told after so many windows of it, 40 ms, and over after so many without.
 const ENOUGH: u8 = 3;
 const GONE: u8 = 3;
@@ -29,11 +28,12 @@ const TWIST: f32 = 6.3;
 /// A tone is so many times stronger than the next one of its group: 6 dB.
 const CLEAR: f32 = 4.0;
 
-/// Listens to 8 kHz sound.
+/// Listens to the sound of a call.
 #[derive(Debug)]
 pub struct Tones {
-    /// The second half of the last frame.
-    half: [i16; HOP],
+    rate: Rate,
+    /// The second half of the last frame, and room for as much.
+    across: [i16; MAX_WINDOW],
     state: State,
 }
 
@@ -46,21 +46,22 @@ enum State {
     Pressed(char, u8),
 }
 
-impl Default for Tones {
-    fn default() -> Self {
-        Self { half: [0; HOP], state: State::Silent }
-    }
-}
-
 impl Tones {
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, across: [0; MAX_WINDOW], state: State::Silent }
+    }
+
     /// Takes the next 20 ms. Returns the key whose press has been heard for long enough.
-    pub fn push(&mut self, frame: &[i16; FRAME_SAMPLES]) -> Option<char> {
-        let mut across = [0; WINDOW];
-        across[..HOP].copy_from_slice(&self.half);
-        across[HOP..].copy_from_slice(&frame[..HOP]);
-        self.half.copy_from_slice(&frame[HOP..]);
+    pub fn push(&mut self, frame: &[i16]) -> Option<char> {
+        let window = self.rate.frame_samples();
+        let half = window / 2;
+        let (begin, end) = frame.split_at(half.min(frame.len()));
+        self.across[half..half + begin.len()].copy_from_slice(begin);
         // At most one of the two begins a press.
-        let (first, second) = (self.note(key(&across)), self.note(key(frame)));
+        let (across, whole) = (key(&self.across[..window], self.rate), key(frame, self.rate));
+        let (first, second) = (self.note(across), self.note(whole));
+        let end = &end[..end.len().min(half)];
+        self.across[..end.len()].copy_from_slice(end);
         first.or(second)
     }
 
@@ -83,33 +84,33 @@ impl Tones {
 }
 
 /// The key whose tones a window has.
-fn key(window: &[i16; WINDOW]) -> Option<char> {
+fn key(window: &[i16], rate: Rate) -> Option<char> {
     let energy: f32 = window.iter().map(|&sample| f32::from(sample).powi(2)).sum();
-    if energy < QUIETEST * QUIETEST * WINDOW as f32 {
+    if energy < QUIETEST * QUIETEST * window.len() as f32 {
         return None;
     }
-    let (row, low) = strongest(window, &ROWS)?;
-    let (column, high) = strongest(window, &COLUMNS)?;
+    let (row, low) = strongest(window, &ROWS, rate)?;
+    let (column, high) = strongest(window, &COLUMNS, rate)?;
     let is_clear = low + high >= PART * energy && low <= TWIST * high && high <= TWIST * low;
     is_clear.then(|| KEYS[row][column])
 }
 
 /// The tone that stands out of its group, and its energy.
-fn strongest(window: &[i16; WINDOW], group: &[f32; 4]) -> Option<(usize, f32)> {
-    let energies = group.map(|hz| energy_at(window, hz));
+fn strongest(window: &[i16], group: &[f32; 4], rate: Rate) -> Option<(usize, f32)> {
+    let energies = group.map(|hz| energy_at(window, hz, rate));
     let (index, most) = energies.into_iter().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let stands_out = energies.iter().enumerate().all(|(other, energy)| other == index || most >= CLEAR * energy);
     stands_out.then_some((index, most))
 }
 
 /// The energy of a window at one frequency (Goertzel's algorithm), in the units of the sum of its squares.
-fn energy_at(window: &[i16; WINDOW], hz: f32) -> f32 {
-    let turn = 2.0 * (TAU * hz / RATE_HZ).cos();
+fn energy_at(window: &[i16], hz: f32, rate: Rate) -> f32 {
+    let turn = 2.0 * (TAU * hz / rate.hz() as f32).cos();
     let (mut last, mut before) = (0.0_f32, 0.0_f32);
     for &sample in window {
         (last, before) = (f32::from(sample) + turn * last - before, last);
     }
-    (last * last + before * before - turn * last * before) * 2.0 / WINDOW as f32
+    (last * last + before * before - turn * last * before) * 2.0 / window.len() as f32
 }
 
 #[cfg(test)]
@@ -117,7 +118,10 @@ mod tests {
     use rand::{Rng, SeedableRng, rngs::StdRng};
 
     use super::*;
+    use crate::rtp::codec::resample::resample;
     use crate::rtp::codec::{Codec, g711};
+
+    const RATE_HZ: f32 = 8_000.0;
 
     /// A press of so many ms and then so much silence.
     fn press(key: char, ms: usize, pause_ms: usize, level: f32, detune: f32) -> Vec<i16> {
@@ -130,8 +134,12 @@ mod tests {
     }
 
     fn heard(pcm: &[i16]) -> String {
-        let mut tones = Tones::default();
-        pcm.chunks_exact(FRAME_SAMPLES).filter_map(|frame| tones.push(frame.try_into().unwrap())).collect()
+        let mut tones = Tones::new(Rate::Narrow);
+        let narrow: String = pcm.chunks_exact(160).filter_map(|frame| tones.push(frame)).collect();
+        let (mut tones, wide) = (Tones::new(Rate::Wide), resample(pcm, 8_000, 16_000).unwrap());
+        let wide: String = wide.chunks_exact(320).filter_map(|frame| tones.push(frame)).collect();
+        assert_eq!(narrow, wide, "it is the same sound");
+        narrow
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn reoffered(line: &mut Line, offer: Vec<u8>) -> Option<Theirs> {
 }
 
 fn checked(line: &mut Line, from: &str, datagram: Vec<u8>) -> Vec<(SocketAddr, Said)> {
-    line.call.handle_input(line.now, Input::Datagram { from: addr(from), bytes: datagram });
+    line.call.handle_datagram(line.now, addr(from), &datagram);
     line.drain();
     line.checks.drain(..).map(|(to, answer)| (to, said(&answer))).collect()
 }
@@ -50,8 +50,8 @@ fn checked(line: &mut Line, from: &str, datagram: Vec<u8>) -> Vec<(SocketAddr, S
 /// The caller nominates that host for sound and reports, as a whole agent does.
 fn nominated(line: &mut Line, host: &str, theirs: &Theirs, id: u128, priority: u32) {
     let port = |port: u16| SocketAddr::new(host.parse().unwrap(), port);
-    line.call.handle_input(line.now, Input::Report { from: port(20_001), bytes: theirs.check(id, Some(priority)) });
-    line.call.handle_input(line.now, Input::Datagram { from: port(20_000), bytes: theirs.check(id, Some(priority)) });
+    line.call.handle_report(line.now, port(20_001), &theirs.check(id, Some(priority)));
+    line.call.handle_datagram(line.now, port(20_000), &theirs.check(id, Some(priority)));
     line.drain();
     let answers: Vec<_> = line.checks.drain(..).map(|(to, answer)| (to, said(&answer))).collect();
     assert_eq!(answers, [port(20_001), port(20_000)].map(|at| (at, Said::SeenAt(at))));
@@ -97,7 +97,7 @@ fn a_nomination_moves_the_sound_and_only_who_was_checked_is_heard() {
     // His former address has not been checked.
     let (seq, timestamp, ssrc) = (Seq(1), RtpTimestamp(1), Ssrc(77));
     let packet = Packet { payload_type: 8, marker: false, seq, timestamp, ssrc, payload: &[0; 160] };
-    line.call.handle_input(line.now, Input::Datagram { from: addr(HOME), bytes: packet.build() });
+    line.call.handle_datagram(line.now, addr(HOME), &packet.build());
     assert_eq!(line.call.stream_stats().strangers, strangers + 1);
 }
 
@@ -130,10 +130,7 @@ fn a_higher_priority_wins_and_a_lower_one_waits_until_consent_is_gone() {
     line.run(1_000);
     for id in 0..8 {
         line.run(5_000);
-        line.call.handle_input(
-            line.now,
-            Input::Report { from: addr(&format!("{NAT}:20001")), bytes: theirs.check(30 + id, None) },
-        );
+        line.call.handle_report(line.now, addr(&format!("{NAT}:20001")), &theirs.check(30 + id, None));
         checked(&mut line, &nat, theirs.check(10 + id, None));
     }
     nominated(&mut line, HOME_HOST, &theirs, 3, 50);
@@ -193,7 +190,7 @@ fn reports_go_to_where_their_own_component_was_nominated() {
     let reports = format!("{NAT}:20007");
     line.moves_to(NAT);
     checked(&mut line, &format!("{NAT}:20000"), theirs.check(1, Some(1)));
-    line.call.handle_input(line.now, Input::Report { from: addr(&reports), bytes: theirs.check(2, Some(1)) });
+    line.call.handle_report(line.now, addr(&reports), &theirs.check(2, Some(1)));
     line.drain();
     assert_eq!(line.checks.pop().map(|(to, _)| to), Some(addr(&reports)));
     // The line fails when one goes to another host, or comes from the port of the sound.

@@ -4,6 +4,7 @@
 
 mod call;
 mod cli;
+mod codecs;
 mod dialog;
 mod engines;
 mod ice;

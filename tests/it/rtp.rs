@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use secretary::rtp::codec::resample::resample;
-use secretary::rtp::codec::{Codec, g711};
+use secretary::rtp::codec::{Codec, OpusTerms, g711};
 use secretary::rtp::dtmf::{EventSet, Events};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::playout::Unplayed;
 use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
 use secretary::rtp::tones::Tones;
-use secretary::rtp::{FRAME_DURATION, Frame, Output, Received, Stream, StreamConfig};
+use secretary::rtp::{FRAME_DURATION, Frame, Output, Rate, Received, Stream, StreamConfig};
 
 const PEER: &str = "192.0.2.1:4000";
 
@@ -50,8 +50,10 @@ impl Bench {
     fn to(remote: &str) -> Self {
         let start = Instant::now();
         let config = StreamConfig {
+            rate: Rate::Narrow,
             remote: addr(remote),
             codec: Codec::Pcma,
+            opus: OpusTerms::default(),
             payload_type: 8,
             accepted: vec![(8, Codec::Pcma), (0, Codec::Pcmu)],
             events: None,
@@ -102,8 +104,8 @@ impl Bench {
 
     /// Agrees upon keys: 101 comes in, 97 goes out.
     fn with_keys(mut self) -> Self {
-        let events = Events { receive: 101, send: 97, wanted: EventSet::KEYS };
-        self.stream.redirect(addr(PEER), Codec::Pcma, 8, vec![(8, Codec::Pcma)], Some(events));
+        let events = Events { receive: 101, send: 97, wanted: EventSet::KEYS, clock_hz: 8_000 };
+        self.stream.redirect(addr(PEER), Codec::Pcma, OpusTerms::default(), 8, vec![(8, Codec::Pcma)], Some(events));
         self
     }
 
@@ -210,7 +212,7 @@ fn either_negotiated_codec_is_decoded() {
         let codec = if n < 25 { Codec::Pcma } else { Codec::Pcmu };
         let payload = g711::encode(codec, &[4_000; 160]);
         let datagram = build(n, &payload);
-        let parsed = Packet { payload_type: codec.payload_type(), ..Packet::parse(&datagram).unwrap() };
+        let parsed = Packet { payload_type: codec.static_payload_type().unwrap(), ..Packet::parse(&datagram).unwrap() };
         bench.receive(ms(20 * u64::from(n)), PEER, &parsed.build());
     }
     bench.run_until(ms(1_000));
@@ -280,7 +282,7 @@ fn interrupted_speech_ends_at_once_and_says_what_was_not_heard() {
     assert!(!bench.stream.is_playing());
     bench.run_until(ms(80));
     assert!(bench.ticks[2].sent[40..].iter().all(|&sample| sample == 0));
-    assert_eq!(bench.ticks[3].sent, [0; 160]);
+    assert_eq!(bench.ticks[3].sent[..], [0; 160]);
 }
 
 #[test]
@@ -465,11 +467,11 @@ fn a_new_agreement_keeps_the_numbers() {
     }
     bench.run_until(ms(50));
     // The same address again: the latch stays.
-    bench.stream.redirect(addr(PEER), Codec::Pcmu, 0, vec![(0, Codec::Pcmu)], None);
+    bench.stream.redirect(addr(PEER), Codec::Pcmu, OpusTerms::default(), 0, vec![(0, Codec::Pcmu)], None);
     bench.run_until(ms(70));
     assert_eq!(bench.transmitted.last().unwrap().0, addr("198.51.100.9:1024"));
     // Another address: there we go.
-    bench.stream.redirect(addr("192.0.2.7:5000"), Codec::Pcmu, 0, vec![(0, Codec::Pcmu)], None);
+    bench.stream.redirect(addr("192.0.2.7:5000"), Codec::Pcmu, OpusTerms::default(), 0, vec![(0, Codec::Pcmu)], None);
     bench.run_until(ms(90));
     assert_eq!(bench.transmitted.last().unwrap().0, addr("192.0.2.7:5000"));
     let packets = bench.sent_packets();
@@ -578,10 +580,10 @@ fn a_key_takes_the_place_of_sound_which_waits() {
     // The sound's own time goes on, and none of the sound is lost.
     assert_eq!(packets[13].timestamp, packets[2].timestamp.wrapping_add(11 * 160));
     assert_eq!(bench.ticks.iter().filter(|tick| tick.mark == Some(1)).count(), 10);
-    assert!(bench.ticks[3..15].iter().all(|tick| tick.sent == [0; 160]));
+    assert!(bench.ticks[3..15].iter().all(|tick| tick.sent[..] == [0; 160]));
     // Keys that a new agreement has no place for are given up.
     bench.stream.press('1');
-    bench.stream.redirect(addr(PEER), Codec::Pcma, 8, vec![(8, Codec::Pcma)], None);
+    bench.stream.redirect(addr(PEER), Codec::Pcma, OpusTerms::default(), 8, vec![(8, Codec::Pcma)], None);
     assert!(!bench.stream.is_pressing());
 }
 
@@ -600,9 +602,8 @@ fn speech_is_not_taken_for_keys() {
         for gain in [1, 4, -4_i16] {
             let louder = |sample: &i16| if gain > 0 { sample.saturating_mul(gain) } else { sample / -gain };
             let pcm: Vec<i16> = pcm.iter().map(louder).collect();
-            let mut tones = Tones::default();
-            let frames = pcm.chunks_exact(160).map(|frame| frame.try_into().unwrap());
-            let keys: String = frames.filter_map(|frame: &Frame| tones.push(frame)).collect();
+            let mut tones = Tones::new(Rate::Narrow);
+            let keys: String = pcm.chunks_exact(160).filter_map(|frame| tones.push(frame)).collect();
             assert_eq!(keys, "", "{}", path.display());
         }
         files += 1;
@@ -619,7 +620,7 @@ fn keys_as_tones_over_a_bad_network_are_heard_once_each() {
         let (mut missed, mut doubled) = (0, 0);
         for seed in 0..20 {
             let mut rng = StdRng::seed_from_u64(seed);
-            let (mut bench, mut tones) = (Bench::new(), Tones::default());
+            let (mut bench, mut tones) = (Bench::new(), Tones::new(Rate::Narrow));
             // '5' and '9' in turn, 100 ms each with as much between them, and then half a second.
             for n in 0..325_u32 {
                 let (row, column) = if n / 10 % 2 == 0 { (770.0, 1_336.0) } else { (852.0, 1_477.0) };
@@ -691,4 +692,54 @@ fn ticks_never_stop_whatever_comes() {
     assert_eq!(bench.ticks.len() as u128, expected);
     assert_eq!(bench.transmitted.len() as u128, expected);
     assert!(bench.stream.stats().buffered <= Duration::from_secs(2));
+}
+
+#[test]
+fn timestamps_on_the_wire_count_the_codecs_clock() {
+    for (codec, ticks) in [(Codec::G722, 160), (Codec::Opus, 960), (Codec::Pcmu, 160)] {
+        let mut bench = Bench::new();
+        let events = Events { receive: 110, send: 110, wanted: EventSet::KEYS, clock_hz: codec.clock_rate_hz() };
+        bench.stream.redirect(addr(PEER), codec, OpusTerms::default(), 97, vec![(97, codec)], Some(events));
+        bench.stream.play(1, &[1_000; 1_600]);
+        bench.run_until(ms(99));
+        bench.stream.press('5');
+        bench.run_until(ms(400));
+        let packets = bench.sent_packets();
+        let (keys, sound): (Vec<_>, Vec<_>) = packets.iter().partition(|packet| packet.payload_type == 110);
+        // The sound before the key: each packet 20 ms behind the other.
+        for pair in sound[..5].windows(2) {
+            assert_eq!(pair[1].timestamp.wrapping_since(pair[0].timestamp), ticks, "{codec:?}");
+        }
+        assert_eq!(sound[5].timestamp.wrapping_since(sound[4].timestamp), 11 * ticks, "behind the key");
+        let durations: Vec<i32> =
+            keys.iter().map(|key| i32::from(u16::from_be_bytes([key.payload[2], key.payload[3]]))).collect();
+        let expected: Vec<i32> = (1..=10).map(|n: i32| n.min(8) * ticks).collect();
+        assert_eq!(durations, expected, "{codec:?}");
+        assert!(keys.iter().all(|key| key.timestamp.wrapping_since(sound[4].timestamp) == ticks));
+    }
+}
+
+#[test]
+fn a_new_agreement_on_the_same_terms_keeps_the_encoder() {
+    // What an encoder remembers shows in what it makes of the same sound: with and without a new agreement it is the same.
+    for codec in [Codec::G722, Codec::Opus] {
+        let sent = |again: bool| {
+            let mut bench = Bench::new();
+            let agree = |bench: &mut Bench| {
+                bench.stream.redirect(addr(PEER), codec, OpusTerms::default(), 97, vec![(97, codec)], None);
+            };
+            agree(&mut bench);
+            bench.stream.play(1, &(0..4_000).map(|n| (n % 80 * 100) as i16).collect::<Vec<_>>());
+            bench.run_until(ms(99));
+            if again {
+                // On hold and back.
+                bench.stream.set_send(false);
+                bench.stream.set_send(true);
+                agree(&mut bench);
+            }
+            bench.run_until(ms(300));
+            bench.transmitted
+        };
+        assert_eq!(sent(true), sent(false), "{codec:?}");
+    }
 }

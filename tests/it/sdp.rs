@@ -4,8 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use secretary::rtp::codec::Codec;
-use secretary::rtp::dtmf;
-use secretary::sip::sdp::{LocalMedia, Media, accept_answer, answer, parse_offer};
+use secretary::sip::sdp::{LocalMedia, Media, Numbers, accept_answer, answer, parse_offer};
 
 fn answered(file: &str) -> Media {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sdp").join(file);
@@ -15,7 +14,8 @@ fn answered(file: &str) -> Media {
         rtcp_port: None,
         ice: None,
         codecs: &Codec::ALL,
-        events: Some(dtmf::PAYLOAD_TYPE),
+        events: true,
+        numbers: Numbers::NONE,
         security: None,
         session_id: 1,
         session_version: 1,

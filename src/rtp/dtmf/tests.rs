@@ -30,7 +30,7 @@ fn packet(seq: u16, timestamp: u32, marker: bool, payload: &[u8]) -> Packet<'_> 
 
 /// The keys that are told, with 20 ms between two packets.
 fn told(packets: &[Came]) -> String {
-    let mut receiver = Receiver::default();
+    let mut receiver = Receiver::new(8_000);
     let mut now = Instant::now();
     let mut keys = String::new();
     for came in packets {
@@ -271,7 +271,7 @@ fn each_press_is_told_once() {
 
 #[test]
 fn what_is_no_key_is_ignored() {
-    let mut receiver = Receiver::default();
+    let mut receiver = Receiver::new(8_000);
     let now = Instant::now();
     for payload in [&[][..], &[5], &[5, 10, 0], &[16, 10, 0, 160], &[32, 0x8a, 0, 160], &[255, 255, 255, 255]] {
         assert_eq!(receiver.take(now, &packet(1, 1_000, true, payload)).key, None, "{payload:?}");
@@ -282,7 +282,7 @@ fn what_is_no_key_is_ignored() {
 
 #[test]
 fn another_source_is_another_press() {
-    let mut receiver = Receiver::default();
+    let mut receiver = Receiver::new(8_000);
     let now = Instant::now();
     let first = packet(1, 1_000, true, &[5, 10, 0, 160]);
     assert_eq!(receiver.take(now, &first).key, Some('5'));
@@ -294,7 +294,7 @@ fn another_source_is_another_press() {
 
 #[test]
 fn time_goes_on_during_a_press() {
-    let mut receiver = Receiver::default();
+    let mut receiver = Receiver::new(8_000);
     let now = Instant::now();
     let mut sounds = Vec::new();
     for (seq, end, duration) in [(1, false, 160), (2, false, 320), (3, true, 480), (4, true, 480), (5, true, 480)] {
@@ -319,7 +319,7 @@ fn lost_and_mixed_packets_of_many_presses_lose_no_key() {
                 came.swap(at - 1, at);
             }
         }
-        let mut receiver = Receiver::default();
+        let mut receiver = Receiver::new(8_000);
         let mut now = Instant::now();
         let mut told = String::new();
         for Wire { seq, timestamp, marker, payload } in came {
@@ -336,7 +336,7 @@ fn lost_and_mixed_packets_of_many_presses_lose_no_key() {
 #[test]
 fn hostile_packets_never_panic() {
     let mut rng = StdRng::seed_from_u64(1);
-    let (mut receiver, mut now, mut told) = (Receiver::default(), Instant::now(), 0);
+    let (mut receiver, mut now, mut told) = (Receiver::new(8_000), Instant::now(), 0);
     for _ in 0..200_000 {
         now += Duration::from_millis(rng.random_range(0..100));
         let payload: Vec<u8> = (0..rng.random_range(0..8)).map(|_| rng.random()).collect();
@@ -367,7 +367,7 @@ fn packets_of(keys: &str) -> Vec<Wire> {
     let mut sent = Vec::new();
     let (mut seq, mut timestamp) = (65_500, u32::MAX - 3_000);
     while sender.is_pressing() || sent.last().is_some_and(|wire: &Wire| wire.payload.is_some()) {
-        let wire = match sender.tick(RtpTimestamp(timestamp)) {
+        let wire = match sender.tick(RtpTimestamp(timestamp), 8_000) {
             Due::Event { marker, timestamp: RtpTimestamp(timestamp), payload } => {
                 Wire { seq, timestamp, marker, payload: Some(payload) }
             }
@@ -415,9 +415,9 @@ fn only_keys_that_the_peer_takes_are_pressed_and_not_too_many_wait() {
 fn a_press_that_is_interrupted_is_not_taken_up_again() {
     let mut sender = Sender::default();
     assert!(sender.press('1', EventSet::KEYS) && sender.press('2', EventSet::KEYS));
-    sender.tick(RtpTimestamp(0));
+    sender.tick(RtpTimestamp(0), 8_000);
     sender.interrupt();
-    let Due::Event { marker, payload, .. } = sender.tick(RtpTimestamp(160)) else { panic!("the next key") };
+    let Due::Event { marker, payload, .. } = sender.tick(RtpTimestamp(160), 8_000) else { panic!("the next key") };
     assert_eq!((marker, payload[0]), (true, 2));
 }
 

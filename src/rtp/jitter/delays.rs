@@ -1,15 +1,17 @@
 //! How long packets take, and what delay of the playout that asks for.
 //!
-//! A packet's *delay* is when it came less its timestamp, in samples of 8 kHz against any zero: only differences count.
+//! A packet's *delay* is when it came less its timestamp, in samples against any zero: only differences count.
 //! The delay wanted for the playout is the one that is worth it: each packet in a hundred that it saves from coming too
 //! late may cost 50 ms. The last 10 s show what is usual; the last 2 s alone, if they ask for more, what has just become
 //! so. So a burst of late packets counts at once and for a short time, and a drifting clock moves the zero unnoticed.
+
+use crate::rtp::Rate;
 
 /// The delays that are remembered: 10 s of packets of 20 ms.
 const USUAL: usize = 500;
 /// Those that show what has just changed.
 const RECENT: usize = 100;
-/// What one packet in time is worth, as a part of all, in samples: 5 s for all.
+/// What one packet in time is worth, as a part of all: 5 s for all. In samples at 8 kHz, as all these.
 const WORTH: i64 = 40_000;
 /// Of fewer packets than these, one late packet is no more than 1 %.
 const MIN_PACKETS: usize = 100;
@@ -18,13 +20,19 @@ const GIVEN_UP: usize = 8;
 /// After how many packets the delay wanted is looked at again.
 const INTERVAL: u32 = 8;
 /// The most that the delay may be above that of the fastest packet: 400 ms.
-pub const MAX_SPREAD: i64 = 3_200;
+const MAX_SPREAD: i64 = 3_200;
 /// A pull takes 20 ms at once, so a packet may be needed so much before its own time, and 5 ms for the accuracy of timers.
 const LEAD: i64 = 200;
+
+/// The most that the delay may be above that of the fastest packet, in samples of `rate`.
+pub const fn max_spread(rate: Rate) -> i64 {
+    rate.span(MAX_SPREAD)
+}
 
 /// The delays of the last packets.
 #[derive(Debug)]
 pub struct Delays {
+    rate: Rate,
     /// Against `zero`; the oldest is overwritten.
     last: [i32; USUAL],
     zero: i64,
@@ -37,15 +45,16 @@ pub struct Delays {
 
 impl Delays {
     /// Begins with one packet's delay.
-    pub fn new(delay: i64) -> Self {
+    pub fn new(delay: i64, rate: Rate) -> Self {
         let mut delays = Self {
+            rate,
             last: [0; USUAL],
             zero: delay,
             count: 0,
             next: 0,
             until_look: 0,
             least: delay,
-            wanted: delay + LEAD,
+            wanted: delay + rate.span(LEAD),
         };
         delays.note(delay, false);
         delays
@@ -76,27 +85,27 @@ impl Delays {
         self.until_look = INTERVAL;
         let mut all = self.last;
         let all = &mut all[..self.count];
-        let usual = worthwhile(all);
+        let usual = worthwhile(all, self.rate);
         self.least = self.zero + i64::from(all.iter().copied().min().unwrap_or(0));
         let mut recent = [0; RECENT];
         let recent = &mut recent[..self.count.min(RECENT)];
         for (n, delay) in recent.iter_mut().enumerate() {
             *delay = self.last[(self.next + USUAL - 1 - n) % USUAL];
         }
-        let wanted = self.zero + usual.max(worthwhile(recent)) + LEAD;
-        self.wanted = wanted.min(self.least + MAX_SPREAD);
+        let wanted = self.zero + usual.max(worthwhile(recent, self.rate)) + self.rate.span(LEAD);
+        self.wanted = wanted.min(self.least + max_spread(self.rate));
     }
 }
 
 /// The delay at which a longer one would save too few packets. Changes the order.
-fn worthwhile(delays: &mut [i32]) -> i64 {
+fn worthwhile(delays: &mut [i32], rate: Rate) -> i64 {
     let (count, given_up) = (delays.len(), delays.len() / GIVEN_UP);
     if count == 0 {
         return 0;
     }
     let (_, nth, slowest) = delays.select_nth_unstable(count - 1 - given_up);
     slowest.sort_unstable_by(|a, b| b.cmp(a));
-    let price = WORTH / count.max(MIN_PACKETS) as i64;
+    let price = rate.span(WORTH) / count.max(MIN_PACKETS) as i64;
     let cost = |(late, &delay): (i64, &i32)| (i64::from(delay) + late * price, i64::from(delay));
     (0..).zip(slowest.iter().chain([&*nth])).map(cost).min().map_or(0, |(_, delay)| delay)
 }
@@ -108,7 +117,7 @@ mod tests {
 
     #[test]
     fn without_jitter_a_frame_is_enough() {
-        let mut delays = Delays::new(-5_000);
+        let mut delays = Delays::new(-5_000, Rate::Narrow);
         for _ in 0..1_000 {
             delays.note(-5_000, false);
         }
@@ -118,7 +127,7 @@ mod tests {
     #[test]
     fn even_jitter_is_covered_whole_and_rare_outliers_are_not() {
         let mut rng = StdRng::seed_from_u64(1);
-        let mut delays = Delays::new(0);
+        let mut delays = Delays::new(0, Rate::Narrow);
         for n in 0..2_000 {
             // Up to 60 ms, and one packet in 200 takes 500 ms.
             delays.note(if n % 200 == 7 { 4_000 } else { rng.random_range(0..480) }, false);
@@ -129,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_burst_of_late_packets_counts_at_once_and_for_2_s() {
-        let mut delays = Delays::new(0);
+        let mut delays = Delays::new(0, Rate::Narrow);
         for _ in 0..500 {
             delays.note(0, false);
         }
@@ -145,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_drifting_clock_is_followed() {
-        let mut delays = Delays::new(0);
+        let mut delays = Delays::new(0, Rate::Narrow);
         for n in 0..180_000 {
             delays.note(-n * 32 / 1_000, false);
         }
@@ -155,7 +164,7 @@ mod tests {
 
     #[test]
     fn the_spread_is_bounded() {
-        let mut delays = Delays::new(0);
+        let mut delays = Delays::new(0, Rate::Narrow);
         for n in 0..300 {
             delays.note(if n % 2 == 0 { 0 } else { i64::MAX }, true);
         }

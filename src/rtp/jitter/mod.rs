@@ -1,6 +1,6 @@
 //! The jitter buffer: packets come in when the network pleases, 20 ms of audio leave every 20 ms.
 //!
-//! **Time** is the sender's, by RTP timestamp. `head` is the timestamp that is made audible next; it moves on by what was
+//! **Time** is the sender's, by RTP timestamp, in samples of the sound's rate, whatever the codec's clock counts. `head` is the timestamp that is made audible next; it moves on by what was
 //! played, whatever has come. So packets of any length fit, silence that the sender suppressed plays as silence or as the
 //! comfort noise he asked for (RFC 3389), and a packet is late when `head` has passed its end. How long after its timestamp
 //! something is played is the *delay* of the playout, in the same terms as the delay of a packet in `delays`.
@@ -11,7 +11,10 @@
 //! in a pause of the voice, or else seldom and by a pitch period at
 //! a time (`stretch`). While the sender is silent, the delay is set as it should be.
 //!
-//! Left out: redundancy (RFC 2198), codecs that conceal losses themselves.
+//! **What is lost** is made up by the codec itself if it can (Opus: from what the next packet has of it, else from what it
+//! has heard), else by the [`Concealer`](super::conceal::Concealer).
+//!
+//! Left out: redundancy (RFC 2198).
 
 mod delays;
 mod sequence;
@@ -21,13 +24,13 @@ mod stretch;
 
 use std::time::{Duration, Instant};
 
-use self::delays::{Delays, MAX_SPREAD};
+use self::delays::{Delays, max_spread};
 use self::sequence::{Arrival, Sequence};
 use self::sound::Sound;
 use self::store::{Content, Store, Stored};
-use super::codec::{Codec, g711};
+use super::Rate;
+use super::codec::{Codec, Decoder};
 use super::packet::{ExtendedSeq, Packet, RtpTimestamp, Ssrc};
-use super::{FRAME_SAMPLES, Frame};
 
 /// The delay that packets get to smooth out their arrival, until it is known what they need.
 pub const DEFAULT_TARGET: Duration = Duration::from_millis(60);
@@ -36,12 +39,12 @@ pub const COMFORT_NOISE: u8 = 13;
 /// A level of comfort noise that is silence.
 const NO_NOISE: u8 = 127;
 
-const FRAME: i64 = FRAME_SAMPLES as i64;
-const CLOCK_KHZ: u64 = 8;
-/// At most this much is buffered; a packet further off is a jump of the sender's timestamps. 1 s.
-const MAX_MARGIN: i64 = 8_000;
-/// A payload of G.711 longer than 200 ms is no telephone's.
+/// A payload of G.711 longer than 200 ms is no telephone's; those of other codecs are shorter.
 const MAX_PAYLOAD: usize = 1_600;
+/// At most this much is buffered; a packet further off is a jump of the sender's timestamps. 1 s. In samples at 8 kHz, as
+/// all spans of time here.
+const MAX_MARGIN: i64 = 8_000;
+const FRAME: i64 = 160;
 /// After so many packets in a row that came too late, the timestamps have jumped.
 const MAX_LATE_RUN: u32 = 5;
 /// For how long a source is watched before its delay may shrink: 4 s, in frames.
@@ -53,6 +56,10 @@ const TOO_LONG: i64 = FRAME;
 const LONG_ENOUGH: i64 = 64;
 /// Beyond this the delay is far too long: 100 ms.
 const FAR_TOO_LONG: i64 = 800;
+/// After so much of a loss a codec's own concealment gives way to silence: 100 ms.
+const OWN_LOSS: i64 = 800;
+/// A packet of Opus that says no more than that there is no voice (DTX).
+const NO_VOICE: usize = 2;
 /// How long a pause of the voice is waited for before the voice itself is shortened: 2 s, in frames.
 const PATIENCE: u32 = 100;
 /// How many frames pass between two shortenings of a voice, and when the delay is far too long.
@@ -92,7 +99,8 @@ pub struct JitterStats {
     pub late: u64,
     pub duplicate: u64,
     pub reordered: u64,
-    /// Packets dropped as absurd (too long, or far outside the sequence) or because the buffer was full.
+    /// Packets dropped as absurd (too long, no sound of their codec, or far outside the sequence) or because the buffer was
+    /// full.
     pub dropped: u64,
     /// New sources, new sequences, and jumps of the timestamps.
     pub resets: u64,
@@ -102,9 +110,10 @@ pub struct JitterStats {
     pub concealed: u64,
 }
 
-/// A jitter buffer for one stream of G.711 and comfort noise.
+/// A jitter buffer for one stream of voice and comfort noise.
 #[derive(Debug)]
 pub struct JitterBuffer {
+    rate: Rate,
     /// In samples.
     initial: i64,
     /// When time began: at the first packet or pull.
@@ -117,34 +126,35 @@ pub struct JitterBuffer {
 }
 
 impl JitterBuffer {
-    /// The first packets are delayed by `initial`, at most 400 ms.
-    pub fn new(initial: Duration) -> Self {
-        let initial = (initial.as_millis() as i64 * CLOCK_KHZ as i64).min(MAX_SPREAD);
-        let (sound, stats) = (Sound::new(), JitterStats::default());
-        Self { initial, epoch: None, next_pull: None, source: None, sound, stats }
+    /// The first packets are delayed by `initial`, at most 400 ms. Sound leaves at `rate`.
+    pub fn new(initial: Duration, rate: Rate) -> Self {
+        let initial = (initial.as_millis() as i64 * per_ms(rate)).min(max_spread(rate));
+        let (sound, stats) = (Sound::new(rate), JitterStats::default());
+        Self { rate, initial, epoch: None, next_pull: None, source: None, sound, stats }
     }
 
     pub fn stats(&self) -> JitterStats {
-        let lost = self.source.as_ref().map_or(0, |source| source.sequence.lost());
-        JitterStats { lost: self.stats.lost + lost, ..self.stats }
+        let (lost, damaged) = self.source.as_ref().map_or((0, 0), |source| (source.sequence.lost(), source.damaged));
+        JitterStats { lost: self.stats.lost + lost, dropped: self.stats.dropped + damaged, ..self.stats }
     }
 
     /// How much audio, silence and gaps included, waits from now on.
     pub fn buffered(&self) -> Duration {
         let waiting = self.source.as_ref().and_then(|source| Some(source.store.end()? - source.head)).unwrap_or(0);
         let samples = self.sound.ahead() as u64 + u64::try_from(waiting).unwrap_or(0);
-        Duration::from_micros(samples * 1_000 / CLOCK_KHZ)
+        Duration::from_micros(samples * 1_000_000 / u64::from(self.rate.hz()))
     }
 
     /// Takes a packet.
     pub fn insert(&mut self, now: Instant, packet: &Packet<'_>, payload: Payload) {
-        if packet.payload.len() > MAX_PAYLOAD {
+        let Some(length) = payload.samples(packet.payload, self.rate).filter(|_| packet.payload.len() <= MAX_PAYLOAD)
+        else {
             self.stats.dropped += 1;
             return;
-        }
+        };
         let now = self.samples_at(now);
         let Some(source) = self.source.as_mut().filter(|source| source.ssrc == packet.ssrc) else {
-            return self.start(now, packet, payload);
+            return self.start(now, packet, payload, length);
         };
         let (seq, in_order) = match source.sequence.arrive(packet.seq) {
             Arrival::InOrder(seq) => (seq, true),
@@ -157,45 +167,52 @@ impl JitterBuffer {
                 self.stats.dropped += 1;
                 return;
             }
-            Arrival::Restart => return self.start(now, packet, payload),
+            Arrival::Restart => return self.start(now, packet, payload, length),
         };
         self.stats.received += 1;
         self.stats.reordered += u64::from(!in_order);
-        let (next_pull, timestamp) = (self.next_pull.unwrap_or(now), source.extend(packet.timestamp));
-        let mut arrived = Arrived { at: now, next_pull, timestamp };
-        let length = payload.samples(packet.payload);
-        if in_order {
-            source.last_timestamp = (packet.timestamp, arrived.timestamp);
+        // Another codec may have another clock, whose timestamps have nothing to do with those before.
+        let other_clock = payload.clock_hz().filter(|hz| length > 0 && *hz != source.timeline.clock_hz);
+        match other_clock {
+            Some(clock_hz) if in_order => source.timeline = Timeline::new(packet.timestamp, clock_hz, self.rate),
+            Some(_) => {
+                self.stats.late += 1;
+                return;
+            }
+            None => {}
         }
+        let (next_pull, timestamp) = (self.next_pull.unwrap_or(now), source.timeline.place(packet.timestamp, in_order));
+        let mut arrived = Arrived { at: now, next_pull, timestamp };
+        let (frame, max_margin) = (self.rate.span(FRAME), self.rate.span(MAX_MARGIN));
         if length > 0 {
-            if in_order && source.has_jumped(&arrived, length, &self.sound) {
+            if in_order && (other_clock.is_some() || source.has_jumped(&arrived, length, &self.sound)) {
                 source.align(&arrived, self.initial, &self.sound);
                 self.stats.resets += 1;
             }
             let margin = source.delay(arrived.next_pull, &self.sound) - arrived.delay();
-            source.delays.note(arrived.delay(), margin < FRAME);
+            source.delays.note(arrived.delay(), margin < frame);
             self.stats.corrections += u64::from(source.make_room(&arrived, length, in_order, &self.sound));
         } else if in_order {
             // What has no sound has its place in the sequence, and a level of noise is of use later too.
-            arrived.timestamp = arrived.timestamp.clamp(source.head, source.head.saturating_add(MAX_MARGIN));
+            arrived.timestamp = arrived.timestamp.clamp(source.head, source.head.saturating_add(max_margin));
         }
-        if arrived.timestamp + length < source.head + length.min(1) || arrived.timestamp - source.head > MAX_MARGIN {
+        if arrived.timestamp + length < source.head + length.min(1) || arrived.timestamp - source.head > max_margin {
             self.stats.late += 1;
             return;
         }
-        self.stats.dropped += source.store.put(seq, arrived.timestamp, payload, packet.payload);
+        self.stats.dropped += source.store.put(seq, arrived.timestamp, length, payload, packet.payload);
     }
 
-    /// Takes out the 20 ms that are due at `deadline`.
-    pub fn pull(&mut self, deadline: Instant, frame: &mut Frame) -> Received {
+    /// Takes out the 20 ms that are due at `deadline`; so many samples `frame` has to have.
+    pub fn pull(&mut self, deadline: Instant, frame: &mut [i16]) -> Received {
         let at = self.samples_at(deadline);
-        self.next_pull = Some(at + FRAME);
+        self.next_pull = Some(at + self.rate.span(FRAME));
         match &mut self.source {
             Some(source) => {
                 self.stats.corrections += u64::from(source.adapt(at, &mut self.sound));
                 self.stats.concealed += source.fill(&mut self.sound) as u64;
             }
-            None => self.sound.add_rest(FRAME_SAMPLES.saturating_sub(self.sound.ahead())),
+            None => self.sound.add_rest(self.rate.frame_samples().saturating_sub(self.sound.ahead())),
         }
         let made = self.sound.play(frame);
         match made {
@@ -207,7 +224,7 @@ impl JitterBuffer {
 
     /// Lets `frames` pass unheard, because nobody pulled in time.
     pub fn skip(&mut self, frames: u32) {
-        let samples = i64::from(frames) * FRAME;
+        let samples = i64::from(frames) * self.rate.span(FRAME);
         let skipped = self.sound.skip(usize::try_from(samples).unwrap_or(usize::MAX));
         if let Some(source) = &mut self.source {
             source.head = source.head.saturating_add(samples - skipped as i64);
@@ -219,47 +236,93 @@ impl JitterBuffer {
     /// In samples since the epoch.
     fn samples_at(&mut self, now: Instant) -> i64 {
         let since = now.saturating_duration_since(*self.epoch.get_or_insert(now));
-        i64::try_from(since.as_micros() * u128::from(CLOCK_KHZ) / 1_000).unwrap_or(i64::MAX / 4)
+        i64::try_from(since.as_micros() * u128::from(self.rate.hz()) / 1_000_000).unwrap_or(i64::MAX / 4)
     }
 
-    fn start(&mut self, now: i64, packet: &Packet<'_>, payload: Payload) {
+    fn start(&mut self, now: i64, packet: &Packet<'_>, payload: Payload, length: i64) {
         let mut store = Store::default();
         if let Some(old) = self.source.take() {
             self.stats.lost += old.sequence.lost();
+            self.stats.dropped += old.damaged;
             self.stats.resets += 1;
             store = old.store;
         }
         let (sequence, seq) = Sequence::new(packet.seq);
-        let timestamp = i64::from(packet.timestamp.0);
+        let clock_hz = payload.clock_hz().unwrap_or(Codec::Pcma.clock_rate_hz());
+        let mut timeline = Timeline::new(packet.timestamp, clock_hz, self.rate);
+        let timestamp = timeline.place(packet.timestamp, true);
         let arrived = Arrived { at: now, next_pull: self.next_pull.unwrap_or(now), timestamp };
         let source = self.source.insert(Source {
             ssrc: packet.ssrc,
+            rate: self.rate,
             sequence,
-            last_timestamp: (packet.timestamp, timestamp),
+            timeline,
             store,
+            decoder: Decoder::new(self.rate),
+            damaged: 0,
             head: timestamp,
             heard: timestamp,
             last_played: None,
             resting: false,
+            has_pauses: false,
+            lost_for: 0,
             late_run: 0,
-            delays: Delays::new(arrived.delay()),
+            delays: Delays::new(arrived.delay(), self.rate),
             age: 0,
             since_stretch: 0,
             too_long_for: 0,
         });
         source.align(&arrived, self.initial, &self.sound);
-        source.store.put(seq, timestamp, payload, packet.payload);
+        source.store.put(seq, timestamp, length, payload, packet.payload);
         self.stats.received += 1;
     }
 }
 
+const fn per_ms(rate: Rate) -> i64 {
+    rate.span(8)
+}
+
 impl Payload {
-    /// How much time it fills: G.711 has one byte for each sample.
-    fn samples(self, payload: &[u8]) -> i64 {
+    /// How much time it fills; `None` if it is no sound of its codec. What is empty fills none.
+    fn samples(self, payload: &[u8], rate: Rate) -> Option<i64> {
         match self {
-            Payload::Voice(_) => payload.len() as i64,
-            Payload::ComfortNoise => 0,
+            Payload::Voice(_) if payload.is_empty() => Some(0),
+            Payload::Voice(codec) => codec.samples(payload, rate).and_then(|samples| i64::try_from(samples).ok()),
+            Payload::ComfortNoise => Some(0),
         }
+    }
+
+    /// Comfort noise goes with any codec (RFC 3389 §4).
+    fn clock_hz(self) -> Option<u32> {
+        match self {
+            Payload::Voice(codec) => Some(codec.clock_rate_hz()),
+            Payload::ComfortNoise => None,
+        }
+    }
+}
+
+/// Turns timestamps, which count a codec's clock and wrap, into samples, which do not.
+#[derive(Debug)]
+struct Timeline {
+    rate: Rate,
+    clock_hz: u32,
+    /// The last packet's timestamp as it was and without wraps.
+    last: (RtpTimestamp, i64),
+}
+
+impl Timeline {
+    fn new(first: RtpTimestamp, clock_hz: u32, rate: Rate) -> Self {
+        Self { rate, clock_hz, last: (first, first.0.into()) }
+    }
+
+    /// Where in time a packet is. One that came in order is the last one from now on.
+    fn place(&mut self, timestamp: RtpTimestamp, in_order: bool) -> i64 {
+        let (wrapped, extended) = self.last;
+        let extended = extended.saturating_add(timestamp.wrapping_since(wrapped).into());
+        if in_order {
+            self.last = (timestamp, extended);
+        }
+        extended.saturating_mul(self.rate.hz().into()).div_euclid(self.clock_hz.into())
     }
 }
 
@@ -282,10 +345,13 @@ impl Arrived {
 #[derive(Debug)]
 struct Source {
     ssrc: Ssrc,
+    rate: Rate,
     sequence: Sequence,
-    /// The last packet's timestamp as it was and without wraps.
-    last_timestamp: (RtpTimestamp, i64),
+    timeline: Timeline,
     store: Store,
+    decoder: Decoder,
+    /// Packets that it could not decode.
+    damaged: u64,
     /// The timestamp behind what [`Sound`] has.
     head: i64,
     /// The timestamp behind the last voice that it has.
@@ -293,6 +359,10 @@ struct Source {
     last_played: Option<ExtendedSeq>,
     /// Whether the sender's last word was that there is no voice now: comfort noise, or a packet without sound.
     resting: bool,
+    /// Whether he has left out a pause before, of his codec's own accord (DTX).
+    has_pauses: bool,
+    /// For how long nothing but losses has been played.
+    lost_for: i64,
     late_run: u32,
     delays: Delays,
     /// Frames since the delay was last set anew, and since the sound was last stretched.
@@ -303,11 +373,6 @@ struct Source {
 }
 
 impl Source {
-    fn extend(&self, timestamp: RtpTimestamp) -> i64 {
-        let (wrapped, extended) = self.last_timestamp;
-        extended.saturating_add(timestamp.wrapping_since(wrapped).into())
-    }
-
     /// How long after its timestamp the next sample is played.
     fn delay(&self, next_pull: i64, sound: &Sound) -> i64 {
         next_pull - (self.head - sound.ahead() as i64)
@@ -324,11 +389,11 @@ impl Source {
         let ahead = arrived.timestamp - self.head;
         // Late, but the delay may grow by so much.
         let delay = self.delay(arrived.next_pull, sound);
-        let too_late = ahead < 0 && delay - ahead > self.delays.least() + MAX_SPREAD;
+        let too_late = ahead < 0 && delay - ahead > self.delays.least() + max_spread(self.rate);
         // Nothing can be done about a packet that others have overtaken by their timestamps.
         let overtaken = ahead < 0 && (arrived.timestamp + length <= self.heard || !self.store.is_empty());
         self.late_run = if overtaken { self.late_run + 1 } else { 0 };
-        ahead > MAX_MARGIN || too_late || self.late_run >= MAX_LATE_RUN
+        ahead > self.rate.span(MAX_MARGIN) || too_late || self.late_run >= MAX_LATE_RUN
     }
 
     /// Makes a packet due after the delay given, and forgets what else waits.
@@ -339,7 +404,7 @@ impl Source {
         self.store.clear();
         self.last_played = None;
         self.late_run = 0;
-        self.delays = Delays::new(arrived.delay());
+        self.delays = Delays::new(arrived.delay(), self.rate);
         self.age = 0;
     }
 
@@ -357,7 +422,7 @@ impl Source {
             self.head.min(timestamp.max(self.heard))
         };
         // A packet out of order may be from long before.
-        let too_late = arrived.next_pull - head > self.delays.least() + MAX_SPREAD;
+        let too_late = arrived.next_pull - head > self.delays.least() + max_spread(self.rate);
         if head == self.head || (head < self.head && too_late) {
             return false;
         }
@@ -371,17 +436,18 @@ impl Source {
         self.since_stretch = self.since_stretch.saturating_add(1);
         let delay = self.delay(at, sound);
         let too_long = delay - self.wanted(delay);
-        let changed = if too_long <= -TOO_SHORT {
-            self.fill_voice(FRAME_SAMPLES, sound);
+        let rate = self.rate;
+        let changed = if too_long <= -rate.span(TOO_SHORT) {
+            self.fill_voice(rate.frame_samples(), sound);
             sound.lengthen(ROUGHLY_ALIKE)
-        } else if too_long >= if self.too_long_for > 0 { LONG_ENOUGH } else { TOO_LONG } {
+        } else if too_long >= rate.span(if self.too_long_for > 0 { LONG_ENOUGH } else { TOO_LONG }) {
             self.too_long_for = self.too_long_for.saturating_add(1);
-            self.fill_voice(stretch::AHEAD, sound);
-            let (ready, alike) = match too_long {
-                FAR_TOO_LONG.. => (self.since_stretch > SHORT_PAUSE, ROUGHLY_ALIKE),
-                _ => (self.since_stretch > PAUSE && self.too_long_for > PATIENCE, ALIKE),
+            self.fill_voice(stretch::ahead(rate), sound);
+            let (ready, alike) = match too_long >= rate.span(FAR_TOO_LONG) {
+                true => (self.since_stretch > SHORT_PAUSE, ROUGHLY_ALIKE),
+                false => (self.since_stretch > PAUSE && self.too_long_for > PATIENCE, ALIKE),
             };
-            if !ready && !sound.is_quiet(stretch::AHEAD) {
+            if !ready && !sound.is_quiet(stretch::ahead(rate)) {
                 return false;
             }
             sound.shorten(too_long as usize, alike)
@@ -406,22 +472,70 @@ impl Source {
     fn fill(&mut self, sound: &mut Sound) -> usize {
         let mut made_up = 0;
         loop {
-            self.fill_voice(FRAME_SAMPLES, sound);
-            let missing = FRAME_SAMPLES.saturating_sub(sound.ahead());
+            self.fill_voice(self.rate.frame_samples(), sound);
+            let missing = self.rate.frame_samples().saturating_sub(sound.ahead());
             if missing == 0 {
                 return made_up;
             }
             let next = self.store.first().map(|packet| (packet.seq, packet.timestamp - self.head));
-            let gap =
-                next.and_then(|(_, ahead)| usize::try_from(ahead).ok()).map_or(missing, |ahead| ahead.min(missing));
+            let gap = next.and_then(|(_, ahead)| usize::try_from(ahead).ok());
             // Without a packet missing in between the sender was silent (RFC 3551 §4.1), or he has not begun.
             let follows = next.is_some_and(|(seq, _)| self.last_played.is_none_or(|last| last.next() == seq));
-            if self.resting || follows {
-                sound.add_rest(gap);
-            } else {
-                made_up += sound.add_lost(gap);
+            // A sender who leaves out pauses has probably begun one.
+            let pauses = self.has_pauses && next.is_none();
+            let filled = match self.resting || follows || pauses {
+                true => self.rest(gap.map_or(missing, |gap| gap.min(missing)), sound),
+                false => {
+                    let (filled, audible) = self.conceal(gap, missing, sound);
+                    made_up += audible;
+                    filled
+                }
+            };
+            self.head += filled as i64;
+        }
+    }
+
+    /// Plays the silence of a sender: what his codec makes of it, or what he wants to be heard. Returns how much.
+    fn rest(&mut self, len: usize, sound: &mut Sound) -> usize {
+        if self.last_played.is_some() {
+            let made = sound.add_codecs_own(false, len, |pcm| self.decoder.go_on(len, pcm));
+            if made > 0 {
+                return made;
             }
-            self.head += gap as i64;
+        }
+        sound.add_rest(len);
+        len
+    }
+
+    /// Makes up what was lost, of which so much is missing now and `gap` is known to be. Returns how much it made, and how
+    /// much of that has something to say.
+    fn conceal(&mut self, gap: Option<usize>, missing: usize, sound: &mut Sound) -> (usize, usize) {
+        if !self.decoder.conceals() {
+            let len = gap.map_or(missing, |gap| gap.min(missing));
+            return (len, sound.add_lost(len));
+        }
+        if self.lost_for >= self.rate.span(OWN_LOSS) {
+            let len = gap.map_or(missing, |gap| gap.min(missing));
+            sound.add_rest(len);
+            return (len, 0);
+        }
+        let decoder = &mut self.decoder;
+        let next = self.store.first_of(Codec::Opus);
+        let (len, made) = match (gap, next) {
+            // The end of the gap may be in the packet behind it.
+            (Some(gap), Some((length, next))) if gap <= length => {
+                (gap, sound.add_codecs_own(true, gap, |pcm| decoder.recover(gap, next, pcm)))
+            }
+            _ => {
+                let before = next.map_or(0, |(length, _)| length);
+                let len = gap.map_or(missing, |gap| gap.saturating_sub(before).min(missing)).max(1);
+                (len, sound.add_codecs_own(true, len, |pcm| decoder.go_on(len, pcm)))
+            }
+        };
+        self.lost_for += len as i64;
+        match made {
+            0 => (len, sound.add_lost(len)),
+            made => (made, made),
         }
     }
 
@@ -439,11 +553,15 @@ impl Source {
                     sound.set_noise(NO_NOISE);
                 }
                 Content::Voice(codec) => {
-                    self.resting = false;
+                    // Opus in its pauses sends a packet now and then, and little or nothing in between.
+                    self.resting = codec == Codec::Opus && (payload.len() <= NO_VOICE || talkspurt);
+                    self.has_pauses |= self.resting;
+                    self.lost_for = 0;
                     let passed = usize::try_from(self.head - packet.timestamp).unwrap_or(0);
-                    if passed < payload.len() {
-                        sound.add_real(talkspurt, passed, |pcm| g711::decode_onto(codec, payload, pcm));
-                        self.head = packet.timestamp + payload.len() as i64;
+                    if passed < usize::try_from(packet.length).unwrap_or(0) {
+                        let decode = |pcm: &mut Vec<i16>| self.decoder.decode(codec, payload, pcm);
+                        self.damaged += u64::from(!sound.add_real(talkspurt, passed, decode));
+                        self.head = packet.end();
                         self.heard = self.head;
                     }
                 }

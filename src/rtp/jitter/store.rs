@@ -24,7 +24,9 @@ pub struct Store {
 #[derive(Debug)]
 pub struct Stored {
     pub seq: ExtendedSeq,
+    /// Both in samples.
     pub timestamp: i64,
+    pub length: i64,
     pub content: Content,
     payload: Vec<u8>,
 }
@@ -40,14 +42,14 @@ pub enum Content {
 
 impl Stored {
     /// The timestamp after its last sample.
-    fn end(&self) -> i64 {
-        self.timestamp + self.payload.len() as i64
+    pub fn end(&self) -> i64 {
+        self.timestamp + self.length
     }
 }
 
 impl Store {
-    /// Returns how many packets had to go for it, the oldest first.
-    pub fn put(&mut self, seq: ExtendedSeq, timestamp: i64, payload: Payload, bytes: &[u8]) -> u64 {
+    /// Takes a packet that fills `length` samples. Returns how many had to go for it, the oldest first.
+    pub fn put(&mut self, seq: ExtendedSeq, timestamp: i64, length: i64, payload: Payload, bytes: &[u8]) -> u64 {
         let (content, bytes) = match payload {
             Payload::Voice(codec) => (Content::Voice(codec), bytes),
             // The highest bit means nothing; without a level there is no noise (RFC 3389 §3.1).
@@ -59,7 +61,7 @@ impl Store {
         payload.extend_from_slice(bytes);
         self.bytes += payload.len();
         let place = self.packets.iter().rposition(|packet| packet.seq < seq).map_or(0, |before| before + 1);
-        self.packets.insert(place, Stored { seq, timestamp, content, payload });
+        self.packets.insert(place, Stored { seq, timestamp, length, content, payload });
         let mut gone = 0;
         while self.packets.len() > MAX_PACKETS || self.bytes > MAX_BYTES {
             self.take_first(|_, _| ());
@@ -70,6 +72,13 @@ impl Store {
 
     pub fn first(&self) -> Option<&Stored> {
         self.packets.front()
+    }
+
+    /// The first packet, if it is voice of that codec: how many samples it fills, and its payload.
+    pub fn first_of(&self, codec: Codec) -> Option<(usize, &[u8])> {
+        let is_it = |packet: &&Stored| packet.length > 0 && matches!(packet.content, Content::Voice(of) if of == codec);
+        let first = self.first().filter(is_it)?;
+        Some((usize::try_from(first.length).ok()?, &first.payload))
     }
 
     /// Takes the first packet out and shows it and its payload.
@@ -108,7 +117,8 @@ mod tests {
     use super::*;
 
     fn put(store: &mut Store, seq: u64, length: usize) -> u64 {
-        store.put(ExtendedSeq(seq), seq as i64 * 160, Payload::Voice(Codec::Pcma), &vec![seq as u8; length])
+        let (timestamp, voice) = (seq as i64 * 160, Payload::Voice(Codec::Pcma));
+        store.put(ExtendedSeq(seq), timestamp, length as i64, voice, &vec![seq as u8; length])
     }
 
     #[test]

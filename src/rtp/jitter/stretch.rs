@@ -3,21 +3,31 @@
 //!
 //! Left out: finding out whether it should; more than one period's worth at once, so that the tempo changes little.
 
+use crate::rtp::Rate;
 use crate::rtp::conceal::likeness;
 
 /// The least and the most that is taken out or put in at once: 2.5 to 15 ms, in samples at 8 kHz, as all here. A period
 /// of any voice or some of them.
 const MIN_LAG: usize = 20;
-pub const MAX_LAG: usize = 120;
+const MAX_LAG: usize = 120;
 /// How much is compared.
 const COMPARED: usize = 120;
+
+/// The most that is taken out or put in at once, in samples of `rate`.
+pub const fn max_lag(rate: Rate) -> usize {
+    rate.scaled(MAX_LAG)
+}
+
 /// How much has to lie ahead for a cut of any length.
-pub const AHEAD: usize = MAX_LAG + COMPARED;
+pub const fn ahead(rate: Rate) -> usize {
+    rate.scaled(MAX_LAG + COMPARED)
+}
 
 /// What sound may be stretched: how much what is blended has to resemble each other (0 to 1), and the peak up to which
 /// sound is so quiet that any cut goes unheard.
 #[derive(Debug, Clone, Copy)]
 pub struct Conditions {
+    pub rate: Rate,
     pub alike: f32,
     pub quiet: u16,
 }
@@ -30,14 +40,15 @@ pub fn is_quiet(pcm: &[i16], peak: u16) -> bool {
 /// Takes out at most `most` samples after the first `at`. Returns how many were taken out: 0 if there is no good place.
 pub fn shorten(sound: &mut Vec<i16>, at: usize, most: usize, conditions: Conditions) -> usize {
     let ahead = sound.get(at..).unwrap_or_default();
-    let most = most.min(MAX_LAG).min(ahead.len() / 2);
-    if most < MIN_LAG {
+    let rate = conditions.rate;
+    let most = most.min(max_lag(rate)).min(ahead.len() / 2);
+    if most < rate.scaled(MIN_LAG) {
         return 0;
     }
-    let compared = COMPARED.min(ahead.len().saturating_sub(most));
+    let compared = rate.scaled(COMPARED).min(ahead.len().saturating_sub(most));
     let quiet = is_quiet(&ahead[..2 * most], conditions.quiet);
     let resemblance = |lag: usize, compared: usize| likeness(&ahead[..compared], &ahead[lag..lag + compared]);
-    let Some(lag) = best(most, quiet, conditions.alike, compared, resemblance) else { return 0 };
+    let Some(lag) = best(most, quiet, conditions, compared, resemblance) else { return 0 };
     for n in at..at + lag {
         sound[n] = blend(sound[n], sound[n + lag], n - at, lag);
     }
@@ -48,15 +59,16 @@ pub fn shorten(sound: &mut Vec<i16>, at: usize, most: usize, conditions: Conditi
 /// Puts in at most `most` samples after the first `at`, a repetition of what was just played. See [`shorten`].
 pub fn lengthen(sound: &mut Vec<i16>, at: usize, most: usize, conditions: Conditions) -> usize {
     let ahead = sound.get(at..).unwrap_or_default();
-    let most = most.min(MAX_LAG).min(ahead.len()).min(at);
-    if most < MIN_LAG {
+    let rate = conditions.rate;
+    let most = most.min(max_lag(rate)).min(ahead.len()).min(at);
+    if most < rate.scaled(MIN_LAG) {
         return 0;
     }
-    let compared = COMPARED.min(ahead.len());
+    let compared = rate.scaled(COMPARED).min(ahead.len());
     let quiet = is_quiet(&sound[at - most..at + most], conditions.quiet);
     let resemblance = |lag: usize, compared: usize| likeness(&ahead[..compared], &sound[at - lag..at - lag + compared]);
-    let Some(lag) = best(most, quiet, conditions.alike, compared, resemblance) else { return 0 };
-    let mut repeated = [0; MAX_LAG];
+    let Some(lag) = best(most, quiet, conditions, compared, resemblance) else { return 0 };
+    let mut repeated = [0; max_lag(Rate::Wide)];
     for (n, sample) in repeated.iter_mut().take(lag).enumerate() {
         *sample = blend(sound[at + n], sound[at - lag + n], n, lag);
     }
@@ -69,15 +81,20 @@ pub fn lengthen(sound: &mut Vec<i16>, at: usize, most: usize, conditions: Condit
 fn best(
     most: usize,
     quiet: bool,
-    alike: f32,
+    Conditions { rate, alike, .. }: Conditions,
     compared: usize,
     resemblance: impl Fn(usize, usize) -> f32,
 ) -> Option<usize> {
     if quiet {
         return Some(most);
     }
-    let scored = (MIN_LAG..=most).map(|lag| (lag, resemblance(lag, compared)));
-    let (lag, score) = scored.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let (least, step) = (rate.scaled(MIN_LAG), rate.scaled(1));
+    let best = |lags: &mut dyn Iterator<Item = usize>| {
+        lags.map(|lag| (lag, resemblance(lag, compared))).max_by(|a, b| a.1.total_cmp(&b.1))
+    };
+    // Every lag of 8 kHz first, then those beside the best one.
+    let (coarse, _) = best(&mut (least..=most).step_by(step))?;
+    let (lag, score) = best(&mut (least.max(coarse + 1 - step)..=most.min(coarse + step - 1)))?;
     (score.min(resemblance(lag, lag)) >= alike).then_some(lag)
 }
 
@@ -91,8 +108,8 @@ fn blend(from: i16, to: i16, n: usize, length: usize) -> i16 {
 mod tests {
     use super::*;
 
-    const ALIKE: Conditions = Conditions { alike: 0.8, quiet: 256 };
-    const ANY: Conditions = Conditions { alike: 0.0, quiet: 256 };
+    const ALIKE: Conditions = Conditions { rate: Rate::Narrow, alike: 0.8, quiet: 256 };
+    const ANY: Conditions = Conditions { rate: Rate::Narrow, alike: 0.0, quiet: 256 };
 
     /// A voice of a kind: a pulse each period, each with a decaying formant.
     fn voice(period: f32, len: usize) -> Vec<i16> {

@@ -6,7 +6,7 @@ use sdp_types::{Connection, Media as MediaLine, NetType, Session};
 
 use super::ice::Ice;
 use super::{RTCP_MUX, SdpError};
-use crate::rtp::codec::Codec;
+use crate::rtp::codec::{Codec, OpusTerms};
 use crate::rtp::dtmf::{self, EventSet};
 use crate::rtp::rtcp::RtcpPath;
 
@@ -61,14 +61,24 @@ impl Direction {
 pub(super) struct AudioStream {
     pub(super) remote: SocketAddr,
     pub(super) codecs: Vec<(u8, Codec)>,
-    /// The number of named events, and which of them are taken.
-    pub(super) events: Option<(u8, EventSet)>,
+    /// What his Opus wants of ours.
+    pub(super) opus: OpusTerms,
+    /// Named events, each clock once.
+    pub(super) events: Vec<Named>,
     /// The formats as they stood, for the error message.
     pub(super) formats: String,
     /// An unspecified address without ICE counts as not receiving (RFC 3264 §8.4).
     pub(super) direction: Direction,
     pub(super) rtcp: RtcpPath,
     pub(super) ice: Ice,
+}
+
+/// Named events of a stream: their number, which of them are taken, and their clock in Hz.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named {
+    pub(super) number: u8,
+    pub(super) wanted: EventSet,
+    pub(super) clock_hz: u32,
 }
 
 impl AudioStream {
@@ -90,12 +100,20 @@ impl AudioStream {
         Ok(Self {
             remote,
             codecs: codecs(line),
+            opus: opus_terms(line),
             events: events(line),
             formats: line.fmt.chars().take(100).collect(),
             direction,
             rtcp: if line.has_attribute(RTCP_MUX) { RtcpPath::Muxed } else { RtcpPath::At(rtcp_address(line, ip)) },
             ice,
         })
+    }
+
+    /// The named events that go with a codec: those of its clock (RFC 4733 §2.1), or those of most codecs' clock, which some
+    /// peers have beside any.
+    pub(super) fn events_beside(&self, codec: Codec) -> Option<Named> {
+        let at = |clock_hz: u32| self.events.iter().find(|events| events.clock_hz == clock_hz);
+        at(codec.clock_rate_hz()).or_else(|| at(dtmf::CLOCK_RATES_HZ[0])).copied()
     }
 
     pub(super) fn spoken(&self, ours: &[Codec]) -> Vec<(u8, Codec)> {
@@ -127,7 +145,7 @@ fn codecs(line: &MediaLine) -> Vec<(u8, Codec)> {
     for payload_type in formats(line) {
         // Static payload types need no rtpmap (RFC 3551 §6), but if there is one it counts.
         let codec = match encoding(line, payload_type) {
-            Some(encoding) => encoding.and_then(|(name, hz)| Codec::from_rtpmap(name, hz)),
+            Some(encoding) => encoding.and_then(|(name, hz, channels)| Codec::from_rtpmap(name, hz, channels)),
             None => Codec::from_payload_type(payload_type),
         };
         if let Some(codec) = codec
@@ -140,28 +158,40 @@ fn codecs(line: &MediaLine) -> Vec<(u8, Codec)> {
     codecs
 }
 
-/// The first dynamic payload type of a stream that is named events at the clock of our codecs, and those that its `fmtp`
-/// lists of what we know; without any, none.
-fn events(line: &MediaLine) -> Option<(u8, EventSet)> {
-    let is_event = |(name, hz): (&str, u32)| name.eq_ignore_ascii_case(dtmf::NAME) && hz == dtmf::CLOCK_RATE_HZ;
-    let mut dynamic = formats(line).filter(|payload_type| (96..128).contains(payload_type));
-    let number = dynamic.find(|number| encoding(line, *number).flatten().is_some_and(is_event))?;
-    let listed = attribute_of(line, "fmtp", number).and_then(EventSet::parse).unwrap_or(EventSet::KEYS);
-    let known = listed.and(EventSet::OURS);
-    (!known.is_empty()).then_some((number, known))
+/// What is said of the first format that is Opus.
+fn opus_terms(line: &MediaLine) -> OpusTerms {
+    let opus = codecs(line).into_iter().find(|(_, codec)| *codec == Codec::Opus);
+    let parameters = opus.and_then(|(payload_type, _)| attribute_of(line, "fmtp", payload_type));
+    parameters.map_or_else(OpusTerms::default, OpusTerms::parse)
+}
+
+/// The first dynamic payload type of a stream that is named events at each of the clocks that we know, and those that its
+/// `fmtp` lists of what we know; without any, none. The clock of most codecs comes first.
+fn events(line: &MediaLine) -> Vec<Named> {
+    let at = |clock_hz: u32| {
+        let is_event = |(name, hz, channels): (&str, u32, u8)| {
+            name.eq_ignore_ascii_case(dtmf::NAME) && hz == clock_hz && channels == 1
+        };
+        let mut dynamic = formats(line).filter(|payload_type| (96..128).contains(payload_type));
+        let number = dynamic.find(|number| encoding(line, *number).flatten().is_some_and(is_event))?;
+        let listed = attribute_of(line, "fmtp", number).and_then(EventSet::parse).unwrap_or(EventSet::KEYS);
+        let wanted = listed.and(EventSet::OURS);
+        (!wanted.is_empty()).then_some(Named { number, wanted, clock_hz })
+    };
+    dtmf::CLOCK_RATES_HZ.into_iter().filter_map(at).collect()
 }
 
 fn formats(line: &MediaLine) -> impl Iterator<Item = u8> {
     line.fmt.split_whitespace().filter_map(|format| format.parse().ok())
 }
 
-/// Name and clock in Hz that `a=rtpmap` says of a payload type: the outer `None` if there is no such line, the inner if it
-/// has no clock or is of more than one channel.
-fn encoding(line: &MediaLine, payload_type: u8) -> Option<Option<(&str, u32)>> {
+/// Name, clock in Hz and channels that `a=rtpmap` says of a payload type: the outer `None` if there is no such line, the
+/// inner if it makes no sense.
+fn encoding(line: &MediaLine, payload_type: u8) -> Option<Option<(&str, u32, u8)>> {
     let mut parts = attribute_of(line, "rtpmap", payload_type)?.split('/');
     let (name, clock_hz) = (parts.next().unwrap_or_default(), parts.next().and_then(|hz| hz.parse().ok()));
-    let mono = parts.next().is_none_or(|channels| channels == "1");
-    Some(clock_hz.filter(|_| mono).map(|hz| (name, hz)))
+    let channels = parts.next().map_or(Some(1), |channels| channels.trim().parse().ok());
+    Some(clock_hz.zip(channels).map(|(hz, channels)| (name, hz, channels)))
 }
 
 /// What `a=<attribute>:<payload type> …` says of a payload type.

@@ -8,6 +8,7 @@
 mod audio;
 mod ice;
 mod keys;
+mod numbers;
 #[cfg(test)]
 mod tests;
 
@@ -15,11 +16,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::{Attribute, Connection, Media as MediaLine, Origin, Session, Time};
 
-use self::audio::{AudioStream, Direction};
+use self::audio::{AudioStream, Direction, Named};
 use self::ice::Ice;
 use self::keys::{Chosen, Offered};
 pub use self::keys::{KeyExchange, Policy, SdesKeys, Security};
-use crate::rtp::codec::Codec;
+pub use self::numbers::Numbers;
+use crate::rtp::codec::{Codec, OpusTerms};
 use crate::rtp::dtmf::{self, EventSet, Events};
 use crate::rtp::ice::Credentials;
 use crate::rtp::rtcp::RtcpPath;
@@ -71,7 +73,7 @@ pub enum SdpError {
         "agree on keys: `a=setup:{0}` is of no use: an offer needs actpass, active or passive, an answer one of the last two"
     )]
     Setup(String),
-    #[error("agree on media: no common codec among formats {0}; allow PCMA or PCMU at the peer")]
+    #[error("agree on media: no common codec among formats {0}; allow opus, G722, PCMA or PCMU at the peer")]
     NoCommonCodec(String),
 }
 
@@ -87,9 +89,10 @@ pub struct LocalMedia<'a> {
     pub ice: Option<&'a Credentials>,
     /// What we speak, the favourite first.
     pub codecs: &'a [Codec],
-    /// Under which payload type we offer named events (RFC 4733): [`dtmf::PAYLOAD_TYPE`], or what the session has already,
-    /// as a number keeps its meaning in it (RFC 3264 §8.3.2). `None`: not at all, and whoever offers them gets none.
-    pub events: Option<u8>,
+    /// Whether we tell keys as named events (RFC 4733). If not, whoever offers them gets none.
+    pub events: bool,
+    /// What the session has agreed on already.
+    pub numbers: Numbers,
     /// How media are encrypted; `None`: not at all, and offers that want it are refused.
     pub security: Option<&'a Security>,
     /// `o=`: unique for the session, the same in all its descriptions.
@@ -113,6 +116,8 @@ pub struct Media {
     /// What we send, under `payload_type`.
     pub codec: Codec,
     pub payload_type: u8,
+    /// What the peer wants of our Opus.
+    pub opus: OpusTerms,
     /// What may come in. More than the codec chosen, as some peers go on with another one of their offer.
     pub accepted: Vec<(u8, Codec)>,
     /// How keys are told, if both sides do it in RTP.
@@ -187,12 +192,12 @@ pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media),
     let Chosen { protection, lines } = chosen;
     let offered = &offer.session;
     let spoken = stream.spoken(local.codecs);
+    let mut media = agree(stream, spoken, protection)?;
     // Under the offerer's number, both ways; of his events those that we know (RFC 3264 §6.1).
-    let events =
-        local.events.and(stream.events).map(|(number, wanted)| Events { receive: number, send: number, wanted });
-    let ice = local.ice.and(stream.ice.credentials().cloned());
-    let media = Media { ice, ..agree(stream, spoken, events, protection)? };
-    let events = media.events.map(|events| (events.receive, events.wanted));
+    let named = stream.events_beside(media.codec).filter(|_| local.events);
+    media.events =
+        named.map(|Named { number, wanted, clock_hz }| Events { receive: number, send: number, wanted, clock_hz });
+    media.ice = local.ice.and(stream.ice.credentials().cloned());
     let mut session = describe(local);
     // RFC 3264 §6: the `t=` of the answer equals that of the offer.
     session.times.clone_from(&offered.times);
@@ -203,7 +208,8 @@ pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media),
         .map(|(n, line)| {
             if n == *place {
                 let codec = [(media.payload_type, media.codec)];
-                let mut ours = audio_line(local.port, &line.proto, &codec, events, stream.direction.mirrored());
+                let mut ours =
+                    audio_line(local.port, &line.proto, &codec, named.as_slice(), stream.direction.mirrored());
                 let is_muxed = media.rtcp == RtcpPath::Muxed;
                 if is_muxed {
                     ours.add_attribute(Attribute::new(RTCP_MUX));
@@ -241,9 +247,8 @@ pub fn offer_hold(local: &LocalMedia<'_>) -> Vec<u8> {
 fn offer_direction(local: &LocalMedia<'_>, direction: Direction) -> Vec<u8> {
     let mut session = describe(local);
     session.times = vec![Time::new(0, 0)];
-    let events = local.events.map(|number| (number, EventSet::OURS));
-    let proto = keys::proto(local.security);
-    let mut line = audio_line(local.port, proto, &payload_types(local.codecs), events, direction);
+    let (codecs, events) = offered(local);
+    let mut line = audio_line(local.port, keys::proto(local.security), &codecs, &events, direction);
     line.add_attribute(Attribute::new(RTCP_MUX));
     line.attributes.extend(local.security.map(Security::lines).unwrap_or_default());
     name_rtcp_port(&mut line, local);
@@ -264,11 +269,16 @@ pub fn accept_answer(sdp: &[u8], local: &LocalMedia<'_>) -> Result<Media, SdpErr
     let protection = keys.accept(local.security)?;
     let spoken = stream.spoken(local.codecs);
     // We are sent the numbers of our own offer, even if the answer has others (RFC 3264 §6.1).
-    let accepted = payload_types(local.codecs).into_iter().filter(|(_, codec)| spoken.iter().any(|(_, c)| c == codec));
-    let accepted = accepted.collect();
-    let events = local.events.zip(stream.events).map(|(receive, (send, wanted))| Events { receive, send, wanted });
+    let (codecs, events) = offered(local);
+    let accepted = codecs.into_iter().filter(|(_, codec)| spoken.iter().any(|(_, c)| c == codec)).collect();
+    let media = agree(stream, spoken, protection)?;
+    let theirs = stream.events_beside(media.codec);
+    let events = theirs.and_then(|Named { number, wanted, clock_hz }| {
+        let ours = events.iter().find(|ours| ours.clock_hz == clock_hz)?;
+        Some(Events { receive: ours.number, send: number, wanted, clock_hz })
+    });
     let ice = local.ice.and(stream.ice.credentials().cloned());
-    Ok(Media { accepted, ice, ..agree(stream, spoken, events, protection)? })
+    Ok(Media { accepted, events, ice, ..media })
 }
 
 /// Makes `next` the successor of the last description that we sent in a session: the same `o=`, its version one
@@ -285,20 +295,16 @@ pub fn continue_session(previous: &[u8], next: &[u8]) -> Result<Vec<u8>, SdpErro
     Ok(write(&next))
 }
 
-/// Events go with sound or not at all.
-fn agree(
-    stream: &AudioStream,
-    spoken: Vec<(u8, Codec)>,
-    events: Option<Events>,
-    protection: Protection,
-) -> Result<Media, SdpError> {
+/// Events go with sound or not at all, and are another matter.
+fn agree(stream: &AudioStream, spoken: Vec<(u8, Codec)>, protection: Protection) -> Result<Media, SdpError> {
     let &(payload_type, codec) = spoken.first().ok_or_else(|| SdpError::NoCommonCodec(stream.formats.clone()))?;
     Ok(Media {
         remote: stream.remote,
         codec,
         payload_type,
+        opus: stream.opus,
         accepted: spoken,
-        events,
+        events: None,
         sends: stream.direction.receives(),
         receives: stream.direction.sends(),
         rtcp: stream.rtcp,
@@ -335,8 +341,20 @@ fn usable_audio(session: &Session) -> Result<Vec<Audio>, SdpError> {
     if usable.is_empty() { Err(error) } else { Ok(usable) }
 }
 
-fn payload_types(codecs: &[Codec]) -> Vec<(u8, Codec)> {
-    codecs.iter().map(|&codec| (codec.payload_type(), codec)).collect()
+/// The codecs of an offer of ours, by their numbers.
+pub fn offered_codecs(local: &LocalMedia<'_>) -> Vec<(u8, Codec)> {
+    offered(local).0
+}
+
+/// What an offer of ours lists: the codecs and the named events, each at the clock of one of the codecs (RFC 4733 §2.1).
+fn offered(local: &LocalMedia<'_>) -> (Vec<(u8, Codec)>, Vec<Named>) {
+    let numbers = local.numbers.filled();
+    let codecs = local.codecs.iter().map(|&codec| (codec.static_payload_type().unwrap_or(numbers.opus), codec));
+    let has_clock = |clock_hz: u32| local.codecs.iter().any(|codec| codec.clock_rate_hz() == clock_hz);
+    let wanted = EventSet::OURS;
+    let named = dtmf::CLOCK_RATES_HZ.into_iter().zip(numbers.events).filter(|(clock_hz, _)| has_clock(*clock_hz));
+    let named = named.filter(|_| local.events).map(|(clock_hz, number)| Named { number, wanted, clock_hz });
+    (codecs.collect(), named.collect())
 }
 
 fn describe(local: &LocalMedia<'_>) -> Session {
@@ -345,22 +363,20 @@ fn describe(local: &LocalMedia<'_>) -> Session {
     session
 }
 
-fn audio_line(
-    port: u16,
-    proto: &str,
-    codecs: &[(u8, Codec)],
-    events: Option<(u8, EventSet)>,
-    direction: Direction,
-) -> MediaLine {
-    let numbers = codecs.iter().map(|(payload_type, _)| *payload_type).chain(events.map(|(number, _)| number));
+fn audio_line(port: u16, proto: &str, codecs: &[(u8, Codec)], events: &[Named], direction: Direction) -> MediaLine {
+    let numbers = codecs.iter().map(|(payload_type, _)| *payload_type).chain(events.iter().map(|named| named.number));
     let formats: Vec<String> = numbers.map(|payload_type| payload_type.to_string()).collect();
     let mut line = bare_line("audio", port, proto, formats.join(" "));
     for (payload_type, codec) in codecs {
-        let value = format!("{payload_type} {}/{}", codec.name(), codec.clock_rate_hz());
+        let channels = if *codec == Codec::Opus { "/2" } else { "" };
+        let value = format!("{payload_type} {}/{}{channels}", codec.name(), codec.clock_rate_hz());
         line.add_attribute(Attribute::with_value("rtpmap", value));
+        if *codec == Codec::Opus {
+            line.add_attribute(Attribute::with_value("fmtp", format!("{payload_type} {}", OpusTerms::OURS)));
+        }
     }
-    if let Some((number, wanted)) = events {
-        let value = format!("{number} {}/{}", dtmf::NAME, dtmf::CLOCK_RATE_HZ);
+    for Named { number, wanted, clock_hz } in events {
+        let value = format!("{number} {}/{clock_hz}", dtmf::NAME);
         line.add_attribute(Attribute::with_value("rtpmap", value));
         line.add_attribute(Attribute::with_value("fmtp", format!("{number} {wanted}")));
     }

@@ -8,8 +8,9 @@ const LOCAL: LocalMedia<'_> = LocalMedia {
     port: 10_000,
     rtcp_port: None,
     ice: None,
-    codecs: &Codec::ALL,
-    events: Some(dtmf::PAYLOAD_TYPE),
+    codecs: &[Codec::Pcmu, Codec::Pcma],
+    events: true,
+    numbers: Numbers::NONE,
     security: None,
     session_id: 77,
     session_version: 1,
@@ -46,6 +47,7 @@ fn answers_with_the_first_codec_of_the_offerer() {
             remote: "198.51.100.1:4000".parse().unwrap(),
             codec: Codec::Pcma,
             payload_type: 8,
+            opus: OpusTerms::default(),
             accepted: vec![(8, Codec::Pcma), (0, Codec::Pcmu)],
             events: None,
             sends: true,
@@ -55,6 +57,116 @@ fn answers_with_the_first_codec_of_the_offerer() {
             protection: Protection::Plain,
         }
     );
+}
+
+/// What each of them offers, as they write it, and what we answer.
+#[test]
+fn wideband_is_agreed_with_all_kinds_of_telephones() {
+    let local = LocalMedia { codecs: &Codec::ALL, ..LOCAL };
+    let opus = format!("a=fmtp:N {}\r\n", OpusTerms::OURS);
+    for (who, lines, codec, number, events, terms) in [
+        (
+            "Asterisk",
+            "m=audio 4000 RTP/AVP 107 9 8 0 101\na=rtpmap:107 opus/48000/2\na=fmtp:107 useinbandfec=1\n\
+             a=rtpmap:9 G722/8000\na=rtpmap:8 PCMA/8000\na=rtpmap:0 PCMU/8000\na=rtpmap:101 telephone-event/8000\n\
+             a=fmtp:101 0-16\na=ptime:20\na=maxptime:60\na=sendrecv\n",
+            Codec::Opus,
+            107,
+            Some((101, 8_000)),
+            OpusTerms::default(),
+        ),
+        (
+            "Linphone",
+            "m=audio 4000 RTP/AVP 96 97 98 0 8 18 101 99 100\na=rtpmap:96 opus/48000/2\na=fmtp:96 useinbandfec=1\n\
+             a=rtpmap:97 speex/16000\na=fmtp:97 vbr=on\na=rtpmap:98 speex/8000\na=fmtp:98 vbr=on\na=fmtp:18 annexb=yes\n\
+             a=rtpmap:101 telephone-event/48000\na=rtpmap:99 telephone-event/16000\na=rtpmap:100 telephone-event/8000\n",
+            Codec::Opus,
+            96,
+            Some((101, 48_000)),
+            OpusTerms::default(),
+        ),
+        (
+            "baresip",
+            "m=audio 4000 RTP/AVP 9 96 0 101\na=rtpmap:9 G722/8000\na=rtpmap:96 opus/48000/2\n\
+             a=fmtp:96 stereo=1;sprop-stereo=1\na=rtpmap:0 PCMU/8000\na=rtpmap:101 telephone-event/8000\na=fmtp:101 0-15\n",
+            Codec::G722,
+            9,
+            Some((101, 8_000)),
+            OpusTerms::default(),
+        ),
+        (
+            "a browser",
+            "m=audio 4000 RTP/AVPF 111 63 9 0 8 13 110 126\na=rtpmap:111 opus/48000/2\na=rtcp-fb:111 transport-cc\n\
+             a=fmtp:111 minptime=10;useinbandfec=1\na=rtpmap:63 red/48000/2\na=fmtp:63 111/111\na=rtpmap:9 G722/8000\n\
+             a=rtpmap:0 PCMU/8000\na=rtpmap:8 PCMA/8000\na=rtpmap:13 CN/8000\na=rtpmap:110 telephone-event/48000\n\
+             a=rtpmap:126 telephone-event/8000\n",
+            Codec::Opus,
+            111,
+            Some((110, 48_000)),
+            OpusTerms::default(),
+        ),
+        (
+            "one that asks for little",
+            "m=audio 4000 RTP/AVP 120\na=rtpmap:120 OPUS/48000/2\n\
+             a=fmtp:120 maxplaybackrate=8000; maxaveragebitrate=12000; usedtx=1; cbr=0; usedtx\n",
+            Codec::Opus,
+            120,
+            None,
+            OpusTerms { dtx: true, max_bitrate: Some(12_000), max_playback_hz: Some(8_000) },
+        ),
+        ("one who writes little", "m=audio 4000 RTP/AVP 9\n", Codec::G722, 9, None, OpusTerms::default()),
+        (
+            "one whose clocks are wrong",
+            "m=audio 4000 RTP/AVP 96 9 8\na=rtpmap:96 opus/16000\na=rtpmap:9 G722/16000\n",
+            Codec::Pcma,
+            8,
+            None,
+            OpusTerms::default(),
+        ),
+    ] {
+        let (answer, media) = answer(&parse_offer(&sdp(lines)).unwrap(), &local).unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        println!("{who}: {answer}");
+        assert_eq!((media.codec, media.payload_type, media.opus), (codec, number, terms), "{who}");
+        let told = media.events.map(|events| (events.receive, events.clock_hz));
+        assert_eq!(told, events, "{who}");
+        assert_eq!(answer.contains(&opus.replace('N', &number.to_string())), codec == Codec::Opus, "{who}: {answer}");
+        let rtpmaps = answer.lines().filter(|line| line.starts_with("a=rtpmap:")).count();
+        assert_eq!(rtpmaps, 1 + usize::from(events.is_some()), "one codec, and events beside it: {answer}");
+        // The next offer of ours keeps the numbers, and another answer changes nothing.
+        let again = LocalMedia { numbers: local.numbers.and(&media), ..local };
+        let next = String::from_utf8(offer(&again)).unwrap();
+        let known = format!("a=rtpmap:{number} {}/{}", codec.name(), codec.clock_rate_hz());
+        assert!(next.contains(&known), "{who}: {next}");
+        if let Some((number, clock_hz)) = events {
+            assert!(next.contains(&format!("a=rtpmap:{number} telephone-event/{clock_hz}\r\n")), "{who}: {next}");
+        }
+        let mut formats: Vec<&str> =
+            next.lines().find(|line| line.starts_with("m=")).unwrap().split(' ').skip(3).collect();
+        let count = formats.len();
+        formats.sort_unstable();
+        formats.dedup();
+        assert_eq!(formats.len(), count, "{who}: no number means two things: {next}");
+        let (same, _) = super::answer(&parse_offer(&sdp(lines)).unwrap(), &again).unwrap();
+        assert_eq!(continue_session(answer.as_bytes(), &same).unwrap(), answer.as_bytes(), "{who}");
+    }
+}
+
+#[test]
+fn an_offer_of_ours_has_events_at_each_clock_of_its_codecs() {
+    let local = LocalMedia { codecs: &Codec::ALL, ..LOCAL };
+    let offered = String::from_utf8(offer(&local)).unwrap();
+    assert!(offered.contains("m=audio 10000 RTP/AVP 96 9 8 0 101 110\r\na=rtpmap:96 opus/48000/2\r\n"), "{offered}");
+    assert!(offered.contains("a=rtpmap:9 G722/8000\r\n") && offered.contains("a=rtpmap:110 telephone-event/48000\r\n"));
+    let opus = "m=audio 4000 RTP/AVP 111 126 102\na=rtpmap:111 opus/48000/2\na=rtpmap:126 telephone-event/8000\n\
+                a=rtpmap:102 telephone-event/48000\n";
+    let media = accept_answer(&sdp(opus), &local).unwrap();
+    let wanted = EventSet::KEYS;
+    assert_eq!((media.payload_type, &media.accepted[..]), (111, &[(96, Codec::Opus)][..]));
+    assert_eq!(media.events, Some(Events { receive: 110, send: 102, wanted, clock_hz: 48_000 }));
+    let without =
+        accept_answer(&sdp("m=audio 4000 RTP/AVP 9 101\na=rtpmap:101 telephone-event/8000\n"), &local).unwrap();
+    assert_eq!((without.codec, without.events.map(|events| events.clock_hz)), (Codec::G722, Some(8_000)));
 }
 
 #[test]
@@ -136,7 +248,7 @@ fn an_unspecified_address_is_hold() {
 #[test]
 fn the_address_of_the_stream_comes_before_that_of_the_session() {
     let (_, media) = answered("m=audio 4000 RTP/AVP 0\nc=IN IP6 2001:db8::7\n");
-    assert_eq!(media.remote, "[2001:db8::7]:4000".parse().unwrap());
+    assert_eq!(media.remote, "[2001:db8::7]:4000".parse::<SocketAddr>().unwrap());
     for bad in ["IN IP4 phone.example.org", "IN IP4 239.1.1.1/127", "ATM NSAP 1.2.3.4"] {
         let error = error(&format!("m=audio 4000 RTP/AVP 0\nc={bad}\n"));
         assert!(matches!(error, SdpError::Address(_)), "{bad}: {error}");
@@ -204,12 +316,16 @@ fn events_are_answered_under_the_offerers_number_with_what_both_know() {
                 let described = format!("a=rtpmap:{number} telephone-event/8000\r\na=fmtp:{number} {events}\r\n");
                 assert!(sdp.contains(&described), "{lines}: {sdp}");
                 let wanted = EventSet::parse(events).unwrap();
-                assert_eq!(media.events, Some(Events { receive: number, send: number, wanted }), "{lines}");
+                assert_eq!(
+                    media.events,
+                    Some(Events { receive: number, send: number, wanted, clock_hz: 8_000 }),
+                    "{lines}"
+                );
             }
             None => assert_eq!((formats, media.events), ("0", None), "{lines}"),
         }
     }
-    let without = LocalMedia { events: None, ..LOCAL };
+    let without = LocalMedia { events: false, ..LOCAL };
     let offered = sdp("m=audio 4000 RTP/AVP 0 101\na=rtpmap:101 telephone-event/8000\n");
     let (sdp, media) = answer(&parse_offer(&offered).unwrap(), &without).unwrap();
     assert!(!String::from_utf8(sdp).unwrap().contains("101") && media.events.is_none(), "we take none");
@@ -230,8 +346,8 @@ fn events_that_we_offer_come_in_under_our_number_and_go_out_under_the_answerers(
     let answer = sdp("m=audio 4000 RTP/AVP 0 97\na=rtpmap:97 telephone-event/8000\na=fmtp:97 0-11\n");
     let wanted = EventSet::parse("0-11").unwrap();
     let media = accept_answer(&answer, &LOCAL).unwrap();
-    assert_eq!(media.events, Some(Events { receive: 101, send: 97, wanted }));
-    let without = LocalMedia { events: None, ..LOCAL };
+    assert_eq!(media.events, Some(Events { receive: 101, send: 97, wanted, clock_hz: 8_000 }));
+    let without = LocalMedia { events: false, ..LOCAL };
     assert_eq!(accept_answer(&answer, &without).unwrap().events, None, "we have not offered any");
     assert!(!String::from_utf8(offer(&without)).unwrap().contains("telephone-event"));
     assert_eq!(accept_answer(&sdp("m=audio 4000 RTP/AVP 0\n"), &LOCAL).unwrap().events, None);
@@ -242,7 +358,7 @@ fn a_session_keeps_its_number_for_events() {
     let (first, media) = answered("m=audio 4000 RTP/AVP 0 97\na=rtpmap:97 telephone-event/8000\n");
     let (again, _) = answered("m=audio 4000 RTP/AVP 0 97\na=rtpmap:97 telephone-event/8000\n");
     assert_eq!(continue_session(first.as_bytes(), again.as_bytes()).unwrap(), first.as_bytes());
-    let ours = LocalMedia { events: media.events.map(|events| events.receive), ..LOCAL };
+    let ours = LocalMedia { numbers: Numbers::NONE.and(&media), ..LOCAL };
     let held = String::from_utf8(offer_hold(&ours)).unwrap();
     assert!(held.contains("m=audio 10000 RTP/AVP 0 8 97\r\n") && !held.contains("101"), "{held}");
 }

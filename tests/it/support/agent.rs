@@ -7,7 +7,7 @@ use std::time::Duration;
 use secretary::net::listen::Listen;
 use secretary::net::sip::{self as net, Events, NewCall, SipHandle};
 use secretary::rtp::codec::Codec;
-use secretary::sip::sdp::{self, LocalMedia};
+use secretary::sip::sdp::{self, LocalMedia, Numbers};
 use secretary::sip::{CallKey, CallOut, Command, Endpoint, EndpointConfig, Limits, SessionEvent};
 use tokio::task::JoinHandle;
 
@@ -75,7 +75,8 @@ fn local_media() -> LocalMedia<'static> {
         rtcp_port: None,
         ice: None,
         codecs: &Codec::ALL,
-        events: None,
+        events: false,
+        numbers: Numbers::NONE,
         security: None,
         session_id: 1,
         session_version: 0,

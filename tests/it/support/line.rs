@@ -17,13 +17,14 @@ use secretary::call::{
 use secretary::engine::stt::Transcript;
 use secretary::engine::{Language, TurnId};
 use secretary::rtp::codec::Codec;
+use secretary::rtp::codec::resample::resample;
 use secretary::rtp::dtls::{Certificate, HandshakeError};
 use secretary::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpStart};
 use secretary::rtp::stun::is_stun;
-use secretary::rtp::{self, Stream, StreamConfig};
+use secretary::rtp::{self, Rate, Stream, StreamConfig};
 use secretary::sip::SessionEvent;
-use secretary::sip::sdp::{self, LocalMedia};
+use secretary::sip::sdp::{self, LocalMedia, Numbers};
 
 use super::loudness::Loudness;
 
@@ -59,6 +60,8 @@ pub struct Engines {
     pub dtmf: Dtmf,
     /// Of the account. The caller offers it unless it is off or optional.
     pub encryption: Encryption,
+    /// What the caller's telephone offers, with keys at its clock.
+    pub codec: Codec,
 }
 
 impl Default for Engines {
@@ -73,6 +76,7 @@ impl Default for Engines {
             turn: TurnConfig::default(),
             dtmf: Dtmf::Rtp,
             encryption: Encryption::default(),
+            codec: Codec::Pcma,
         }
     }
 }
@@ -105,6 +109,8 @@ pub struct Line {
     /// Where the caller sits now, if it is somebody else.
     pub moved_to: Option<SocketAddr>,
     pub cancelled: Vec<PartId>,
+    /// What was to be transcribed.
+    pub parts: Vec<Vec<i16>>,
     /// How much speech each part had.
     pub parts_ms: Vec<u64>,
     pub turns: Vec<TurnRecord>,
@@ -157,6 +163,32 @@ pub fn offer_at(address: &str, direction: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+fn setup(seed: u64, codecs: &[Codec], engines: &Engines) -> CallSetup {
+    CallSetup {
+        config: Arc::new(CallConfig {
+            ears: EarsConfig::default(),
+            turn: engines.turn.clone(),
+            languages: vec![Language::Ru, Language::En],
+            media_timeout: MEDIA_TIMEOUT,
+        }),
+        script: Arc::new(Script { ru: lines(Language::Ru), en: lines(Language::En) }),
+        vad: Box::new(Loudness),
+        media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port(), rtcp_port: None },
+        codecs: codecs.to_vec(),
+        dtmf: engines.dtmf,
+        encryption: engines.encryption,
+        certificate: Certificate::generate().unwrap(),
+        start: StreamStart {
+            ssrc: 1,
+            seq: 65_530,
+            timestamp: u32::MAX - 1_000,
+            sdp_session: 7,
+            rtcp: reports(seed),
+            secret: [seed as u8; 32],
+        },
+    }
+}
+
 impl Line {
     pub fn new(seed: u64, network: Network, engines: Engines) -> Self {
         #[expect(clippy::disallowed_methods, reason = "virtual time starts somewhere")]
@@ -169,6 +201,14 @@ impl Line {
         if engines.dtmf == Dtmf::Inband {
             offered = offered.replace("8 96", "8");
         }
+        if engines.codec != Codec::Pcma {
+            let (name, clock_hz) = (engines.codec.name(), engines.codec.clock_rate_hz());
+            let (number, channels) = engines.codec.static_payload_type().map_or((98, "/2"), |number| (number, ""));
+            offered = offered
+                .replace("RTP/AVP 8 ", &format!("RTP/AVP {number} "))
+                .replace("telephone-event/8000", &format!("telephone-event/{clock_hz}"));
+            offered.push_str(&format!("a=rtpmap:{number} {name}/{clock_hz}{channels}\r\n"));
+        }
         Self::offered_at(now, seed, network, engines, offered.as_bytes()).0
     }
 
@@ -180,48 +220,29 @@ impl Line {
     }
 
     fn offered_at(now: Instant, seed: u64, network: Network, engines: Engines, offer: &[u8]) -> (Self, Vec<u8>) {
-        let setup = CallSetup {
-            config: Arc::new(CallConfig {
-                ears: EarsConfig::default(),
-                turn: engines.turn.clone(),
-                languages: vec![Language::Ru, Language::En],
-                media_timeout: MEDIA_TIMEOUT,
-            }),
-            script: Arc::new(Script { ru: lines(Language::Ru), en: lines(Language::En) }),
-            vad: Box::new(Loudness),
-            media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port(), rtcp_port: None },
-            codecs: Codec::ALL.to_vec(),
-            dtmf: engines.dtmf,
-            encryption: engines.encryption,
-            certificate: Certificate::generate().unwrap(),
-            start: StreamStart {
-                ssrc: 1,
-                seq: 65_530,
-                timestamp: u32::MAX - 1_000,
-                sdp_session: 7,
-                rtcp: reports(seed),
-                secret: [seed as u8; 32],
-            },
-        };
+        let setup = setup(seed, &Codec::ALL, &engines);
         let (call, answer) = Call::answer(now, setup, Some(offer)).unwrap();
         let local = LocalMedia {
             address: address(CALLERS).ip(),
             port: address(CALLERS).port(),
             rtcp_port: None,
             ice: None,
-            codecs: &Codec::ALL,
-            events: Some(96),
+            codecs: &[engines.codec],
+            events: true,
+            numbers: Numbers { opus: Some(98), events: [Some(96), Some(96)] },
             security: None,
             session_id: 1,
             session_version: 1,
         };
         let media = sdp::accept_answer(&answer, &local).unwrap();
-        assert_eq!((media.remote, media.codec), (address(OURS), Codec::Pcma));
+        assert_eq!((media.remote, media.codec), (address(OURS), engines.codec));
         let mut caller = Stream::new(
             now,
             StreamConfig {
+                rate: media.codec.rate(),
                 remote: media.remote,
                 codec: media.codec,
+                opus: media.opus,
                 payload_type: media.payload_type,
                 accepted: media.accepted,
                 events: media.events,
@@ -247,6 +268,7 @@ impl Line {
             is_dead: false,
             moved_to: None,
             cancelled: Vec::new(),
+            parts: Vec::new(),
             parts_ms: Vec::new(),
             turns: Vec::new(),
             recorded: (Vec::new(), Vec::new()),
@@ -262,6 +284,13 @@ impl Line {
             checks: Vec::new(),
         };
         (line, answer)
+    }
+
+    /// The rate of a call whose INVITE brings no offer.
+    pub fn rate_without_an_offer(codecs: &[Codec]) -> Rate {
+        #[expect(clippy::disallowed_methods, reason = "virtual time starts somewhere")]
+        let (call, _) = Call::answer(Instant::now(), setup(1, codecs, &Engines::default()), None).unwrap();
+        call.rate()
     }
 
     /// A call on a clean line whose greeting has been heard.
@@ -327,7 +356,8 @@ impl Line {
                 Output::HangUp => self.hung_up = true,
                 Output::Transcribe { part, pcm, languages } => {
                     assert!(!languages.is_empty());
-                    self.parts_ms.push(loud_ms(&pcm));
+                    self.parts_ms.push(loud_ms(&resample(&pcm, self.call.rate().hz(), 8_000).unwrap()));
+                    self.parts.push(pcm);
                     if let Some(delay) = self.engines.hearing {
                         self.later(delay, Event::Input(Input::Heard { part, result: Ok(transcript("")) }));
                     }
@@ -337,15 +367,15 @@ impl Line {
                 Output::CancelReply { .. } | Output::Silence => {}
                 Output::Speak { phrase, text, .. } => {
                     // A voice that needs 60 ms a character and begins at once.
-                    let pcm = tone(text.chars().count() as u64 * 60);
+                    let pcm = voice(text.chars().count() as u64 * 60, self.call.rate());
                     self.spoken.push(text);
                     self.later(Duration::from_millis(30), Event::Input(Input::Sound { phrase, pcm: pcm.into() }));
                     let whole = Input::Synthesised { phrase, result: Ok(()) };
                     self.later(Duration::from_millis(30), Event::Input(whole));
                 }
                 Output::Record { received, sent } => {
-                    self.recorded.0.extend(received);
-                    self.recorded.1.extend(sent);
+                    self.recorded.0.extend_from_slice(&received);
+                    self.recorded.1.extend_from_slice(&sent);
                 }
                 Output::Gap { ticks } => panic!("{ticks} ticks were skipped though time went on evenly"),
                 Output::Turn(turn) => self.turns.push(turn),
@@ -413,7 +443,7 @@ impl Line {
                 rtp::Output::TransmitRtcp { datagram, .. } => {
                     self.over_the_network(|| Event::ReportToUs(datagram.clone()));
                 }
-                rtp::Output::Tick { received, .. } => self.caller_heard.extend(received),
+                rtp::Output::Tick { received, .. } => self.caller_heard.extend_from_slice(&received),
                 rtp::Output::Key { key } => panic!("the secretary pressed {key}"),
                 rtp::Output::NoKeys(error) => self.no_keys = Some(error),
                 rtp::Output::Skipped { .. } => panic!("time goes on evenly"),
@@ -438,7 +468,8 @@ impl Line {
 
     /// The caller speaks; returns when he has finished.
     pub fn say(&mut self, ms: u64) {
-        self.caller.play(0, &tone(ms));
+        let speech = resample(&tone(ms), 8_000, self.caller.rate().hz()).unwrap();
+        self.caller.play(0, &speech);
         self.run(ms);
     }
 
@@ -450,6 +481,17 @@ impl Line {
 /// What the stand-in for speech sounds like: loud, and no two samples' runs alike.
 pub fn tone(ms: u64) -> Vec<i16> {
     (0..ms * 8).map(|i| ((i as f64 * 0.35).sin() * 6_000.0) as i16).collect()
+}
+
+/// What the stand-in for a voice says: the same, and in a wide call 6 kHz too.
+fn voice(ms: u64, rate: Rate) -> Vec<i16> {
+    let mut pcm = resample(&tone(ms), 8_000, rate.hz()).unwrap();
+    if rate == Rate::Wide {
+        for (n, sample) in pcm.iter_mut().enumerate() {
+            *sample += (3_000.0 * (std::f64::consts::TAU * 6_000.0 * n as f64 / 16_000.0).sin()) as i16;
+        }
+    }
+    pcm
 }
 
 fn transcript(text: &str) -> Transcript {

@@ -33,7 +33,7 @@ struct Outcome {
 /// Plays a trace of a sender who speaks whenever `speaks` says so, packet by packet.
 fn run(name: &str, trace: &Trace, speaks: impl Fn(u64) -> bool) -> Outcome {
     let start = epoch();
-    let mut buffer = JitterBuffer::new(DEFAULT_TARGET);
+    let mut buffer = JitterBuffer::new(DEFAULT_TARGET, Rate::Narrow);
     let mut arrivals: Vec<(u64, u64)> =
         (0..).zip(trace).filter_map(|(n, at)| Some((at.as_ref().copied()?, n))).collect();
     arrivals.sort_unstable();
@@ -48,7 +48,7 @@ fn run(name: &str, trace: &Trace, speaks: impl Fn(u64) -> bool) -> Outcome {
     let mut due = 0;
     let mut pull = |buffer: &mut JitterBuffer, until: u64, took: &mut Vec<f64>| {
         while due * 20_000 <= until {
-            let mut frame = [0; FRAME_SAMPLES];
+            let mut frame = Frame::silent(Rate::Narrow);
             buffer.pull(start + Duration::from_micros(due * 20_000), &mut frame);
             due += 1;
             heard.extend(frame);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::rtp::codec::Codec;
-use crate::sip::sdp::{LocalMedia, Media, accept_answer, answer, continue_session, offer, offer_hold, parse_offer};
+use crate::sip::sdp::{LocalMedia, Media, Numbers, accept_answer, answer, continue_session, offer, offer_hold, parse_offer};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -20,7 +20,10 @@ fn local(security: Option<&Security>) -> LocalMedia<'_> {
         address: [192, 0, 2, 5].into(),
         port: 10_000,
         codecs: &Codec::ALL,
-        events: None,
+        events: false,
+        numbers: Numbers::NONE,
+        rtcp_port: None,
+        ice: None,
         security,
         session_id: 77,
         session_version: 1,
