@@ -36,7 +36,7 @@ const MEASURED: Duration = Duration::from_secs(10);
 /// Sound goes to the call log in pieces of 400 ms, as in a call.
 const LOG_SAMPLES: usize = 3_200;
 /// So much the playout has beforehand.
-const LEAD_SAMPLES: usize = 20 * FRAME_SAMPLES;
+const LEAD_SAMPLES: usize = 20 * Rate::Narrow.frame_samples();
 const PORTS: (u16, u16) = (30_000, 32_000);
 /// The arguments that make this program one of the two sides.
 const SERVE: &str = "--serve";

@@ -17,7 +17,7 @@ use secretary::rtp::codec::resample::resample;
 use secretary::rtp::codec::{Codec, Encoder, OpusTerms};
 use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpStart};
-use secretary::rtp::{Output, Rate, Stream, StreamConfig};
+use secretary::rtp::{Output, Stream, StreamConfig};
 
 #[path = "../tests/it/support/pesq.rs"]
 mod pesq;

@@ -289,6 +289,8 @@ pub fn srtp(start: Instant, data: &[u8]) {
     let is_keyed = matches!(protection, Protection::Sdes(_));
     let mut peer = Srtp::new(SrtpKeys { ours: theirs, theirs: ours });
     let config = StreamConfig {
+        rate: Rate::Narrow,
+        opus: OpusTerms::default(),
         remote: senders[0],
         codec: Codec::Pcma,
         payload_type: 8,
@@ -615,6 +617,8 @@ fn our_password() -> Credentials {
 pub fn stun(start: Instant, data: &[u8]) {
     let senders = SENDERS.map(|(ip, port)| std::net::SocketAddr::from((ip, port)));
     let config = StreamConfig {
+        rate: Rate::Narrow,
+        opus: OpusTerms::default(),
         remote: senders[0],
         codec: Codec::Pcma,
         payload_type: 8,

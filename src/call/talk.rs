@@ -12,7 +12,7 @@ use super::timeline::{Moment, Timeline};
 use super::turn::{Answer, Filler, Stage, Then, Turn};
 use super::{CallConfig, EndedBy, Expects, Output, PartId, PhraseId, Script, TurnRecord, seconds};
 use crate::engine::{Language, TurnId};
-use crate::rtp::{Frame, Rate, Stream};
+use crate::rtp::{Rate, Stream};
 
 /// The longest wait for an answer before the caller is asked to say it again.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
@@ -22,6 +22,8 @@ const GOODBYE: Duration = Duration::from_secs(30);
 const NOISE: Duration = Duration::from_millis(500);
 /// The longest hold.
 const MAX_HOLD: Duration = Duration::from_secs(2 * 3_600);
+/// What is heard of one who has put us on hold.
+const SILENCE: [i16; Rate::Wide.frame_samples()] = [0; Rate::Wide.frame_samples()];
 
 /// The language of the call: the house's first, until the caller has said enough to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,7 +168,7 @@ impl Talk {
     pub(super) fn tick(
         &mut self,
         now: Instant,
-        received: &Frame,
+        received: &[i16],
         sent: Option<(u64, usize)>,
         stream: &mut Stream,
     ) -> Option<EndedBy> {
@@ -185,8 +187,7 @@ impl Talk {
         if on_hold {
             self.last_sound = now;
         }
-        let silence = Frame::silent(received.rate());
-        match self.ears.push(now, if on_hold { &silence } else { received }) {
+        match self.ears.push(now, if on_hold { &SILENCE[..received.len().min(SILENCE.len())] } else { received }) {
             Ok(Some(EarEvent::Onset)) => self.onset(now, stream),
             Ok(Some(EarEvent::Offset) | None) => {}
             Err(error) => tracing::warn!(%error, "voice detection failed on 32 ms of sound"),

@@ -136,7 +136,7 @@ mod voice_activity {
     }
 
     fn probabilities(vad: &mut dyn Vad, pcm: &[i16]) -> Vec<f32> {
-        pcm.as_chunks::<FRAME_LEN>().0.iter().map(|frame| vad.probability(*frame).unwrap()).collect()
+        pcm.as_chunks::<FRAME_LEN>().0.iter().map(|frame| vad.probability(frame).unwrap()).collect()
     }
 
     #[test]
@@ -267,7 +267,7 @@ mod voices {
         let pcm = speak(&tts, "Здравствуйте, чем я могу вам помочь?", Ru);
         let mut vad = Silero::load(&onnx(), &models().join("silero_vad.onnx")).unwrap().start().unwrap();
         let frames = pcm.as_chunks::<FRAME_LEN>().0;
-        let speech = frames.iter().filter(|frame| vad.probability(*frame).unwrap() > 0.5).count();
+        let speech = frames.iter().filter(|&frame| vad.probability(frame).unwrap() > 0.5).count();
         println!("speech in {speech} of {} frames", frames.len());
         assert!(speech * 2 > frames.len());
     }

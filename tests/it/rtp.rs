@@ -705,7 +705,8 @@ fn timestamps_on_the_wire_count_the_codecs_clock() {
         bench.stream.press('5');
         bench.run_until(ms(400));
         let packets = bench.sent_packets();
-        let (keys, sound): (Vec<_>, Vec<_>) = packets.iter().partition(|packet| packet.payload_type == 110);
+        let (keys, sound): (Vec<&Packet<'_>>, Vec<&Packet<'_>>) =
+            packets.iter().partition(|packet| packet.payload_type == 110);
         // The sound before the key: each packet 20 ms behind the other.
         for pair in sound[..5].windows(2) {
             assert_eq!(pair[1].timestamp.wrapping_since(pair[0].timestamp), ticks, "{codec:?}");

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use secretary::rtp::codec::Codec;
+use secretary::rtp::codec::{Codec, OpusTerms};
 use secretary::rtp::dtls::{Certificate, HandshakeError, Role, Terms};
 use secretary::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
 use secretary::rtp::srtp::{MasterKey, SrtpKeys, Suite};
-use secretary::rtp::{Output, Protection, Stream, StreamConfig};
+use secretary::rtp::{Output, Protection, Rate, Stream, StreamConfig};
 
 use crate::support::pair::epoch;
 
@@ -53,6 +53,8 @@ fn stream(now: Instant, side: usize, first_seq: u16) -> Side {
     let mut stream = Stream::new(
         now,
         StreamConfig {
+            rate: Rate::Narrow,
+            opus: OpusTerms::default(),
             remote: address(ADDRESSES[1 - side]),
             codec: Codec::Pcma,
             payload_type: 8,

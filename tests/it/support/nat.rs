@@ -35,7 +35,7 @@ pub struct Nat {
 impl Nat {
     pub fn new() -> Self {
         let mut inside = Netns::new();
-        let (router, outside) = (Netns::beside(), Netns::beside());
+        let (router, outside) = (inside.beside(), inside.beside());
         inside.address = PRIVATE;
         link((&inside, "10.55.0.2/24"), (&router, "in", "10.55.0.1/24"));
         link((&outside, "198.51.100.10/24"), (&router, "out", "198.51.100.1/24"));

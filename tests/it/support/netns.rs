@@ -41,7 +41,7 @@ impl Netns {
         let (name, dir) = name_and_dir();
         ip(&["netns", "add", &name]);
         ip(&["-n", &name, "link", "set", "lo", "up"]);
-        Self { namespace: Some(name), dir, _turn: turn }
+        Self { namespace: Some(name), dir, address: Ipv4Addr::LOCALHOST, _turn: turn }
     }
 
     /// The name under which the system knows it.

@@ -136,7 +136,21 @@ fn losses_are_made_up_by_every_codec_and_counted_once() {
             let purity = purity(&talk.heard[rate.scaled(8_000)..rate.scaled(30_000)], rate);
             println!("{codec:?} {rate:?}: {stats:?}, {purity:.1} dB");
             assert_eq!((stats.lost, talk.count(Received::Concealed)), (9, 9), "{codec:?}");
-            assert!(purity > 14.0, "{codec:?} {rate:?}: {purity} dB");
+            if codec != Codec::Opus {
+                assert!(purity > 14.0, "{codec:?} {rate:?}: {purity} dB");
+                continue;
+            }
+            // Opus is no friend of tones, but what it plays is just what the next packet has of the lost one.
+            let (mut decoder, mut expected) = (Decoder::new(rate), Vec::new());
+            let payloads = payloads(codec, 20, 200);
+            for (n, payload) in payloads.iter().enumerate().take(180) {
+                match n % 20 {
+                    19 => decoder.recover(rate.frame_samples(), &payloads[n + 1], &mut expected),
+                    _ => assert!(decoder.decode(codec, payload, &mut expected)),
+                }
+            }
+            let is_there = |begin: usize| talk.heard[begin * rate.frame_samples()..].starts_with(&expected);
+            assert!((0..10).any(is_there), "{rate:?}");
         }
     }
 }

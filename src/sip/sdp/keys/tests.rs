@@ -1,6 +1,8 @@
 use super::*;
 use crate::rtp::codec::Codec;
-use crate::sip::sdp::{LocalMedia, Media, Numbers, accept_answer, answer, continue_session, offer, offer_hold, parse_offer};
+use crate::sip::sdp::{
+    LocalMedia, Media, Numbers, accept_answer, answer, continue_session, offer, offer_hold, parse_offer,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
