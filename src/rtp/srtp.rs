@@ -9,8 +9,8 @@
 
 use std::fmt;
 
-use rand::{CryptoRng, RngCore};
 use ::rtp::header::Header;
+use rand::{CryptoRng, RngCore};
 use secrecy::{ExposeSecret, SecretSlice};
 use webrtc_srtp::context::Context;
 use webrtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};

@@ -420,7 +420,8 @@ fn speech_call(clip: &Clip, telephone: Telephone, way: Way) {
     }
     println!("{title}: {}", record.codec());
     // Linphone's profile here offers µ-law first, baresip's and Asterisk's configuration A-law.
-    let codec = if let (Telephone::Linphone, Way::Direct | Way::Encrypted(_)) = (telephone, way) { "PCMU" } else { "PCMA" };
+    let codec =
+        if let (Telephone::Linphone, Way::Direct | Way::Encrypted(_)) = (telephone, way) { "PCMU" } else { "PCMA" };
     assert_eq!(record.codec(), codec);
     print_latencies(&title, &record.turns());
     let turns = record.answered_turns();

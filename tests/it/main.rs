@@ -5,6 +5,7 @@
 mod call;
 mod cli;
 mod dialog;
+mod encrypted;
 mod engines;
 mod interop;
 mod keys;

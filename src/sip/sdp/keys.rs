@@ -31,8 +31,10 @@ const MAX_FINGERPRINTS: usize = 8;
 /// Most digits of a tag (RFC 4568 §9.1).
 const MAX_TAG_DIGITS: usize = 9;
 /// Some leave the padding out.
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 /// The names of suites (RFC 4568 §6.2, 6188, 7714 §14.2); AES with 256 bits has two, the later one in use before the standard.
 const NAMES: [(&str, Suite); 8] = [
     ("AES_CM_128_HMAC_SHA1_80", Suite::AesCm128HmacSha1_80),
@@ -279,7 +281,8 @@ impl Offered {
                 Transport::Secure | Transport::Handshake => Err(SdpError::Encrypted(self.proto.clone())),
             };
         };
-        if let Some(Crypto { tag, name, key }) = self.crypto.first().filter(|_| self.transport != Transport::Handshake) {
+        if let Some(Crypto { tag, name, key }) = self.crypto.first().filter(|_| self.transport != Transport::Handshake)
+        {
             let ours = security.sdes.of(key.suite()).clone();
             let lines = vec![security.crypto(tag, name, key.suite())];
             return Ok(Chosen { protection: Protection::Sdes(SrtpKeys { ours, theirs: key.clone() }), lines });

@@ -61,9 +61,13 @@ pub enum SdpError {
     NoKey { proto: String, unusable: usize },
     #[error("agree on keys: {0} without `a=fingerprint`; the peer has no certificate for DTLS: give it one")]
     NoFingerprint(String),
-    #[error("agree on keys: `a=fingerprint` by {0}, which is not trusted; set the peer to sha-256 (Asterisk: dtls_fingerprint)")]
+    #[error(
+        "agree on keys: `a=fingerprint` by {0}, which is not trusted; set the peer to sha-256 (Asterisk: dtls_fingerprint)"
+    )]
     UntrustedFingerprint(String),
-    #[error("agree on keys: `a=setup:{0}` is of no use: an offer needs actpass, active or passive, an answer one of the last two")]
+    #[error(
+        "agree on keys: `a=setup:{0}` is of no use: an offer needs actpass, active or passive, an answer one of the last two"
+    )]
     Setup(String),
     #[error("agree on media: no common codec among formats {0}; allow PCMA or PCMU at the peer")]
     NoCommonCodec(String),

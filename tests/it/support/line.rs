@@ -11,8 +11,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use secretary::call::keys::Dtmf;
 use secretary::call::{
-    Call, CallConfig, CallSetup, Encryption, EndedBy, Expects, Input, Lines, MediaAddress, Output, PartId, Script, StreamStart,
-    TurnRecord, ears::EarsConfig, turn::TurnConfig,
+    Call, CallConfig, CallSetup, Encryption, EndedBy, Expects, Input, Lines, MediaAddress, Output, PartId, Script,
+    StreamStart, TurnRecord, ears::EarsConfig, turn::TurnConfig,
 };
 use secretary::engine::stt::Transcript;
 use secretary::engine::{Language, TurnId};
@@ -22,7 +22,7 @@ use secretary::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpStart};
 use secretary::rtp::{self, Stream, StreamConfig};
 use secretary::sip::SessionEvent;
-use secretary::sip::sdp::{self, LocalMedia};
+use secretary::sip::sdp::{self, KeyExchange, LocalMedia, Policy, SdpError, Security};
 
 use super::loudness::Loudness;
 
@@ -55,8 +55,12 @@ pub struct Engines {
     pub expects: Expects,
     /// Of the account. With [`Dtmf::Inband`] the caller has no keys in RTP.
     pub dtmf: Dtmf,
-    /// Of the account. The caller offers it unless it is off or optional.
+    /// Of the account.
     pub encryption: Encryption,
+    /// How the caller offers encryption, if he does.
+    pub offers: Option<KeyExchange>,
+    /// His SDP comes with the fingerprint of somebody else.
+    pub is_impostor: bool,
 }
 
 impl Default for Engines {
@@ -70,6 +74,8 @@ impl Default for Engines {
             expects: Expects::Anything,
             dtmf: Dtmf::Rtp,
             encryption: Encryption::default(),
+            offers: None,
+            is_impostor: false,
         }
     }
 }
@@ -117,6 +123,8 @@ pub struct Line {
     pub offers: Vec<Vec<u8>>,
     /// Why the caller has no keys.
     pub no_keys: Option<HandshakeError>,
+    /// His side of the encryption.
+    security: Option<Security>,
 }
 
 fn lines(language: Language) -> Lines {
@@ -152,7 +160,54 @@ pub fn offer_at(address: &str, direction: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// Our side of a call.
+fn setup(seed: u64, engines: &Engines) -> CallSetup {
+    CallSetup {
+        config: Arc::new(CallConfig {
+            ears: EarsConfig::default(),
+            turn: TurnConfig::default(),
+            languages: vec![Language::Ru, Language::En],
+            media_timeout: MEDIA_TIMEOUT,
+        }),
+        script: Arc::new(Script { ru: lines(Language::Ru), en: lines(Language::En) }),
+        vad: Box::new(Loudness),
+        media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port() },
+        codecs: Codec::ALL.to_vec(),
+        dtmf: engines.dtmf,
+        encryption: engines.encryption,
+        certificate: Certificate::generate().unwrap(),
+        start: StreamStart {
+            ssrc: 1,
+            seq: 65_530,
+            timestamp: u32::MAX - 1_000,
+            sdp_session: 7,
+            rtcp: reports(seed),
+            secret: [seed as u8; 32],
+        },
+    }
+}
+
+/// The caller's side of the media.
+fn callers(security: Option<&Security>) -> LocalMedia<'_> {
+    LocalMedia {
+        address: address(CALLERS).ip(),
+        port: address(CALLERS).port(),
+        codecs: &[Codec::Pcma],
+        events: Some(96),
+        security,
+        session_id: 1,
+        session_version: 1,
+    }
+}
+
 impl Line {
+    /// What a call of this account would be, and our answer to an offer.
+    pub fn answer(engines: &Engines, offered: &[u8]) -> Result<Vec<u8>, SdpError> {
+        #[expect(clippy::disallowed_methods, reason = "virtual time starts somewhere")]
+        let now = Instant::now();
+        Call::answer(now, setup(1, engines), Some(offered)).map(|(_, answer)| answer)
+    }
+
     pub fn new(seed: u64, network: Network, engines: Engines) -> Self {
         #[expect(clippy::disallowed_methods, reason = "virtual time starts somewhere")]
         let now = Instant::now();
@@ -160,43 +215,26 @@ impl Line {
     }
 
     pub fn at(now: Instant, seed: u64, network: Network, engines: Engines) -> Self {
-        let setup = CallSetup {
-            config: Arc::new(CallConfig {
-                ears: EarsConfig::default(),
-                turn: TurnConfig::default(),
-                languages: vec![Language::Ru, Language::En],
-                media_timeout: MEDIA_TIMEOUT,
-            }),
-            script: Arc::new(Script { ru: lines(Language::Ru), en: lines(Language::En) }),
-            vad: Box::new(Loudness),
-            media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port() },
-            codecs: Codec::ALL.to_vec(),
-            dtmf: engines.dtmf,
-            encryption: engines.encryption,
-            certificate: Certificate::generate().unwrap(),
-            start: StreamStart {
-                ssrc: 1,
-                seq: 65_530,
-                timestamp: u32::MAX - 1_000,
-                sdp_session: 7,
-                rtcp: reports(seed),
-                secret: [seed as u8; 32],
-            },
-        };
+        let setup = setup(seed, &engines);
         let mut offered = String::from_utf8(offer("sendrecv")).unwrap();
         if engines.dtmf == Dtmf::Inband {
             offered = offered.replace("8 96", "8");
         }
+        let security = engines.offers.and_then(|exchange| {
+            let certificate = Certificate::generate().unwrap();
+            Security::new(Policy::Required, exchange, &certificate, &mut StdRng::seed_from_u64(seed + 2))
+        });
+        let local = callers(security.as_ref());
+        if security.is_some() {
+            offered = String::from_utf8(sdp::offer(&local)).unwrap();
+        }
+        if engines.is_impostor {
+            let (before, after) = offered.split_once("a=fingerprint:").expect("a fingerprint");
+            let rest = after.split_once("\r\n").map_or("", |(_, rest)| rest);
+            let other = Certificate::generate().unwrap();
+            offered = format!("{before}a=fingerprint:{}\r\n{rest}", other.fingerprint());
+        }
         let (call, answer) = Call::answer(now, setup, Some(offered.as_bytes())).unwrap();
-        let local = LocalMedia {
-            address: address(CALLERS).ip(),
-            port: address(CALLERS).port(),
-            codecs: &Codec::ALL,
-            events: Some(96),
-            security: None,
-            session_id: 1,
-            session_version: 1,
-        };
         let media = sdp::accept_answer(&answer, &local).unwrap();
         assert_eq!((media.remote, media.codec), (address(OURS), Codec::Pcma));
         let mut caller = Stream::new(
@@ -214,6 +252,8 @@ impl Line {
             },
         );
         caller.set_rtcp(Some(media.rtcp));
+        caller.protect(media.protection);
+        caller.set_handshake(true);
         Self {
             now,
             start: now,
@@ -241,6 +281,7 @@ impl Line {
             answered_offers: Vec::new(),
             offers: Vec::new(),
             no_keys: None,
+            security,
         }
     }
 
@@ -259,6 +300,20 @@ impl Line {
     pub fn session(&mut self, event: SessionEvent) {
         self.call.handle_input(self.now, Input::Session(event));
         self.drain();
+    }
+
+    /// The caller offers his session again, with new keys or the same; tells our answer.
+    pub fn offers_again(&mut self, renewed: bool) -> String {
+        let security = self.security.as_mut().expect("a caller with keys");
+        if renewed {
+            security.renew(&mut self.rng);
+        }
+        let offered = sdp::offer(&callers(self.security.as_ref()));
+        self.session(SessionEvent::Offer { sdp: Some(offered) });
+        let answer = self.answered_offers.last().expect("an answer").clone();
+        let media = sdp::accept_answer(&answer, &callers(self.security.as_ref())).unwrap();
+        self.caller.protect(media.protection);
+        String::from_utf8(answer).unwrap()
     }
 
     /// From now on the one at the other end speaks from that host.

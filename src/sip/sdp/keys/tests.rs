@@ -187,7 +187,9 @@ fn an_answer_that_takes_the_encryption_away_is_refused() {
         assert_eq!(accepted(&secure, not_offered), Err(SdpError::NotOffered("RTP/SAVP".to_owned())));
     }
     // Another suite than the tag stands for, and a tag that stands for none.
-    for wrong in [line("1", "AES_CM_128_HMAC_SHA1_32"), line("9", "AES_CM_128_HMAC_SHA1_80"), line("0", "AEAD_AES_128_GCM")] {
+    for wrong in
+        [line("1", "AES_CM_128_HMAC_SHA1_32"), line("9", "AES_CM_128_HMAC_SHA1_80"), line("0", "AEAD_AES_128_GCM")]
+    {
         assert!(matches!(accepted(&wrong, Some(&must)), Err(SdpError::NoKey { .. })), "{wrong}");
     }
 }
@@ -234,7 +236,8 @@ fn random_crypto_lines_never_panic() {
     assert!(usable > 1_000);
 }
 
-const FINGERPRINT_256: &str = "sha-256 AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB";
+const FINGERPRINT_256: &str =
+    "sha-256 AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB";
 
 fn role(protection: &Protection) -> Option<Role> {
     match protection {
@@ -269,9 +272,8 @@ fn a_handshake_is_answered_in_the_other_role_with_our_fingerprint() {
 #[test]
 fn keys_that_are_told_come_before_a_handshake_but_where_the_transport_is_one() {
     let ours = security(Policy::Required, 1);
-    let keys = format!(
-        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 {INLINE}\na=fingerprint:{FINGERPRINT_256}\na=setup:actpass\n"
-    );
+    let keys =
+        format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 {INLINE}\na=fingerprint:{FINGERPRINT_256}\na=setup:actpass\n");
     for (proto, handshake) in [("RTP/AVP", false), ("RTP/SAVP", false), ("UDP/TLS/RTP/SAVPF", true)] {
         let (_, media) = answered(&format!("m=audio 4000 {proto} 8\n{keys}"), Some(&ours)).unwrap();
         assert_eq!(role(&media.protection).is_some(), handshake, "{proto}");
@@ -319,9 +321,8 @@ fn a_handshake_that_we_offer_is_answered_by_ourselves() {
 #[test]
 fn who_has_a_role_keeps_it() {
     let mut ours = security(Policy::Optional, 1);
-    let lines = |setup: &str| {
-        format!("m=audio 4000 UDP/TLS/RTP/SAVP 8\na=fingerprint:{FINGERPRINT_256}\na=setup:{setup}\n")
-    };
+    let lines =
+        |setup: &str| format!("m=audio 4000 UDP/TLS/RTP/SAVP 8\na=fingerprint:{FINGERPRINT_256}\na=setup:{setup}\n");
     let first = answered(&lines("active"), Some(&ours)).unwrap().1;
     ours.settle(&first.protection);
     // RFC 5763 §5: a later offer says actpass again and means the association that there is.
