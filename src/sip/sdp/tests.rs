@@ -1,3 +1,5 @@
+//! Offers and answers.
+
 use super::*;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
