@@ -1,4 +1,4 @@
-//! Offers and answers.
+//! Descriptions of every kind, and what is answered.
 
 use super::*;
 use rand::{Rng, SeedableRng, rngs::StdRng};
