@@ -6,6 +6,7 @@ mod call;
 mod cli;
 mod codecs;
 mod dialog;
+mod encrypted;
 mod engines;
 mod ice;
 mod impaired;

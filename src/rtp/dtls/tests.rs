@@ -1,3 +1,5 @@
+//! Fingerprints, certificates, and what is DTLS; handshakes are in tests/it/srtp.rs.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Packets against the RFCs' keys, replay, rollover, and what strangers send.
+
 use super::*;
 use rand::SeedableRng;
 use rand::rngs::StdRng;

@@ -24,7 +24,7 @@ use secretary::rtp::rtcp::{NtpTime, RtcpStart};
 use secretary::rtp::stun::is_stun;
 use secretary::rtp::{self, Rate, Stream, StreamConfig};
 use secretary::sip::SessionEvent;
-use secretary::sip::sdp::{self, LocalMedia, Numbers};
+use secretary::sip::sdp::{self, KeyExchange, LocalMedia, Numbers, Policy, SdpError, Security};
 
 use super::loudness::Loudness;
 
@@ -58,10 +58,14 @@ pub struct Engines {
     pub turn: TurnConfig,
     /// Of the account. With [`Dtmf::Inband`] the caller has no keys in RTP.
     pub dtmf: Dtmf,
-    /// Of the account. The caller offers it unless it is off or optional.
+    /// Of the account.
     pub encryption: Encryption,
     /// What the caller's telephone offers, with keys at its clock.
     pub codec: Codec,
+    /// How the caller offers encryption, if he does.
+    pub offers: Option<KeyExchange>,
+    /// His SDP comes with the fingerprint of somebody else.
+    pub is_impostor: bool,
 }
 
 impl Default for Engines {
@@ -77,6 +81,8 @@ impl Default for Engines {
             dtmf: Dtmf::Rtp,
             encryption: Encryption::default(),
             codec: Codec::Pcma,
+            offers: None,
+            is_impostor: false,
         }
     }
 }
@@ -128,6 +134,8 @@ pub struct Line {
     pub no_keys: Option<HandshakeError>,
     /// Answers to checks of ICE, on both ports.
     pub checks: Vec<(SocketAddr, Vec<u8>)>,
+    /// His side of the encryption.
+    security: Option<Security>,
 }
 
 fn lines(language: Language) -> Lines {
@@ -189,7 +197,30 @@ fn setup(seed: u64, codecs: &[Codec], engines: &Engines) -> CallSetup {
     }
 }
 
+/// The caller's side of the media.
+fn callers<'a>(codecs: &'a [Codec], security: Option<&'a Security>) -> LocalMedia<'a> {
+    LocalMedia {
+        address: address(CALLERS).ip(),
+        port: address(CALLERS).port(),
+        rtcp_port: None,
+        ice: None,
+        codecs,
+        events: true,
+        numbers: Numbers { opus: Some(98), events: [Some(96), Some(96)] },
+        security,
+        session_id: 1,
+        session_version: 1,
+    }
+}
+
 impl Line {
+    /// What a call of this account would be, and our answer to an offer.
+    pub fn answer(engines: &Engines, offered: &[u8]) -> Result<Vec<u8>, SdpError> {
+        #[expect(clippy::disallowed_methods, reason = "virtual time starts somewhere")]
+        let now = Instant::now();
+        Call::answer(now, setup(1, &Codec::ALL, engines), Some(offered)).map(|(_, answer)| answer)
+    }
+
     pub fn new(seed: u64, network: Network, engines: Engines) -> Self {
         #[expect(clippy::disallowed_methods, reason = "virtual time starts somewhere")]
         let now = Instant::now();
@@ -209,31 +240,41 @@ impl Line {
                 .replace("telephone-event/8000", &format!("telephone-event/{clock_hz}"));
             offered.push_str(&format!("a=rtpmap:{number} {name}/{clock_hz}{channels}\r\n"));
         }
-        Self::offered_at(now, seed, network, engines, offered.as_bytes()).0
+        let security = engines.offers.and_then(|exchange| {
+            let certificate = Certificate::generate().unwrap();
+            Security::new(Policy::Required, exchange, &certificate, &mut StdRng::seed_from_u64(seed + 2))
+        });
+        if security.is_some() {
+            offered = String::from_utf8(sdp::offer(&callers(&[engines.codec], security.as_ref()))).unwrap();
+        }
+        if engines.is_impostor {
+            let (before, after) = offered.split_once("a=fingerprint:").expect("a fingerprint");
+            let rest = after.split_once("\r\n").map_or("", |(_, rest)| rest);
+            let other = Certificate::generate().unwrap();
+            offered = format!("{before}a=fingerprint:{}\r\n{rest}", other.fingerprint());
+        }
+        Self::offered_at(now, seed, network, engines, offered.as_bytes(), security).0
     }
 
     /// A call that begins with this offer, and the answer to it.
     pub fn offered(seed: u64, network: Network, engines: Engines, offer: Vec<u8>) -> (Self, Vec<u8>) {
         #[expect(clippy::disallowed_methods, reason = "virtual time starts somewhere")]
         let now = Instant::now();
-        Self::offered_at(now, seed, network, engines, &offer)
+        Self::offered_at(now, seed, network, engines, &offer, None)
     }
 
-    fn offered_at(now: Instant, seed: u64, network: Network, engines: Engines, offer: &[u8]) -> (Self, Vec<u8>) {
+    fn offered_at(
+        now: Instant,
+        seed: u64,
+        network: Network,
+        engines: Engines,
+        offer: &[u8],
+        security: Option<Security>,
+    ) -> (Self, Vec<u8>) {
         let setup = setup(seed, &Codec::ALL, &engines);
         let (call, answer) = Call::answer(now, setup, Some(offer)).unwrap();
-        let local = LocalMedia {
-            address: address(CALLERS).ip(),
-            port: address(CALLERS).port(),
-            rtcp_port: None,
-            ice: None,
-            codecs: &[engines.codec],
-            events: true,
-            numbers: Numbers { opus: Some(98), events: [Some(96), Some(96)] },
-            security: None,
-            session_id: 1,
-            session_version: 1,
-        };
+        let codecs = [engines.codec];
+        let local = callers(&codecs, security.as_ref());
         let media = sdp::accept_answer(&answer, &local).unwrap();
         assert_eq!((media.remote, media.codec), (address(OURS), engines.codec));
         let mut caller = Stream::new(
@@ -253,6 +294,8 @@ impl Line {
             },
         );
         caller.set_rtcp(Some(media.rtcp));
+        caller.protect(media.protection);
+        caller.set_handshake(true);
         let line = Self {
             now,
             start: now,
@@ -281,6 +324,7 @@ impl Line {
             answered_offers: Vec::new(),
             offers: Vec::new(),
             no_keys: None,
+            security,
             checks: Vec::new(),
         };
         (line, answer)
@@ -308,6 +352,20 @@ impl Line {
     pub fn session(&mut self, event: SessionEvent) {
         self.call.handle_input(self.now, Input::Session(event));
         self.drain();
+    }
+
+    /// The caller offers his session again, with new keys or the same; tells our answer.
+    pub fn offers_again(&mut self, renewed: bool) -> String {
+        let security = self.security.as_mut().expect("a caller with keys");
+        if renewed {
+            security.renew(&mut self.rng);
+        }
+        let offered = sdp::offer(&callers(&[self.engines.codec], self.security.as_ref()));
+        self.session(SessionEvent::Offer { sdp: Some(offered) });
+        let answer = self.answered_offers.last().expect("an answer").clone();
+        let media = sdp::accept_answer(&answer, &callers(&[self.engines.codec], self.security.as_ref())).unwrap();
+        self.caller.protect(media.protection);
+        String::from_utf8(answer).unwrap()
     }
 
     /// From now on the one at the other end speaks from that host.

@@ -1,3 +1,5 @@
+//! What offers and answers say of encryption.
+
 use super::*;
 use crate::rtp::codec::Codec;
 use crate::sip::sdp::{
