@@ -117,6 +117,10 @@ impl Latch {
         }
         self.checked.push(from);
         self.nominated.checked(now, from, nominates);
+        if self.nominated.address().is_some() {
+            let checked = &self.checked;
+            self.held = self.held.filter(|held| checked.contains(&held.address));
+        }
     }
 
     /// The peer has restarted ICE: what was nominated holds until something else is (RFC 8445 §9).
