@@ -94,7 +94,7 @@ impl MasterKey {
         (secret.len() == suite.key_len() + suite.salt_len()).then(|| Self { suite, secret: secret.to_vec().into() })
     }
 
-    pub fn draw(suite: Suite, rng: &mut (impl RngCore + CryptoRng)) -> Self {
+    pub fn draw(suite: Suite, rng: &mut (impl CryptoRng)) -> Self {
         let mut secret = vec![0; suite.key_len() + suite.salt_len()];
         rng.fill_bytes(&mut secret);
         Self { suite, secret: secret.into() }
