@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Serve(args) => cli::serve::run(args).await,
-            Command::Call(args) => cli::call::run(args).await,
+            Command::Call(args) => Box::pin(cli::call::run(args)).await,
             Command::Transcribe(args) => cli::transcribe::run(args).await,
             Command::Speak(args) => cli::speak::run(args).await,
             Command::Chat(args) => cli::chat::run(args).await,

@@ -200,7 +200,7 @@ impl Refusal {
 struct Driver {
     office: Arc<Office>,
     sessions: Sessions,
-    call: Call,
+    call: Box<Call>,
     media: Media,
     /// What the call log calls the caller's number, and who is told of a message.
     caller_number: Option<String>,
@@ -261,7 +261,7 @@ impl Driver {
         Ok(Self {
             office,
             sessions: Sessions::new(key, Side::of(&incoming)),
-            call,
+            call: Box::new(call),
             media,
             caller_number: incoming.parties.caller_number.clone(),
             dtmf,

@@ -341,8 +341,10 @@ impl Association {
             // RFC 6347 §4.2.1: our first answer is not sent again by the clock, but whenever it is asked for.
             let asks_first =
                 self.terms.role == Role::Passive && peer.had.last().is_none_or(|[a, b, ..]| [*a, *b] == [0, 0]);
-            let is_new =
-                pieces(datagram).fold(false, |is_new, piece| piece.is_none_or(|p| peer.had.insert(p)) || is_new);
+            let mut is_new = false;
+            for piece in pieces(datagram) {
+                is_new |= piece.is_none_or(|piece| peer.had.insert(piece));
+            }
             return is_new || is_keyed || asks_first;
         }
         let may_come = self.terms.role == Role::Passive && !is_keyed && self.peers.len() < MAX_PEERS;

@@ -10,7 +10,7 @@
 use std::fmt;
 
 use ::rtp::header::Header;
-use rand::{CryptoRng, RngCore};
+use rand::CryptoRng;
 use secrecy::{ExposeSecret, SecretSlice};
 use webrtc_srtp::context::Context;
 use webrtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
@@ -94,7 +94,7 @@ impl MasterKey {
         (secret.len() == suite.key_len() + suite.salt_len()).then(|| Self { suite, secret: secret.to_vec().into() })
     }
 
-    pub fn draw(suite: Suite, rng: &mut (impl CryptoRng)) -> Self {
+    pub fn draw(suite: Suite, rng: &mut impl CryptoRng) -> Self {
         let mut secret = vec![0; suite.key_len() + suite.salt_len()];
         rng.fill_bytes(&mut secret);
         Self { suite, secret: secret.into() }

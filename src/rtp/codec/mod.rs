@@ -110,7 +110,7 @@ pub struct Decoder {
 enum Decoding {
     /// Nothing that is remembered.
     Plain,
-    Doubled(Doubler),
+    Doubled(Box<Doubler>),
     G722(Box<G722Decoder>),
     Opus(OpusDecoder),
 }
@@ -124,18 +124,18 @@ impl Decoder {
     /// place of what could not is what the codec would play if it had been lost, or silence.
     pub fn decode(&mut self, codec: Codec, payload: &[u8], pcm: &mut Vec<i16>) -> bool {
         let end = pcm.len() + codec.samples(payload, self.rate).unwrap_or(0);
-        let fits = match (&self.state, codec, self.rate) {
+        let fits = matches!(
+            (&self.state, codec, self.rate),
             (Decoding::Plain, Codec::Pcma | Codec::Pcmu, Rate::Narrow)
-            | (Decoding::Doubled(_), Codec::Pcma | Codec::Pcmu, Rate::Wide)
-            | (Decoding::G722(_), Codec::G722, _)
-            | (Decoding::Opus(_), Codec::Opus, _) => true,
-            _ => false,
-        };
+                | (Decoding::Doubled(_), Codec::Pcma | Codec::Pcmu, Rate::Wide)
+                | (Decoding::G722(_), Codec::G722, _)
+                | (Decoding::Opus(_), Codec::Opus, _)
+        );
         if !fits {
             self.state = match codec {
                 Codec::Opus => OpusDecoder::new(self.rate).map_or(Decoding::Plain, Decoding::Opus),
                 Codec::G722 => Decoding::G722(Box::new(G722Decoder::new(self.rate))),
-                Codec::Pcma | Codec::Pcmu if self.rate == Rate::Wide => Decoding::Doubled(Doubler::default()),
+                Codec::Pcma | Codec::Pcmu if self.rate == Rate::Wide => Decoding::Doubled(Box::default()),
                 Codec::Pcma | Codec::Pcmu => Decoding::Plain,
             };
         }
@@ -190,7 +190,7 @@ pub struct Encoder {
 #[derive(Debug)]
 enum Encoding {
     Plain,
-    Halved(Doubler),
+    Halved(Box<Doubler>),
     G722(Box<G722Encoder>),
     Opus(OpusEncoder),
     /// There is no memory for an encoder.
@@ -203,7 +203,7 @@ impl Encoder {
         let state = match codec {
             Codec::Opus => OpusEncoder::new(rate, terms).map_or(Encoding::Mute, Encoding::Opus),
             Codec::G722 => Encoding::G722(Box::new(G722Encoder::new(rate))),
-            Codec::Pcma | Codec::Pcmu if rate == Rate::Wide => Encoding::Halved(Doubler::default()),
+            Codec::Pcma | Codec::Pcmu if rate == Rate::Wide => Encoding::Halved(Box::default()),
             Codec::Pcma | Codec::Pcmu => Encoding::Plain,
         };
         Self { codec, terms, state }

@@ -89,6 +89,9 @@ fn packets_are_as_long_as_their_clock_says() {
     }
 }
 
+/// What is played in place of a lost packet, given the one after it.
+type Mend<'a> = &'a dyn Fn(&mut Decoder, &[u8], &mut Vec<i16>);
+
 #[test]
 fn a_single_loss_is_better_mended_from_the_next_packet_than_made_up() {
     let mut reader =
@@ -97,7 +100,7 @@ fn a_single_loss_is_better_mended_from_the_next_packet_than_made_up() {
     let payloads = payloads(Codec::Opus, Rate::Wide, &speech);
     let whole = decoded(Codec::Opus, Rate::Wide, &payloads);
     // Every tenth packet is lost.
-    let with = |mend: &dyn Fn(&mut Decoder, &[u8], &mut Vec<i16>)| {
+    let with = |mend: Mend<'_>| {
         let (mut decoder, mut pcm) = (Decoder::new(Rate::Wide), Vec::new());
         for (n, payload) in payloads.iter().enumerate() {
             match payloads.get(n + 1) {

@@ -14,7 +14,7 @@ use std::array;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use rand::{CryptoRng, RngCore};
+use rand::CryptoRng;
 use sdp_types::{Attribute, Media as MediaLine, Session};
 use serde::Deserialize;
 
@@ -78,7 +78,7 @@ pub enum KeyExchange {
 pub struct SdesKeys([MasterKey; Suite::ALL.len()]);
 
 impl SdesKeys {
-    pub fn draw(rng: &mut (impl CryptoRng)) -> Self {
+    pub fn draw(rng: &mut impl CryptoRng) -> Self {
         Self(array::from_fn(|n| MasterKey::draw(Suite::ALL[n], rng)))
     }
 
@@ -106,7 +106,7 @@ impl Security {
         policy: Policy,
         exchange: KeyExchange,
         certificate: &Certificate,
-        rng: &mut (impl CryptoRng),
+        rng: &mut impl CryptoRng,
     ) -> Option<Self> {
         let required = match policy {
             Policy::Off => return None,
@@ -136,7 +136,7 @@ impl Security {
     }
 
     /// New keys of ours, as the peer has new ones: he begins to count packets anew, and we must not under the same key.
-    pub fn renew(&mut self, rng: &mut (impl CryptoRng)) {
+    pub fn renew(&mut self, rng: &mut impl CryptoRng) {
         self.sdes = SdesKeys::draw(rng);
     }
 
