@@ -40,13 +40,16 @@ struct Side {
     failed: Option<HandshakeError>,
 }
 
+/// When it arrives, at which side, from where, and its bytes.
+type Datagram = (Instant, usize, SocketAddr, Vec<u8>);
+
 /// Two streams, the time, and what is on its way: when, to whom, from where, what.
 struct Line {
     now: Instant,
     sides: [Side; 2],
     network: Network,
     rng: StdRng,
-    on_its_way: BinaryHeap<Reverse<(Instant, usize, SocketAddr, Vec<u8>)>>,
+    on_its_way: BinaryHeap<Reverse<Datagram>>,
 }
 
 fn stream(now: Instant, side: usize, first_seq: u16) -> Side {
