@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_peer_on_this_machine_is_reached_from_this_machine() {
         let flow = routes(&["0.0.0.0"], None).flow(Transport::Tls, ([127, 0, 0, 1], 5061).into()).unwrap();
-        assert_eq!(flow.local, ([127, 0, 0, 1], 5071).into());
+        assert_eq!(flow.local, SocketAddr::from(([127, 0, 0, 1], 5071)));
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
         let routes = routes(&["127.0.0.1"], Some("203.0.113.7"));
         assert_eq!(routes.address([192, 168, 1, 5].into()).unwrap(), IpAddr::from([127, 0, 0, 1]));
         let flow = routes.flow(Transport::Udp, ([198, 51, 100, 1], 5060).into()).unwrap();
-        assert_eq!(flow.local, ([203, 0, 113, 7], 5070).into());
+        assert_eq!(flow.local, SocketAddr::from(([203, 0, 113, 7], 5070)));
         // The machine of the test may have no route to there; the choice of the socket does not need one.
         let to_itself = Flow { remote: ([127, 0, 0, 1], 5060).into(), ..flow };
         assert_eq!(routes.socket(&to_itself), Some(0));

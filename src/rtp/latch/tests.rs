@@ -47,7 +47,7 @@ impl Bench {
     }
 
     fn is_at(&self, address: &str) -> bool {
-        self.latch.target() == address.parse().unwrap()
+        self.latch.target() == address.parse::<SocketAddr>().unwrap()
     }
 }
 

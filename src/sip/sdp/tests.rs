@@ -133,7 +133,7 @@ fn an_unspecified_address_is_hold() {
 #[test]
 fn the_address_of_the_stream_comes_before_that_of_the_session() {
     let (_, media) = answered("m=audio 4000 RTP/AVP 0\nc=IN IP6 2001:db8::7\n");
-    assert_eq!(media.remote, "[2001:db8::7]:4000".parse().unwrap());
+    assert_eq!(media.remote, "[2001:db8::7]:4000".parse::<SocketAddr>().unwrap());
     for bad in ["IN IP4 phone.example.org", "IN IP4 239.1.1.1/127", "ATM NSAP 1.2.3.4"] {
         let error = error(&format!("m=audio 4000 RTP/AVP 0\nc={bad}\n"));
         assert!(matches!(error, SdpError::Address(_)), "{bad}: {error}");
