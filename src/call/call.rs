@@ -319,6 +319,8 @@ impl Call {
     /// Takes a datagram that came on the next port, which is for RTCP.
     pub fn handle_report(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
         self.stream.handle_rtcp(now, from, bytes);
+        self.drain_stream(now);
+        self.settle_when_closed(now);
     }
 
     pub fn handle_input(&mut self, now: Instant, input: Input) {

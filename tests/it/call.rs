@@ -664,7 +664,8 @@ fn an_hour_of_talk_over_a_bad_network_loses_no_turn_and_no_time() {
     assert_eq!(line.recorded.0.len(), line.recorded.1.len());
     let (sent_ms, heard_ms) = (said as u64 * 1_000, loud_ms(&line.recorded.0));
     println!("{said} turns; of {sent_ms} ms of speech {heard_ms} ms were heard; {:?}", line.call.quality());
-    assert!(heard_ms.abs_diff(sent_ms) <= sent_ms / 50);
+    // The frames at both ends of an utterance are loud as a whole.
+    assert!(heard_ms.abs_diff(sent_ms) <= sent_ms / 50 + 20 * said as u64);
 }
 
 #[test]

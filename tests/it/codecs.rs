@@ -109,7 +109,8 @@ fn another_codec_by_re_invite_keeps_source_numbers_and_rate() {
         assert!((2_700..=3_300).contains(&heard), "{first:?} to {second:?}: {heard} ms of 3000 were recorded");
         // All that the caller got is from one source, in one sequence.
         let stats = line.caller.stats();
-        assert_eq!((stats.lost, stats.unexpected_payload), (0, 0), "{stats:?}");
+        assert_eq!(stats.lost, 0, "{stats:?}");
+        assert!(stats.unexpected_payload <= 1, "one packet may have been on its way: {stats:?}");
         assert!(stats.resets <= 1, "no new source: {stats:?}");
     }
 }

@@ -422,9 +422,9 @@ fn speech_call(clip: &Clip, telephone: Telephone, way: Way) {
         assert!(over.contains("\"rtp.encrypted\":true") && forged.is_some_and(|forged: u32| forged <= 10), "{over}");
     }
     println!("{title}: {}", record.codec());
-    // Linphone's profile here offers µ-law first, baresip's and Asterisk's configuration A-law.
+    // Linphone offers Opus first, baresip's profile here and Asterisk's configuration A-law.
     let codec =
-        if let (Telephone::Linphone, Way::Direct | Way::Encrypted(_)) = (telephone, way) { "PCMU" } else { "PCMA" };
+        if let (Telephone::Linphone, Way::Direct | Way::Encrypted(_)) = (telephone, way) { "opus" } else { "PCMA" };
     assert_eq!(record.codec(), codec);
     print_latencies(&title, &record.turns());
     let turns = record.answered_turns();

@@ -36,7 +36,7 @@ fn answered(file: &str) -> Media {
 fn answers_baresip() {
     let media = answered("baresip_offer.sdp");
     assert_eq!((media.remote, media.codec), ("127.0.0.1:20444".parse().unwrap(), Codec::Pcmu));
-    assert_eq!(media.accepted, [(0, Codec::Pcmu), (8, Codec::Pcma)]);
+    assert_eq!(media.accepted, [(0, Codec::Pcmu), (8, Codec::Pcma), (9, Codec::G722), (96, Codec::Opus)]);
 }
 
 #[test]

@@ -27,8 +27,8 @@ use super::worker::{Job, JobError, Pool, Priority, SubmitError, at_least_one};
 use super::{Cancel, Language};
 use crate::rtp::codec::resample::ResampleError;
 
-/// Texts of callers that may wait, and as many prepared ones.
-const QUEUE_LEN: usize = 128;
+/// Texts of callers that may wait, and as many prepared ones: all that she says of herself, in two languages at two rates.
+const QUEUE_LEN: usize = 512;
 
 /// `[tts]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
