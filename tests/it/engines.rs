@@ -15,8 +15,10 @@ use secretary::engine::{Cancel, Language};
 use crate::support::speech::{by_telephone, models, through_telephone};
 use crate::support::wer::wer;
 
-static STT: LazyLock<Stt> =
-    LazyLock::new(|| Stt::start(&SttConfig { model: models().join("ggml-base.bin"), workers: 1, threads: 1 }).unwrap());
+static STT: LazyLock<Stt> = LazyLock::new(|| {
+    Stt::start(&SttConfig { model: models().join("ggml-base.bin"), workers: 1, threads: 1, ..SttConfig::default() })
+        .unwrap()
+});
 
 fn onnx() -> OnnxRuntime {
     OnnxRuntime::load(&models().join("libonnxruntime.so")).unwrap()

@@ -3,6 +3,7 @@
 //! Left out: partial results while the caller still speaks.
 
 mod hallucination;
+mod noise;
 mod repetition;
 mod whisper;
 
@@ -31,13 +32,15 @@ pub struct SttConfig {
     /// Threads for each; at least 1. More than there are free cores makes it several times slower.
     #[serde(deserialize_with = "at_least_one")]
     pub threads: usize,
+    /// Whether noise is made softer before an utterance is recognised, which helps against steady hiss and harms otherwise.
+    pub noise_suppression: bool,
 }
 
 impl Default for SttConfig {
     fn default() -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         // The other half is for the voices, and for the calls themselves.
-        Self { model: "ggml-base.bin".into(), workers: 1, threads: (cores / 2).clamp(1, 4) }
+        Self { model: "ggml-base.bin".into(), workers: 1, threads: (cores / 2).clamp(1, 4), noise_suppression: false }
     }
 }
 
@@ -132,7 +135,7 @@ impl Stt {
     /// # Errors
     /// [`SttError::Load`] when the model is missing or broken.
     pub fn start(config: &SttConfig) -> Result<Self, SttError> {
-        let model = whisper::Model::load(&config.model, config.threads)?;
+        let model = whisper::Model::load(config)?;
         Self::with_recognizer(config.workers, move || Ok(Box::new(model.worker()?)))
     }
 

@@ -8,7 +8,6 @@
 
 use std::ffi::{c_int, c_void};
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,11 +15,11 @@ use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextPar
 
 use super::hallucination;
 use super::repetition;
-use super::{Recognizer, Segment, SttError, SttJob, Transcript};
+use super::{Recognizer, Segment, SttConfig, SttError, SttJob, Transcript, noise};
 use crate::engine::{Cancel, Language};
 use crate::rtp::codec::resample::resample;
 
-const RATE_HZ: u32 = 16_000;
+const RATE_HZ: u32 = noise::RATE_HZ;
 /// Encoder positions per second of audio.
 const CONTEXT_PER_S: usize = 50;
 /// Below this many positions the word error rate doubles and loops appear.
@@ -45,12 +44,14 @@ const TOKENS_AT_LEAST: usize = 24;
 pub struct Model {
     context: Arc<WhisperContext>,
     threads: usize,
+    noise_suppression: bool,
 }
 
 impl Model {
     /// # Errors
     /// [`SttError::Load`] when the file is missing, damaged, or knows only English.
-    pub fn load(path: &Path, threads: usize) -> Result<Self, SttError> {
+    pub fn load(config: &SttConfig) -> Result<Self, SttError> {
+        let path = config.model.as_path();
         let failed = |reason: String| SttError::Load { path: path.to_owned(), reason };
         if !path.is_file() {
             return Err(failed("no such file".into()));
@@ -68,7 +69,8 @@ impl Model {
         if !context.is_multilingual() {
             return Err(failed("it knows only English; take a model without .en in its name".into()));
         }
-        Ok(Self { context: Arc::new(context), threads: threads.max(1) })
+        let SttConfig { threads, noise_suppression, .. } = *config;
+        Ok(Self { context: Arc::new(context), threads: threads.max(1), noise_suppression })
     }
 
     /// A recogniser with its own state, warmed up.
@@ -78,7 +80,14 @@ impl Model {
     pub fn worker(&self) -> Result<Whisper, SttError> {
         let state = self.context.create_state().map_err(model_error)?;
         let (ru, en) = (parameters(Language::Ru, self.threads), parameters(Language::En, self.threads));
-        let mut whisper = Whisper { context: Arc::clone(&self.context), state, threads: self.threads, ru, en };
+        let mut whisper = Whisper {
+            context: Arc::clone(&self.context),
+            state,
+            threads: self.threads,
+            noise_suppression: self.noise_suppression,
+            ru,
+            en,
+        };
         // The first run allocates.
         whisper.decode(&vec![0.0; RATE_HZ as usize], Language::En, MIN_CONTEXT, &Cancel::default())?;
         Ok(whisper)
@@ -106,6 +115,7 @@ pub struct Whisper {
     context: Arc<WhisperContext>,
     state: WhisperState,
     threads: usize,
+    noise_suppression: bool,
     ru: FullParams<'static, 'static>,
     en: FullParams<'static, 'static>,
 }
@@ -118,9 +128,12 @@ impl Recognizer for Whisper {
         let mut segments = Vec::new();
         for window in windows(&job.pcm, job.rate_hz) {
             let start_s = window.start as f32 / job.rate_hz as f32;
-            let pcm = resample(job.pcm.get(window).unwrap_or_default(), job.rate_hz, RATE_HZ)?;
+            let mut pcm = resample(job.pcm.get(window).unwrap_or_default(), job.rate_hz, RATE_HZ)?;
             if pcm.len() <= TOO_SHORT {
                 continue;
+            }
+            if self.noise_suppression {
+                noise::suppress(&mut pcm);
             }
             let pcm: Vec<f32> = pcm.iter().map(|&s| f32::from(s) / 32_768.0).collect();
             let spoken = match language {
