@@ -1,6 +1,6 @@
 //! Where those outside of our network are to send a call's sound: a public address that was given, or what a STUN server sees.
 //!
-//! Left out: Via and Contact, which have [sip] public_address or rport (RFC 3581) for that; what kind of NAT it is, since whoever
+//! Left out: Via and Contact, which have `[sip] public_address` or rport (RFC 3581) for that; what kind of NAT it is, since whoever
 //! sends back to where our packets come from (symmetric RTP) needs nothing else.
 
 use std::io;
