@@ -288,7 +288,11 @@ impl Call {
     /// Our side of another session.
     fn elsewhere(&mut self, media: MediaAddress, session: u64) -> Ours {
         let Encryption { policy, exchange } = self.encryption;
-        let security = Security::new(policy, exchange, &self.certificate, &mut self.rng);
+        let mut security = Security::new(policy, exchange, &self.certificate, &mut self.rng);
+        // What is encrypted stays so, wherever the call goes.
+        if let (Some(security), Some(media)) = (&mut security, &self.agreed) {
+            security.settle(&media.protection);
+        }
         let ice = IceSide::new(&mut self.rng);
         let (codecs, events) = (self.ours.codecs.clone(), self.ours.events);
         Ours { media, codecs, events, numbers: Numbers::NONE, security, session, ice }
@@ -303,6 +307,9 @@ impl Call {
         self.stream.set_rtcp(None);
         self.stream.set_ice(None);
         self.stream.meet_another();
+        // His keys are his own, though his certificate may be the same.
+        self.stream.protect(Protection::Awaited);
+        (self.keys, self.keys_in_rtp) = (Keys::default(), false);
         match agreed {
             Some(media) => self.agree(media),
             None => self.protect(None),
@@ -572,7 +579,8 @@ impl Call {
             Phase::Answering { since } | Phase::Moving { since } => {
                 self.stream.handle_timeout(now);
                 // The ACK is lost for now, but the caller is there.
-                if now >= since + ACK_PATIENCE && self.stream.stats().last_received.is_some() {
+                let is_heard = self.stream.stats().last_received.is_some_and(|at| at >= since);
+                if now >= since + ACK_PATIENCE && is_heard {
                     self.greet(now);
                 }
                 self.drain_stream(now);

@@ -18,7 +18,7 @@ use super::disk::Written;
 use super::files::{CallLog, LogItem};
 use crate::call::EndedBy;
 
-/// Items of all calls that wait for the disk: with 400 ms of sound an item, 16 s of 400 calls and 200 MB.
+/// Items of all calls that wait for the disk: with 400 ms of sound an item, 16 s of 400 calls, and 200 MB, or twice that in 16 kHz.
 const QUEUE: usize = 16_384;
 /// Those of one call, so that it takes nobody's place: a minute and a half.
 const OF_ONE_CALL: usize = 256;

@@ -32,6 +32,11 @@ const REPEAT_AFTER: Duration = Duration::from_millis(600);
 const MAX_DATAGRAMS: u32 = 200;
 /// Addresses that may try at the same time where we wait to be called.
 const MAX_PEERS: usize = 4;
+/// Pieces of a handshake that one of them may send: its ten messages, the longer ones in several. rtc-dtls puts them together
+/// one inside the other, so that many would be too deep for the stack.
+const MAX_PIECES: usize = 64;
+/// The longest message of a handshake, in bytes: a chain of certificates.
+const MAX_MESSAGE: u32 = 16 * 1_024;
 /// RFC 5764 §4.2.
 const EXPORTER: &str = "EXTRACTOR-dtls_srtp";
 const CIPHERS: [CipherSuiteId; 4] = [
@@ -317,7 +322,9 @@ impl Association {
     /// Takes a datagram of DTLS. Only what `promised` sends can make the handshake fail.
     pub fn handle_input(&mut self, now: Instant, from: SocketAddr, promised: SocketAddr, datagram: &[u8]) {
         let is_over = matches!(self.state, State::Failed) || self.datagrams >= MAX_DATAGRAMS;
-        if is_over || !self.is_news(from, datagram) {
+        // RFC 6347 §4.1.2.7: what is malformed is passed over.
+        let Some(pieces) = pieces(datagram).filter(|_| !is_over) else { return };
+        if !self.is_news(from, promised, &pieces) {
             return;
         }
         self.datagrams += 1;
@@ -335,21 +342,26 @@ impl Association {
 
     /// Whether a datagram is looked at: from one who may send it, and not here before, but that whoever repeats himself after
     /// there are keys has not had our last words.
-    fn is_news(&mut self, from: SocketAddr, datagram: &[u8]) -> bool {
+    fn is_news(&mut self, from: SocketAddr, promised: SocketAddr, pieces: &[Option<Piece>]) -> bool {
         let is_keyed = self.is_keyed();
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.address == from) {
             // RFC 6347 §4.2.1: our first answer is not sent again by the clock, but whenever it is asked for.
             let asks_first =
                 self.terms.role == Role::Passive && peer.had.last().is_none_or(|[a, b, ..]| [*a, *b] == [0, 0]);
-            let mut is_new = false;
-            for piece in pieces(datagram) {
-                is_new |= piece.is_none_or(|piece| peer.had.insert(piece));
+            let is_new = pieces.iter().any(|piece| piece.is_none_or(|piece| !peer.had.contains(&piece)));
+            let mut had = peer.had.clone();
+            had.extend(pieces.iter().flatten());
+            if had.len() > MAX_PIECES {
+                return false;
             }
+            peer.had = had;
             return is_new || is_keyed || asks_first;
         }
-        let may_come = self.terms.role == Role::Passive && !is_keyed && self.peers.len() < MAX_PEERS;
+        let had: BTreeSet<Piece> = pieces.iter().flatten().copied().collect();
+        // Whom SDP promised finds a place however many others there are.
+        let has_room = self.peers.len() < MAX_PEERS || from == promised;
+        let may_come = self.terms.role == Role::Passive && !is_keyed && has_room && had.len() <= MAX_PIECES;
         if may_come {
-            let had = pieces(datagram).flatten().collect();
             self.peers.push(Peer { address: from, had });
         }
         may_come
@@ -437,20 +449,35 @@ impl Association {
     }
 }
 
-/// The records of a datagram: which piece of a handshake each has, or `None` for what is none, or encrypted.
-fn pieces(datagram: &[u8]) -> impl Iterator<Item = Option<Piece>> {
-    let mut rest = datagram;
-    std::iter::from_fn(move || {
+/// What a datagram has: pieces of a handshake, and `None` for each record that is something else, or encrypted. `None` as a
+/// whole if it is malformed: then rtc-dtls, which trusts its lengths, does not see it.
+fn pieces(datagram: &[u8]) -> Option<Vec<Option<Piece>>> {
+    let (mut rest, mut found) = (datagram, Vec::new());
+    while !rest.is_empty() {
         // RFC 6347 §4.1: type, version, epoch, number, length.
         let (&[kind, _, _, e0, e1, _, _, _, _, _, _, l0, l1], after) = rest.split_first_chunk::<13>()?;
-        let (record, after) = after.split_at_checked(u16::from_be_bytes([l0, l1]).into())?;
+        let (mut record, after) = after.split_at_checked(u16::from_be_bytes([l0, l1]).into())?;
         rest = after;
-        // RFC 6347 §4.2.2: type, length, number, offset and length of the fragment.
-        Some(match (kind, [e0, e1], record.get(4..12)) {
-            (22, [0, 0], Some(piece)) => piece.try_into().ok(),
-            _ => None,
-        })
-    })
+        if (kind, [e0, e1]) != (22, [0, 0]) {
+            found.push(None);
+            continue;
+        }
+        while !record.is_empty() {
+            // RFC 6347 §4.2.2: type, length, number, offset and length of the fragment.
+            let (&[_, l0, l1, l2, n0, n1, o0, o1, o2, f0, f1, f2], body) = record.split_first_chunk::<12>()?;
+            let [length, offset, fragment] =
+                [[l0, l1, l2], [o0, o1, o2], [f0, f1, f2]].map(|[a, b, c]| u32::from_be_bytes([0, a, b, c]));
+            let (_, after) = body.split_at_checked(usize::try_from(fragment).ok()?)?;
+            // A part of a message is the last in its record, and only an empty message has an empty part.
+            let is_part = fragment < length;
+            if length > MAX_MESSAGE || offset + fragment > length || is_part && (fragment == 0 || !after.is_empty()) {
+                return None;
+            }
+            found.push(Some([n0, n1, o0, o1, o2, f0, f1, f2]));
+            record = after;
+        }
+    }
+    (found.len() <= MAX_PIECES).then_some(found)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Softer noise behind speech, for the recogniser alone: the suppressor of WebRTC, by sonora.
 //!
 //! Whisper was trained with noise and mostly does better without: what is left of a street is worse to it than the street. It
-//! helps against steady hiss. docs/media.md has the figures, `cargo bench --bench noise` makes them.
+//! helps against steady hiss. `cargo bench --bench noise` has the figures.
 
 use sonora::config::NoiseSuppression;
 use sonora::{AudioProcessing, Config, StreamConfig};

@@ -49,3 +49,68 @@ fn a_certificate_is_another_one_each_time_and_shows_no_key() {
     assert_eq!(a.clone().fingerprint(), a.fingerprint());
     assert_eq!(format!("{a:?}"), format!("Certificate({})", a.fingerprint()));
 }
+
+/// A record of a handshake's pieces: length of the message, offset, length of the fragment, and bytes behind the header.
+fn record(pieces: &[(u32, u32, u32, usize)]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for &(length, offset, fragment, bytes) in pieces {
+        body.push(1);
+        body.extend_from_slice(&length.to_be_bytes()[1..]);
+        body.extend_from_slice(&[0, 7]);
+        body.extend_from_slice(&offset.to_be_bytes()[1..]);
+        body.extend_from_slice(&fragment.to_be_bytes()[1..]);
+        body.resize(body.len() + bytes, 0);
+    }
+    let mut record = vec![22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 1];
+    record.extend_from_slice(&(body.len() as u16).to_be_bytes());
+    record.extend(body);
+    record
+}
+
+#[test]
+fn a_datagram_whose_lengths_are_wrong_is_not_looked_at() {
+    let count = |datagram: &[u8]| pieces(datagram).map(|pieces| pieces.len());
+    assert_eq!(count(&record(&[(5, 0, 5, 5)])), Some(1));
+    assert_eq!(count(&record(&[(5, 0, 5, 5), (0, 0, 0, 0)])), Some(2), "a whole message and an empty one");
+    assert_eq!(count(&record(&[(5, 0, 5, 5), (9, 3, 4, 4)])), Some(2), "a part behind a whole one");
+    let sealed = [23, 254, 253, 0, 1, 0, 0, 0, 0, 0, 1, 0, 2, 1, 2];
+    assert_eq!(count(&[record(&[(5, 0, 5, 5)]), sealed.to_vec()].concat()), Some(2));
+    for (what, bad) in [
+        ("an empty part", record(&[(5, 1, 0, 0)])),
+        ("an empty message with a part", record(&[(0, 1, 1, 1)])),
+        ("a part before another message", record(&[(9, 0, 4, 4), (5, 0, 5, 5)])),
+        ("more than the message", record(&[(5, 3, 4, 4)])),
+        ("more than the record", record(&[(5, 0, 5, 4)])),
+        ("too long a message", record(&[(20_000, 0, 5, 5)])),
+        ("half a header", record(&[(5, 0, 5, 5)])[..20].to_vec()),
+        ("half a record", sealed[..14].to_vec()),
+        ("too many pieces", record(&[(0, 0, 0, 0); 65])),
+    ] {
+        assert_eq!(count(&bad), None, "{what}");
+    }
+    assert_eq!(count(&record(&[(0, 0, 0, 0); 64])), Some(64));
+}
+
+#[test]
+fn one_who_sends_ever_more_pieces_is_heard_no_more_and_others_do_not_keep_the_promised_one_out() {
+    #[expect(clippy::disallowed_methods, reason = "some instant to begin with")]
+    let now = Instant::now();
+    let address = |port: u16| SocketAddr::from(([192, 0, 2, 1], port));
+    let certificate = Certificate::generate().unwrap();
+    let fingerprints = vec![certificate.fingerprint().clone()];
+    let mut association = Association::new(Terms { certificate, role: Role::Passive, fingerprints });
+    for port in 1..=10 {
+        for offset in 0..100 {
+            let piece = record(&[(1_000, offset, 1, 1)]);
+            association.handle_input(now, address(port), address(9), &piece);
+        }
+    }
+    let had: Vec<_> = association.peers.iter().map(|peer| (peer.address.port(), peer.had.len())).collect();
+    assert!(had.iter().all(|(_, pieces)| *pieces <= MAX_PIECES), "{had:?}");
+    assert!(had.len() <= MAX_PEERS + 1, "{had:?}");
+    let mut fresh = Association::new(association.terms().clone());
+    for port in 1..=9 {
+        fresh.handle_input(now, address(port), address(9), &record(&[(1_000, 0, 1, 1)]));
+    }
+    assert!(fresh.peers.iter().any(|peer| peer.address == address(9)), "{fresh:?}");
+}
