@@ -264,6 +264,23 @@ fn flow(start: Instant, data: &[u8], port: Port) {
     assert!(quality.round_trip_ms.is_none_or(|ms| (0.0..=10_000.0).contains(&ms)), "{quality:?}");
 }
 
+/// A stream of A-law to and from the first of [`SENDERS`], whose numbers wrap soon.
+fn plain_stream() -> StreamConfig {
+    StreamConfig {
+        rate: Rate::Narrow,
+        opus: OpusTerms::default(),
+        remote: SENDERS[0].into(),
+        codec: Codec::Pcma,
+        payload_type: 8,
+        accepted: vec![(8, Codec::Pcma)],
+        ssrc: Ssrc(0x0a0b_0c0d),
+        first_seq: Seq(65_530),
+        first_timestamp: RtpTimestamp(0),
+        events: None,
+        rtcp: RtcpStart { ntp: NtpTime::from_unix(1_700_000_000, 0), seed: 1 },
+    }
+}
+
 /// A stream whose sound is encrypted, or will be once there are keys, takes nothing but what its peer has encrypted, each packet
 /// once, and sends nothing else.
 ///
@@ -288,20 +305,7 @@ pub fn srtp(start: Instant, data: &[u8]) {
     let Some(protection) = protection else { return };
     let is_keyed = matches!(protection, Protection::Sdes(_));
     let mut peer = Srtp::new(SrtpKeys { ours: theirs, theirs: ours });
-    let config = StreamConfig {
-        rate: Rate::Narrow,
-        opus: OpusTerms::default(),
-        remote: senders[0],
-        codec: Codec::Pcma,
-        payload_type: 8,
-        accepted: vec![(8, Codec::Pcma)],
-        ssrc: Ssrc(0x0a0b_0c0d),
-        first_seq: Seq(65_530),
-        first_timestamp: RtpTimestamp(0),
-        events: None,
-        rtcp: RtcpStart { ntp: NtpTime::from_unix(1_700_000_000, 0), seed: 1 },
-    };
-    let mut stream = Stream::new(start, config);
+    let mut stream = Stream::new(start, plain_stream());
     stream.protect(protection);
     stream.set_rtcp(Some(RtcpPath::Muxed));
     stream.set_handshake(true);
@@ -616,20 +620,7 @@ fn our_password() -> Credentials {
 /// is one short message of STUN to the sender. The same bytes are no answer of a STUN server unless they are one.
 pub fn stun(start: Instant, data: &[u8]) {
     let senders = SENDERS.map(|(ip, port)| std::net::SocketAddr::from((ip, port)));
-    let config = StreamConfig {
-        rate: Rate::Narrow,
-        opus: OpusTerms::default(),
-        remote: senders[0],
-        codec: Codec::Pcma,
-        payload_type: 8,
-        accepted: vec![(8, Codec::Pcma)],
-        ssrc: Ssrc(1),
-        first_seq: Seq(1),
-        first_timestamp: RtpTimestamp(1),
-        events: None,
-        rtcp: RtcpStart { ntp: NtpTime::from_unix(1_700_000_000, 0), seed: 1 },
-    };
-    let mut stream = Stream::new(start, config);
+    let mut stream = Stream::new(start, plain_stream());
     stream.set_ice(Some(our_password()));
     let mut query = Query::new(start, senders[1], 77, start + Duration::from_secs(1));
     let (mut now, mut rest) = (start, data);

@@ -427,8 +427,8 @@ impl Stream {
         self.presses.is_pressing()
     }
 
-    /// A new agreement for the same stream (re-INVITE): SSRC, sequence and timestamps go on. The latch opens only if the
-    /// peer names another address than before.
+    /// A new agreement for the same stream (re-INVITE): SSRC, sequence and timestamps go on. The latch opens to who
+    /// proves himself while the peer is silent, and to another peer if SDP names another address.
     pub fn redirect(
         &mut self,
         remote: SocketAddr,
