@@ -122,6 +122,57 @@ fn asterisk_calls_encrypted_with_keys_of_a_handshake() {
 }
 
 #[test]
+fn asterisk_translates_to_g722() {
+    speech_call(&ENGLISH_2, Telephone::Baresip, Way::AsteriskIn("G722"));
+}
+
+#[test]
+fn asterisk_translates_to_opus() {
+    speech_call(&RUSSIAN_2, Telephone::Linphone, Way::AsteriskIn("opus"));
+}
+
+/// A caller who puts her on hold during the greeting and comes back is heard as before, with and without a PBX.
+#[test]
+fn one_who_comes_back_from_hold_is_heard() {
+    for way in [Way::Direct, Way::Asterisk] {
+        let netns = Netns::new();
+        let microphone = netns.dir().join("microphone.wav");
+        wav::microphone(&ENGLISH.path(), 20, TAIL_S, &microphone);
+        let (_asterisk, secretary) = match way {
+            Way::Asterisk => {
+                let asterisk = Asterisk::start(&netns);
+                let secretary = Secretary::start(&netns, BESIDE_PBX, &[office_account()]);
+                asterisk.wait_registered("200", Duration::from_secs(30));
+                (Some(asterisk), secretary)
+            }
+            _ => (None, Secretary::start(&netns, DIRECT, &[])),
+        };
+        let mut caller = match Caller::call(&netns, Telephone::Baresip, way, "200", &microphone) {
+            Caller::Baresip(caller) => caller,
+            Caller::Linphone(_) => unreachable!("it is baresip that calls"),
+        };
+        caller.wait_established();
+        let call = secretary.wait_call(Duration::from_secs(10));
+        let recorded = |seconds: f32| {
+            wait_until("the call goes on", Duration::from_secs(60), || {
+                (wav::seconds(&call.input()) >= seconds).then_some(())
+            });
+        };
+        recorded(2.0);
+        caller.hold();
+        recorded(8.0);
+        caller.resume();
+        wait_for_answer(&call);
+        caller.hang_up();
+        let turns = completed(&call).answered_turns();
+        let understood: Vec<&str> = turns.iter().map(|turn| turn.caller.as_str()).collect();
+        let understood = understood.join(" ");
+        println!("{way:?}: {understood}");
+        assert!(wer(ENGLISH.text, &understood) <= MAX_WORD_ERROR_RATE, "{way:?}: {understood:?}");
+    }
+}
+
+#[test]
 fn secretary_stands_in_for_a_person_who_is_not_there() {
     let netns = Netns::new();
     let asterisk = Asterisk::start(&netns);
@@ -315,6 +366,8 @@ enum Way {
     Encrypted(Keys),
     /// Asterisk, which insists on it, over a transport.
     AsteriskEncrypted(Keys, &'static str),
+    /// Asterisk, which speaks this codec with her and another one with the telephone.
+    AsteriskIn(&'static str),
 }
 
 /// How the keys of encrypted sound are agreed on.
@@ -342,13 +395,13 @@ impl Caller {
                 let encryption = if matches!(keys, Keys::Sdes) { "srtp" } else { "dtls" };
                 Self::Linphone(Linphone::call_encrypted(netns, encryption, &direct_uri(callee), microphone))
             }
-            (Telephone::Baresip, Way::Asterisk | Way::AsteriskEncrypted(..)) => {
+            (Telephone::Baresip, Way::Asterisk | Way::AsteriskEncrypted(..) | Way::AsteriskIn(_)) => {
                 Self::Baresip(Baresip::call_extension(netns, pbx, phone, callee, microphone))
             }
             (Telephone::Linphone, Way::Direct) => {
                 Self::Linphone(Linphone::call(netns, &direct_uri(callee), microphone))
             }
-            (Telephone::Linphone, Way::Asterisk | Way::AsteriskEncrypted(..)) => {
+            (Telephone::Linphone, Way::Asterisk | Way::AsteriskEncrypted(..) | Way::AsteriskIn(_)) => {
                 Self::Linphone(Linphone::call_extension(netns, pbx, phone, callee, microphone))
             }
         }
@@ -396,8 +449,9 @@ fn speech_call(clip: &Clip, telephone: Telephone, way: Way) {
             asterisk.wait_registered("200", Duration::from_secs(30));
             (Some(asterisk), secretary)
         }
-        Way::Asterisk => {
-            let asterisk = Asterisk::start(&netns);
+        Way::Asterisk | Way::AsteriskIn(_) => {
+            let codec = if let Way::AsteriskIn(codec) = way { codec.to_lowercase() } else { "alaw,ulaw".to_owned() };
+            let asterisk = Asterisk::start_with(&netns, &format!("[200](+)\nallow=!all,{codec}\n"), "");
             let secretary = Secretary::start(&netns, BESIDE_PBX, &[office_account()]);
             asterisk.wait_registered("200", Duration::from_secs(30));
             (Some(asterisk), secretary)
@@ -422,9 +476,12 @@ fn speech_call(clip: &Clip, telephone: Telephone, way: Way) {
         assert!(over.contains("\"rtp.encrypted\":true") && forged.is_some_and(|forged: u32| forged <= 10), "{over}");
     }
     println!("{title}: {}", record.codec());
-    // Linphone offers Opus first, baresip's profile here and Asterisk's configuration A-law.
-    let codec =
-        if let (Telephone::Linphone, Way::Direct | Way::Encrypted(_)) = (telephone, way) { "opus" } else { "PCMA" };
+    // Linphone's profile here offers µ-law first, baresip's and Asterisk's configuration A-law.
+    let codec = match (telephone, way) {
+        (_, Way::AsteriskIn(codec)) => codec,
+        (Telephone::Linphone, Way::Direct | Way::Encrypted(_)) => "PCMU",
+        _ => "PCMA",
+    };
     assert_eq!(record.codec(), codec);
     print_latencies(&title, &record.turns());
     let turns = record.answered_turns();

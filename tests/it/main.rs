@@ -35,4 +35,5 @@ mod sip_trunks;
 mod sipp;
 mod srtp;
 mod support;
+mod telephones;
 mod tidy;

@@ -10,6 +10,8 @@ use super::process::{Process, require_program};
 const SIP_PORT: u16 = 5062;
 /// Where it sends its sound from: no ports that anybody else takes.
 pub const RTP_PORTS: (u16, u16) = (30_000, 30_100);
+/// What it speaks unless told.
+const CODECS: &str = "PCMA/8000/1,PCMU/8000/1";
 /// A telephone without a PBX.
 const DIRECT: &str = "<sip:caller@127.0.0.1>;regint=0";
 
@@ -39,6 +41,13 @@ impl Baresip {
         baresip
     }
 
+    /// The same with these codecs alone, as its `audio_codecs` names them.
+    pub fn answering_in(netns: &Netns, codecs: &str, microphone: &std::path::Path) -> Self {
+        let mut baresip = Self::start_with(netns, codecs, &format!("{DIRECT};answermode=auto"), None, microphone);
+        baresip.process.wait_for("baresip is ready", Duration::from_secs(10));
+        baresip
+    }
+
     /// Calls `extension` from an extension of the PBX at `registrar`.
     pub fn call_extension(
         netns: &Netns,
@@ -63,12 +72,21 @@ impl Baresip {
     }
 
     fn start(netns: &Netns, account: &str, dial: Option<&str>, microphone: &std::path::Path) -> Self {
+        Self::start_with(netns, CODECS, account, dial, microphone)
+    }
+
+    fn start_with(
+        netns: &Netns,
+        codecs: &str,
+        account: &str,
+        dial: Option<&str>,
+        microphone: &std::path::Path,
+    ) -> Self {
         require_program("baresip");
         let profile = netns.dir().join("baresip");
         let recordings = profile.join("recordings");
         fs::create_dir_all(&recordings).expect("a folder for baresip");
-        fs::write(profile.join("accounts"), format!("{account};audio_codecs=PCMA/8000/1,PCMU/8000/1\n"))
-            .expect("accounts");
+        fs::write(profile.join("accounts"), format!("{account};audio_codecs={codecs}\n")).expect("accounts");
         fs::write(profile.join("contacts"), "").expect("contacts");
         // the address, not the interface's name, or the SDP may carry another one; the sound file has the codec's rate; no
         // jitter buffer, for its own drops a whole stream whose numbers begin below those of the stream before
@@ -76,7 +94,7 @@ impl Baresip {
             "poll_method epoll\nsip_listen 127.0.0.1:{SIP_PORT}\ncall_local_timeout 120\naudio_player aubridge,nil\n\
              audio_source aufile,{}\naudio_alert aubridge,nil\nausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\n\
              auplay_channels 1\naudio_buffer 20-160\nnet_interface 127.0.0.1\nrtp_ports {}-{}\nrtcp_mux no\n\
-             jitter_buffer_delay 0-0\nmodule_path /usr/lib/baresip/modules\nmodule stdio.so\nmodule g711.so\nmodule aufile.so\n\
+             jitter_buffer_delay 0-0\nmodule_path /usr/lib/baresip/modules\nmodule stdio.so\nmodule g711.so\nmodule g722.so\nmodule opus.so\nmodule aufile.so\n\
              module aubridge.so\nmodule sndfile.so\nmodule srtp.so\nmodule dtls_srtp.so\nmodule_tmp uuid.so\nmodule_tmp account.so\nmodule_app contact.so\n\
              module_app menu.so\nsnd_path {}\n",
             microphone.display(),
@@ -101,6 +119,15 @@ impl Baresip {
     /// Presses keys, which it tells in RTP. Its `*` is something else.
     pub fn press(&mut self, keys: &str) {
         self.process.type_keys(keys);
+    }
+
+    /// Puts the other side on hold, and takes it off it.
+    pub fn hold(&mut self) {
+        self.process.type_keys("x");
+    }
+
+    pub fn resume(&mut self) {
+        self.process.type_keys("X");
     }
 
     /// The keys that it was told in RTP.

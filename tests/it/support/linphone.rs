@@ -10,6 +10,20 @@ use super::process::{Process, require_program, wait_until};
 const SIP_PORT: u16 = 5064;
 const RTP_PORT: u16 = 7078;
 
+/// What it speaks, and what of it is on unless told; a codec that its settings do not name is on as well.
+const ALL_CODECS: [(&str, u32); 9] = [
+    ("opus", 48_000),
+    ("speex", 16_000),
+    ("speex", 8_000),
+    ("speex", 32_000),
+    ("PCMU", 8_000),
+    ("PCMA", 8_000),
+    ("GSM", 8_000),
+    ("G722", 8_000),
+    ("BV16", 8_000),
+];
+const CODECS: [(&str, u32); 2] = [("PCMU", 8_000), ("PCMA", 8_000)];
+
 pub struct Linphone {
     process: Process,
     recording: PathBuf,
@@ -75,11 +89,23 @@ impl Linphone {
         linphone
     }
 
+    /// The same with this codec alone: its name and rate in Hz.
+    pub fn answering_in(netns: &Netns, codec: (&str, u32), microphone: &Path) -> Self {
+        let mut linphone = Self::start_as(netns, "none", &[codec], "", &["-a"]);
+        linphone.use_files(microphone);
+        linphone
+    }
+
     fn start(netns: &Netns, account: &str, more: &[&str]) -> Self {
         Self::start_with(netns, "none", account, more)
     }
 
     fn start_with(netns: &Netns, encryption: &str, account: &str, more: &[&str]) -> Self {
+        Self::start_as(netns, encryption, &CODECS, account, more)
+    }
+
+    /// With these of its codecs alone.
+    fn start_as(netns: &Netns, encryption: &str, codecs: &[(&str, u32)], account: &str, more: &[&str]) -> Self {
         require_program("linphonec");
         // it does not start without this folder
         fs::create_dir_all(netns.dir().join(".local/share/linphone")).expect("a folder for linphonec");
@@ -91,9 +117,8 @@ impl Linphone {
              bind_address=127.0.0.1\nregister_only_when_network_is_up=0\nmedia_encryption={encryption}\ndefault_proxy=0\n\
              [rtp]\naudio_rtp_port={RTP_PORT}\n[net]\nfirewall_policy=0\n\
              [sound]\nplayback_dev_id=\ncapture_dev_id=\nringer_dev_id=\nechocancellation=0\nuse_files=1\n\
-             [video]\ndisplay=0\ncapture=0\n\
-             [audio_codec_0]\nmime=PCMU\nrate=8000\nchannels=1\nenabled=1\n\
-             [audio_codec_1]\nmime=PCMA\nrate=8000\nchannels=1\nenabled=1\n{account}"
+             [video]\ndisplay=0\ncapture=0\n{}{account}",
+            codec_list(codecs)
         );
         fs::write(&config, settings).expect("linphonerc");
         // it fills a buffer before it prints, unless told to print line by line
@@ -169,4 +194,15 @@ fn account(registrar: &str, user: &str, password: &str) -> String {
          [proxy_0]\nreg_proxy=<sip:{registrar}>\nreg_route=<sip:{registrar};lr>\nreg_identity=<sip:{user}@{registrar}>\n\
          reg_expires=120\nreg_sendregister=1\npublish=0\n"
     )
+}
+
+/// The codecs of its settings: these on, the others off.
+fn codec_list(on: &[(&str, u32)]) -> String {
+    let off = ALL_CODECS.into_iter().filter(|codec| !on.contains(codec));
+    let all = on.iter().map(|codec| (*codec, 1)).chain(off.map(|codec| (codec, 0)));
+    let list = (0..).zip(all).map(|(n, ((name, rate_hz), enabled))| {
+        let channels = if name == "opus" { 2 } else { 1 };
+        format!("[audio_codec_{n}]\nmime={name}\nrate={rate_hz}\nchannels={channels}\nenabled={enabled}\n")
+    });
+    list.collect()
 }
