@@ -7,6 +7,7 @@ use crate::support::gemini::{GeminiStandIn, Mode};
 use crate::support::netns::Netns;
 use crate::support::process::wait_until;
 use crate::support::secretary::{Record, Secretary, call};
+use crate::support::wav;
 use crate::support::wer::wer;
 
 /// A port of the machine's own network that no telephone uses.
@@ -20,9 +21,8 @@ fn clip(name: &str) -> PathBuf {
 }
 
 /// One call that plays these recordings, and its record.
-fn one_call(netns: &Netns, secretary: &Secretary, clips: &[&str]) -> Record {
-    let clips: Vec<PathBuf> = clips.iter().map(|name| clip(name)).collect();
-    let output = call(netns, URI, &clips);
+fn one_call(netns: &Netns, secretary: &Secretary, recordings: &[PathBuf]) -> Record {
+    let output = call(netns, URI, recordings);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let files = secretary.wait_call(Duration::from_secs(1));
     let record =
@@ -41,7 +41,7 @@ fn a_message_in_russian_has_the_right_name_number_and_matter() {
     let netns = Netns::host();
     let secretary = Secretary::start(&netns, PORT, &[]);
     let clips = ["ru_message_1.wav", "ru_message_2.wav", "ru_message_3.wav", "ru_message_4.wav"];
-    let record = one_call(&netns, &secretary, &clips);
+    let record = one_call(&netns, &secretary, &clips.map(clip));
     let [name, number, matter] = record.message();
     assert_eq!((name, number), ("Анна Коваленко", "89161234567"));
     let said = "Здравствуйте, меня зовут Анна Коваленко. Передайте, что я заболела.";
@@ -53,7 +53,7 @@ fn a_message_in_russian_has_the_right_name_number_and_matter() {
 fn a_message_in_english_has_the_right_name_number_and_matter() {
     let netns = Netns::host();
     let secretary = Secretary::start(&netns, PORT, &[]);
-    let record = one_call(&netns, &secretary, &["en_message_1.wav", "en_message_2.wav", "en_message_3.wav"]);
+    let record = one_call(&netns, &secretary, &["en_message_1.wav", "en_message_2.wav", "en_message_3.wav"].map(clip));
     let [name, number, matter] = record.message();
     assert_eq!((name, number), ("John Smith", "4155550172"));
     let said = "Hello, my name is John Smith. Please tell the doctor that I will be late tomorrow.";
@@ -89,6 +89,9 @@ fn whatever_gemini_does_the_caller_hears_an_answer() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let gemini = runtime.block_on(GeminiStandIn::start(Mode::Empty));
     let netns = Netns::host();
+    // He asks once and listens to the end, however late the answer comes.
+    let question = netns.dir().join("question.wav");
+    wav::microphone(&clip("ru_real_0308.wav"), 0, 10, &question);
     let more = format!("{BRIEF}\n[dialog.gemini]\nbase_url = \"{}\"\n", gemini.base_url());
     for (mode, expected) in cases {
         let case = format!("{mode:?}");
@@ -96,10 +99,9 @@ fn whatever_gemini_does_the_caller_hears_an_answer() {
         let asked_before = gemini.requests().len();
         // A program of its own for each: a Gemini that failed is left alone for a while.
         let mut secretary = Secretary::start_with(&netns, PORT, &[], &more, &[("GEMINI_API_KEY", "a-key")]);
-        // The farewell is the front desk's in any case, and ends the call.
-        let record = one_call(&netns, &secretary, &["ru_real_0308.wav", "ru_message_4.wav"]);
+        let record = one_call(&netns, &secretary, std::slice::from_ref(&question));
         secretary.interrupt();
-        assert_eq!(gemini.requests().len(), asked_before + 1, "{case}: Gemini was asked");
+        assert!(gemini.requests().len() > asked_before, "{case}: Gemini was asked");
         let turns = record.answered_turns();
         let turn = turns.first().unwrap_or_else(|| panic!("{case}: no answer was heard"));
         assert_eq!(turn.heard, turn.secretary, "{case}: all of the answer was heard");

@@ -86,7 +86,6 @@ fn each_codec<C: std::fmt::Debug>(codecs: &[C], answering: impl Fn(&Netns, &C, &
             }
         };
         let at_8_khz = |file: &Path, name: &str| {
-            // linphonec's header promises more than there is.
             let whole = talk.netns.dir().join("whole.wav");
             wav::cut(file, 0.0, &whole);
             let (pcm, rate_hz) = wav::read(&whole);

@@ -18,25 +18,31 @@ pub fn microphone(clip: &Path, lead_s: u32, tail_s: u32, file: &Path) {
     write(file, &samples, TELEPHONE_HZ);
 }
 
-/// Writes what `recording` holds from `from_s` seconds on, at its own rate. The recording may be shorter than its header says:
-/// linphonec counts its header as sound.
+/// Writes what a telephone's `recording` holds from `from_s` seconds on, at its own rate.
 pub fn cut(recording: &Path, from_s: f32, file: &Path) {
-    let (mut reader, rate_hz) = open(recording);
+    let (samples, rate_hz) = recorded(recording);
     let start = (from_s * rate_hz as f32) as usize;
-    let samples: Vec<i16> = reader.samples().map_while(Result::ok).skip(start).collect();
-    write(file, &samples, rate_hz);
+    write(file, samples.get(start..).unwrap_or_default(), rate_hz);
 }
 
-/// Writes what of `recording` lies between its first and its last loud sound: Whisper makes words of long silence.
+/// Writes what of a telephone's `recording` lies between its first and its last loud sound: Whisper makes words of long
+/// silence.
 pub fn loud_part(recording: &Path, file: &Path) {
     const LOUD: u16 = 500;
-    let (mut reader, rate_hz) = open(recording);
-    let samples: Vec<i16> = reader.samples().map_while(Result::ok).collect();
+    let (samples, rate_hz) = recorded(recording);
     let is_loud = |sample: &i16| sample.unsigned_abs() > LOUD;
     let margin = rate_hz as usize / 4;
     let from = samples.iter().position(is_loud).unwrap_or_default().saturating_sub(margin);
     let to = samples.iter().rposition(is_loud).map_or(0, |last| (last + margin).min(samples.len()));
     write(file, samples.get(from..to).unwrap_or_default(), rate_hz);
+}
+
+/// Samples of the first channel, and their rate in Hz: baresip decodes Opus to two. There may be fewer than the header says:
+/// linphonec counts its header as sound.
+fn recorded(recording: &Path) -> (Vec<i16>, u32) {
+    let (mut reader, rate_hz) = open(recording);
+    let channels = reader.spec().channels.max(1).into();
+    (reader.samples().map_while(Result::ok).step_by(channels).collect(), rate_hz)
 }
 
 /// Length in samples; fails when the file is not a WAV that plays.
@@ -53,14 +59,15 @@ pub fn seconds(file: &Path) -> f32 {
 /// Samples and their rate in Hz.
 pub fn read(file: &Path) -> (Vec<i16>, u32) {
     let (mut reader, rate_hz) = open(file);
+    assert_eq!(reader.spec().channels, 1, "{}", file.display());
     let samples: Result<_, _> = reader.samples().collect();
     (samples.unwrap_or_else(|error| panic!("{}: {error}", file.display())), rate_hz)
 }
 
 fn open(file: &Path) -> (WavReader<impl std::io::Read>, u32) {
     let reader = WavReader::open(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let WavSpec { channels, sample_rate, bits_per_sample, sample_format } = reader.spec();
-    assert_eq!((channels, sample_format, bits_per_sample), (1, SampleFormat::Int, 16), "{}", file.display());
+    let WavSpec { sample_rate, bits_per_sample, sample_format, .. } = reader.spec();
+    assert_eq!((sample_format, bits_per_sample), (SampleFormat::Int, 16), "{}", file.display());
     (reader, sample_rate)
 }
 
