@@ -26,6 +26,7 @@ const MIN_WORDS_HEARD: f32 = 0.5;
 
 /// A recorded sentence of tests/data/speech and what is said in it.
 struct Clip {
+    /// Its language comes first in its name.
     file: &'static str,
     text: &'static str,
 }
@@ -494,7 +495,7 @@ fn speech_call(clip: &Clip, telephone: Telephone, way: Way) {
     // what came before is the greeting, perhaps in another language
     let answer_file = netns.dir().join("answer.wav");
     wav::cut(&caller.recording(), LEAD_S as f32 + wav::seconds(&clip.path()), &answer_file);
-    let heard = transcribe(&answer_file);
+    let heard = transcribe(&answer_file, &clip.file[..2]);
     let said: Vec<&str> = turns.iter().map(|turn| turn.secretary.as_str()).collect();
     let part = part_heard(&said.join(" "), &heard);
     println!("{title}: {:.0} % of the answer's words heard: {heard}", part * 100.0);

@@ -27,8 +27,19 @@ fn a_number_is_dictated_by_the_keys_of_baresip() {
 
 #[test]
 fn a_number_is_dictated_by_keys_through_asterisk() {
+    dictate_through_asterisk("alaw");
+}
+
+/// The keys of Opus have a clock of 48 kHz (RFC 7587 §4.1), those of baresip's A-law one of 8 kHz.
+#[test]
+fn a_number_is_dictated_by_keys_through_asterisk_in_opus() {
+    dictate_through_asterisk("opus");
+}
+
+/// Asterisk speaks `codec` with her.
+fn dictate_through_asterisk(codec: &str) {
     let netns = Netns::new();
-    let asterisk = Asterisk::start(&netns);
+    let asterisk = Asterisk::start_with(&netns, &speaks(codec), "");
     let secretary = Secretary::start(&netns, BESIDE_PBX, &[office_account()]);
     asterisk.wait_registered("200", SOON);
     let caller = Baresip::call_extension(&netns, asterisk::ADDRESS, asterisk::PHONE, "200", &microphone(&netns));
@@ -63,10 +74,19 @@ fn baresip_is_told_our_keys() {
 
 #[test]
 fn asterisk_is_told_our_keys() {
+    tell_asterisk("alaw");
+}
+
+#[test]
+fn asterisk_is_told_our_keys_in_opus() {
+    tell_asterisk("opus");
+}
+
+fn tell_asterisk(codec: &str) {
     let read = "[office](+)\nexten => 300,1,Answer()\n same => n,Read(keys,,8,,1,20)\n \
                 same => n,NoOp(it was told ${keys})\n same => n,Hangup()\n";
     let netns = Netns::new();
-    let asterisk = Asterisk::start_with(&netns, "", read);
+    let asterisk = Asterisk::start_with(&netns, &speaks(codec), read);
     let config = configuration(&netns, BESIDE_PBX, &[office_account()], "");
     let mut command = call_command(&netns, "300");
     command.args(["--account", "200", "--digits", "12*0A334", "--config"]).arg(config);
@@ -74,6 +94,11 @@ fn asterisk_is_told_our_keys() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     wait_until("Asterisk has read them", SOON, || asterisk.log().contains("it was told 12*0A334").then_some(()));
     assert!(!asterisk.log().contains(INFO));
+}
+
+/// The codec of Asterisk with her extension.
+fn speaks(codec: &str) -> String {
+    format!("[200](+)\nallow=!all,{codec}\n")
 }
 
 /// Says who he is and what is to be passed on, and then is silent.

@@ -123,7 +123,7 @@ fn a_caller_connects_the_secretary_with_another_telephone() {
     second.hang_up();
     let record = call.wait_record("the call is completed", SOON, |record| record.status() == "completed");
     assert_eq!(record.ended_by(), "caller");
-    let heard = transcribe(&second.recording());
+    let heard = transcribe(&second.recording(), "ru");
     println!("the second telephone heard: {heard}");
     assert!(!heard.trim().is_empty(), "the secretary spoke with the second telephone");
 }
@@ -148,7 +148,7 @@ fn a_telephone_is_connected_with_the_secretary() {
     second.hang_up();
     let record = call.wait_record("the call is completed", SOON, |record| record.status() == "completed");
     assert_eq!(record.ended_by(), "caller");
-    let heard = transcribe(&second.recording());
+    let heard = transcribe(&second.recording(), "ru");
     println!("the second telephone heard: {heard}");
     assert!(!heard.trim().is_empty(), "the secretary spoke with the second telephone");
 }
@@ -208,7 +208,7 @@ fn speak_with(netns: &Netns, uri: &str) -> PathBuf {
 fn assert_understood(recording: &Path, said: &str) {
     let speech = recording.with_extension("speech.wav");
     wav::loud_part(recording, &speech);
-    let heard = transcribe(&speech);
+    let heard = transcribe(&speech, if said.is_ascii() { "en" } else { "ru" });
     let rate = wer(said, &heard);
     println!("{}: word error rate {rate:.2}: {heard}", recording.display());
     assert!(rate <= MAX_WORD_ERROR_RATE, "{heard:?} instead of {said:?}");

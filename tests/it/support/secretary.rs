@@ -258,10 +258,15 @@ pub fn call_command(netns: &Netns, uri: &str) -> Command {
     command
 }
 
-/// What the program itself recognises in a recording.
-pub fn transcribe(recording: &Path) -> String {
+/// What the program itself recognises in a recording of this language.
+pub fn transcribe(recording: &Path, language: &str) -> String {
     let mut command = Command::new(PROGRAM);
-    let output = command.args(["transcribe", "--json"]).arg(recording).current_dir(HOME).output().expect("the program");
+    let output = command
+        .args(["transcribe", "--json", "--language", language])
+        .arg(recording)
+        .current_dir(HOME)
+        .output()
+        .expect("the program");
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "secretary transcribe {}: {error}", recording.display());
     let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON from secretary transcribe");
