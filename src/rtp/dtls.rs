@@ -6,6 +6,9 @@
 //! what it has had already is kept from it until there are keys. Who the peer is, is judged here when the handshake is
 //! done: until then, and without the promised certificate for ever, no packet is taken or sent.
 //!
+//! It is made with a peer and not with an address (RFC 8842 §3): where ICE has him elsewhere meanwhile, it goes on there.
+//! Where we wait to be called strangers may try too; what they do ends nothing.
+//!
 //! Left out: DTLS 1.0 and 1.3; a handshake of its own for reports on a port of their own, which therefore are left out without
 //! rtcp-mux; a second handshake in one association: whoever wants one has to show another certificate or role.
 
@@ -28,10 +31,12 @@ use super::srtp::{MasterKey, Srtp, SrtpKeys, Suite};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How soon what has no answer is sent again: a greeting waits for it. It is tried eight times.
 const REPEAT_AFTER: Duration = Duration::from_millis(600);
-/// Datagrams that are looked at in one association: a handshake has some ten, and each may come several times.
+/// Datagrams of one peer that are looked at: a handshake has some ten, and each may come several times.
 const MAX_DATAGRAMS: u32 = 200;
 /// Addresses that may try at the same time where we wait to be called.
 const MAX_PEERS: usize = 4;
+/// Datagrams of all strangers together that are looked at, however often one fails and another comes.
+const MAX_STRANGE_DATAGRAMS: u32 = MAX_DATAGRAMS * MAX_PEERS as u32;
 /// Pieces of a handshake that one of them may send: its ten messages, the longer ones in several. rtc-dtls puts them together
 /// one inside the other, so that many would be too deep for the stack.
 const MAX_PIECES: usize = 64;
@@ -237,19 +242,26 @@ pub(super) struct Association {
     state: State,
     /// Who has sent us anything of DTLS, or whom we have.
     peers: Vec<Peer>,
-    datagrams: u32,
+    /// Which of them is the peer and no stranger, by his name.
+    own: Option<SocketAddr>,
+    strange_datagrams: u32,
     outputs: VecDeque<Output>,
 }
 
 struct Peer {
-    address: SocketAddr,
+    /// The address that he had at first, by which rtc-dtls knows him.
+    name: SocketAddr,
+    /// Where what he is told goes.
+    at: SocketAddr,
     /// What of the handshake has come.
     had: BTreeSet<Piece>,
+    /// How many datagrams of his were looked at.
+    datagrams: u32,
 }
 
 impl Peer {
     fn new(address: SocketAddr) -> Self {
-        Self { address, had: BTreeSet::new() }
+        Self { name: address, at: address, had: BTreeSet::new(), datagrams: 0 }
     }
 }
 
@@ -284,7 +296,7 @@ impl Association {
         // Our own address goes nowhere: associations are told apart by the other one.
         let endpoint = Endpoint::new((Ipv4Addr::UNSPECIFIED, 0).into(), Default::default(), server);
         let (peers, outputs) = (Vec::new(), VecDeque::new());
-        Self { terms, endpoint, state: State::Idle, peers, datagrams: 0, outputs }
+        Self { terms, endpoint, state: State::Idle, peers, own: None, strange_datagrams: 0, outputs }
     }
 
     pub fn terms(&self) -> &Terms {
@@ -303,68 +315,112 @@ impl Association {
         matches!(self.state, State::Keyed(_))
     }
 
-    /// The session is established: the handshake begins, if it has not.
-    pub fn begin(&mut self, now: Instant, peer: SocketAddr) {
-        if !matches!(self.state, State::Idle) {
-            return;
+    /// The session is established: whoever begins the handshake does so as soon as it is known where `to`.
+    pub fn begin(&mut self, now: Instant, to: Option<SocketAddr>) {
+        if matches!(self.state, State::Idle) {
+            self.state = State::Begun { since: now };
         }
-        self.state = State::Begun { since: now };
-        if self.terms.role == Role::Active {
-            self.peers.push(Peer::new(peer));
-            let config = self.terms.certificate.0.active.clone();
-            if let Err(error) = self.endpoint.connect(now, peer, config, None) {
-                self.fail(HandshakeError::Failed(error.to_string()));
-            }
-            self.drain();
-        }
-    }
-
-    /// Takes a datagram of DTLS. Only what `promised` sends can make the handshake fail.
-    pub fn handle_input(&mut self, now: Instant, from: SocketAddr, promised: SocketAddr, datagram: &[u8]) {
-        let is_over = matches!(self.state, State::Failed) || self.datagrams >= MAX_DATAGRAMS;
-        // RFC 6347 §4.1.2.7: what is malformed is passed over.
-        let Some(pieces) = pieces(datagram).filter(|_| !is_over) else { return };
-        if !self.is_news(from, promised, &pieces) {
-            return;
-        }
-        self.datagrams += 1;
-        match self.endpoint.read(now, from, None, datagram.into()) {
-            Ok(events) => {
-                let is_done = events.iter().any(|event| matches!(event, EndpointEvent::HandshakeComplete));
-                if is_done && !self.is_keyed() {
-                    self.complete(now, from, promised);
-                }
-            }
-            Err(error) => self.failed_with(now, from, promised, HandshakeError::Failed(error.to_string())),
+        let may_ask = self.is_asking() && self.own.is_none();
+        let Some(to) = to.filter(|_| may_ask) else { return };
+        self.own = Some(to);
+        self.peers.push(Peer::new(to));
+        let config = self.terms.certificate.0.active.clone();
+        if let Err(error) = self.endpoint.connect(now, to, config, None) {
+            self.fail(HandshakeError::Failed(error.to_string()));
         }
         self.drain();
     }
 
+    /// Whether the handshake is ours to begin, and it has no end yet.
+    fn is_asking(&self) -> bool {
+        self.terms.role == Role::Active && matches!(self.state, State::Begun { .. })
+    }
+
+    /// The peer is there from now on, and is told there what he has not had. Where all of it has gone elsewhere and nothing
+    /// came of it, he is asked anew.
+    pub fn follow(&mut self, now: Instant, to: SocketAddr) {
+        let Some(peer) = self.peers.iter_mut().find(|peer| self.own == Some(peer.name)) else { return };
+        let has_moved = std::mem::replace(&mut peer.at, to) != to;
+        let is_given_up = peer.had.is_empty() && self.endpoint.poll_timeout(&peer.name).is_none();
+        if has_moved && is_given_up && self.is_asking() {
+            for peer in self.peers.drain(..) {
+                self.endpoint.stop(now, peer.name);
+            }
+            // He who has heard nothing needs no goodbye.
+            while self.endpoint.poll_transmit().is_some() {}
+            self.own = None;
+            self.begin(now, Some(to));
+        }
+    }
+
+    /// Takes a datagram of DTLS; tells whether there are keys by it. `answer_to`: where the peer is told what follows, if the
+    /// datagram is his as far as anybody knows. What strangers send cannot make the handshake fail.
+    pub fn handle_input(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        answer_to: Option<SocketAddr>,
+        datagram: &[u8],
+    ) -> bool {
+        let (is_peers, was_keyed) = (answer_to.is_some(), self.is_keyed());
+        // Nobody speaks for the peer by having his former address.
+        let is_refused = matches!(self.state, State::Failed) || !is_peers && self.is_own(from) && !was_keyed;
+        // RFC 6347 §4.1.2.7: what is malformed is passed over.
+        let Some(pieces) = pieces(datagram).filter(|_| !is_refused) else { return false };
+        let name = self.own.filter(|_| is_peers).unwrap_or(from);
+        if !self.is_news(name, is_peers, &pieces) {
+            return false;
+        }
+        if let Some(at) = answer_to {
+            self.own = Some(name);
+            self.peers.iter_mut().filter(|peer| peer.name == name).for_each(|peer| peer.at = at);
+        }
+        match self.endpoint.read(now, name, None, datagram.into()) {
+            Ok(events) => {
+                let is_done = events.iter().any(|event| matches!(event, EndpointEvent::HandshakeComplete));
+                if is_done && !was_keyed {
+                    self.complete(now, name);
+                }
+            }
+            Err(error) => self.failed_with(now, name, HandshakeError::Failed(error.to_string())),
+        }
+        self.drain();
+        self.is_keyed() && !was_keyed
+    }
+
+    fn is_own(&self, name: SocketAddr) -> bool {
+        self.own == Some(name)
+    }
+
     /// Whether a datagram is looked at: from one who may send it, and not here before, but that whoever repeats himself after
     /// there are keys has not had our last words.
-    fn is_news(&mut self, from: SocketAddr, promised: SocketAddr, pieces: &[Option<Piece>]) -> bool {
+    fn is_news(&mut self, name: SocketAddr, is_peers: bool, pieces: &[Option<Piece>]) -> bool {
         let is_keyed = self.is_keyed();
-        if let Some(peer) = self.peers.iter_mut().find(|peer| peer.address == from) {
-            // RFC 6347 §4.2.1: our first answer is not sent again by the clock, but whenever it is asked for.
-            let asks_first =
-                self.terms.role == Role::Passive && peer.had.last().is_none_or(|[a, b, ..]| [*a, *b] == [0, 0]);
-            let is_new = pieces.iter().any(|piece| piece.is_none_or(|piece| !peer.had.contains(&piece)));
-            let mut had = peer.had.clone();
-            had.extend(pieces.iter().flatten());
-            if had.len() > MAX_PIECES {
-                return false;
-            }
-            peer.had = had;
-            return is_new || is_keyed || asks_first;
+        let is_passive = self.terms.role == Role::Passive;
+        if !is_peers && self.strange_datagrams >= MAX_STRANGE_DATAGRAMS {
+            return false;
         }
-        let had: BTreeSet<Piece> = pieces.iter().flatten().copied().collect();
-        // Whom SDP promised finds a place however many others there are.
-        let has_room = self.peers.len() < MAX_PEERS || from == promised;
-        let may_come = self.terms.role == Role::Passive && !is_keyed && has_room && had.len() <= MAX_PIECES;
-        if may_come {
-            self.peers.push(Peer { address: from, had });
+        // Whom SDP or a check has promised finds a place however many others there are.
+        let may_come = is_passive && !is_keyed && (self.peers.len() < MAX_PEERS || is_peers);
+        let known = self.peers.iter().position(|peer| peer.name == name);
+        if known.is_none() && may_come {
+            self.peers.push(Peer::new(name));
         }
-        may_come
+        let known = known.or_else(|| self.peers.len().checked_sub(1).filter(|_| may_come));
+        let Some(peer) = known.and_then(|known| self.peers.get_mut(known)) else { return false };
+        // RFC 6347 §4.2.1: our first answer is not sent again by the clock, but whenever it is asked for.
+        let asks_first = is_passive && peer.had.last().is_none_or(|[a, b, ..]| [*a, *b] == [0, 0]);
+        let is_new = pieces.iter().any(|piece| piece.is_none_or(|piece| !peer.had.contains(&piece)));
+        let mut had = peer.had.clone();
+        had.extend(pieces.iter().flatten());
+        if had.len() > MAX_PIECES || peer.datagrams >= MAX_DATAGRAMS {
+            return false;
+        }
+        peer.had = had;
+        let is_news = is_new || is_keyed || asks_first;
+        peer.datagrams += u32::from(is_news);
+        self.strange_datagrams += u32::from(is_news && !is_peers);
+        is_news
     }
 
     /// Sends again what may have been lost; gives up when it has been too long.
@@ -375,7 +431,7 @@ impl Association {
         }
         for peer in &self.peers {
             // That it has been tried too often is told by the clock.
-            let _ = self.endpoint.handle_timeout(peer.address, now);
+            let _ = self.endpoint.handle_timeout(peer.name, now);
         }
         self.drain();
     }
@@ -386,20 +442,29 @@ impl Association {
 
     fn drain(&mut self) {
         while let Some(message) = self.endpoint.poll_transmit() {
-            let (to, datagram) = (message.transport.peer_addr, message.message.to_vec());
-            self.outputs.push_back(Output::Transmit { to, datagram });
+            let name = message.transport.peer_addr;
+            let to = self.peers.iter().find(|peer| peer.name == name).map_or(name, |peer| peer.at);
+            self.outputs.push_back(Output::Transmit { to, datagram: message.message.to_vec() });
         }
     }
 
-    fn complete(&mut self, now: Instant, peer: SocketAddr, promised: SocketAddr) {
-        match self.keys(peer) {
+    /// Ends what there is with all whom `is_over` names, and tells them.
+    fn leave(&mut self, now: Instant, is_over: impl Fn(&Peer) -> bool) {
+        for peer in self.peers.iter().filter(|peer| is_over(peer)) {
+            self.endpoint.stop(now, peer.name);
+        }
+        self.drain();
+        self.peers.retain(|peer| !is_over(peer));
+    }
+
+    fn complete(&mut self, now: Instant, name: SocketAddr) {
+        match self.keys(name) {
             Ok(keys) => {
                 self.state = State::Keyed(Box::new(Srtp::new(keys)));
-                for other in self.peers.extract_if(.., |other| other.address != peer) {
-                    self.endpoint.stop(now, other.address);
-                }
+                self.own = Some(name);
+                self.leave(now, |peer| peer.name != name);
             }
-            Err(error) => self.failed_with(now, peer, promised, error),
+            Err(error) => self.failed_with(now, name, error),
         }
     }
 
@@ -435,10 +500,9 @@ impl Association {
     }
 
     /// What a stranger does is no business of the call's; neither is what comes after the keys.
-    fn failed_with(&mut self, now: Instant, from: SocketAddr, promised: SocketAddr, error: HandshakeError) {
-        self.endpoint.stop(now, from);
-        self.peers.retain(|peer| peer.address != from);
-        if !self.is_keyed() && from == promised {
+    fn failed_with(&mut self, now: Instant, name: SocketAddr, error: HandshakeError) {
+        self.leave(now, |peer| peer.name == name);
+        if !self.is_keyed() && self.is_own(name) {
             self.fail(error);
         }
     }

@@ -4,8 +4,11 @@
 //! does not know it gets an error, and nothing else comes of it. Checks are answered as long as the session lasts, which is
 //! all that a peer's consent (RFC 7675) needs.
 //!
-//! Left out: checks of our own, relays, TCP; with a peer who is lite too, or who never nominates, the sound goes where SDP says
-//! and the latch allows. Of several nominations the one of the highest priority counts, as an aggressive peer (RFC 5245) means it.
+//! Until something is nominated the sound waits (RFC 8445 §12.1), and so does a handshake that is ours to begin, but not for
+//! ever: with a peer who is lite too, or who never nominates, it goes where a check came from, or where SDP says and the latch
+//! allows.
+//!
+//! Left out: checks of our own, relays, TCP. Of several nominations the one of the highest priority counts, as an aggressive peer (RFC 5245) means it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -37,6 +40,8 @@ const MAX_UNKNOWN: usize = 8;
 /// So long a nominated address has not been checked before one of a lower priority can take its place: consent to send is
 /// over then (RFC 7675 §5.1).
 const CONSENT: Duration = Duration::from_secs(30);
+/// So long a nomination is waited for.
+const PATIENCE: Duration = Duration::from_millis(2_500);
 /// RFC 8839 §5.4: at least 4 and 22 characters, which hold 24 and 128 bits (RFC 8445 §5.3).
 const UFRAG_CHARS: usize = 8;
 const PASSWORD_CHARS: usize = 24;
@@ -136,6 +141,8 @@ pub(super) struct Lite {
     ours: Key,
     /// Those before the peer's restart (RFC 8445 §9): he goes on with them until the new ones have worked.
     former: Option<Key>,
+    /// Since when there is something to be sent.
+    since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -152,7 +159,17 @@ impl From<Credentials> for Key {
 
 impl Lite {
     pub fn new(ours: Credentials) -> Self {
-        Self { ours: ours.into(), former: None }
+        Self { ours: ours.into(), former: None, since: None }
+    }
+
+    /// From now on there is something to be sent.
+    pub fn begin(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+    }
+
+    /// Whether a nomination is waited for before it is sent.
+    pub fn is_patient(&self, now: Instant) -> bool {
+        self.since.is_none_or(|since| now < since + PATIENCE)
     }
 
     /// Takes new credentials of ours in the session; does nothing when they are those that it has. Tells whether they are new.

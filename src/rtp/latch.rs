@@ -11,6 +11,7 @@
 //! - after a new description the latch is open once more: to whoever proves himself while the latched source is silent (a
 //!   NAT that has forgotten it during a hold), and, where the description names another address, to anybody but the former
 //!   source, which goes on for a while and has to prove itself for longer;
+//! - where keys are agreed on by a handshake, the address that it was made with, in place of the one in SDP;
 //! - with ICE (RFC 8445), where an integrity-checked nomination says, and from then on from nobody but those who passed a check.
 //!
 //! Left out: who can see the packets can continue them; against him only encryption helps.
@@ -45,6 +46,8 @@ const MAX_CANDIDATES: usize = 8;
 pub(super) struct Latch {
     /// By SDP.
     promised: SocketAddr,
+    /// By the handshake for keys.
+    vouched: Option<SocketAddr>,
     held: Option<Source>,
     /// Whether another source may follow after a new description.
     open: bool,
@@ -82,6 +85,7 @@ impl Latch {
     pub fn new(promised: SocketAddr) -> Self {
         Self {
             promised,
+            vouched: None,
             held: None,
             open: false,
             former: None,
@@ -104,9 +108,34 @@ impl Latch {
         self.open = true;
     }
 
-    /// Where SDP says that he is.
-    pub fn promised(&self) -> SocketAddr {
-        self.promised
+    /// The handshake for keys was made with this address, by him whose certificate SDP has promised.
+    pub fn vouch(&mut self, address: SocketAddr) {
+        if self.nominated.address().is_none() {
+            self.vouched = Some(address);
+            self.held = self.held.filter(|held| held.address == address);
+        }
+    }
+
+    /// Where he is before he has sent any sound.
+    fn home(&self) -> SocketAddr {
+        self.vouched.unwrap_or(self.promised)
+    }
+
+    /// Whether anybody but SDP has said where he is.
+    pub fn is_found(&self) -> bool {
+        self.nominated.address().is_some() || self.vouched.is_some() || self.held.is_some()
+    }
+
+    /// Whether what proves nothing by itself is taken for the peer's when it comes from here: by who has passed a check of
+    /// ICE, and unless `only_checked` from where the sound goes.
+    pub fn is_peers(&self, from: SocketAddr, only_checked: bool) -> bool {
+        let is_checked = self.nominated.address() == Some(from) || self.checked.contains(&from);
+        is_checked || !only_checked && self.target() == from
+    }
+
+    /// Where ICE has the sound go.
+    pub fn nominated(&self) -> Option<SocketAddr> {
+        self.nominated.address()
     }
 
     /// An address has passed a check of ICE; with its priority if it was nominated by that.
@@ -136,10 +165,11 @@ impl Latch {
         self.checked.clear();
     }
 
-    /// Where to send.
+    /// Where to send. Of those who have passed a check and were not nominated it is he whom SDP names, or the latest.
     pub fn target(&self) -> SocketAddr {
-        let heard = || self.held.map_or(self.promised, |source| source.address);
-        self.nominated.address().unwrap_or_else(heard)
+        let checked = || self.checked.last().filter(|_| !self.checked.contains(&self.promised)).copied();
+        let held = self.held.map(|source| source.address);
+        self.nominated.address().or(held).or(self.vouched).or_else(checked).unwrap_or(self.promised)
     }
 
     /// When the peer's last packet came since it was promised where it is.
@@ -161,7 +191,7 @@ impl Latch {
     /// Whether a packet from this address is the peer's.
     pub fn admit(&mut self, now: Instant, from: SocketAddr, packet: &Packet<'_>) -> bool {
         let source = Source { address: from, ssrc: packet.ssrc, seq: packet.seq, heard: now };
-        let nominated = self.nominated.address();
+        let (nominated, home) = (self.nominated.address(), self.home());
         if nominated.is_some() && nominated != Some(from) && !self.checked.contains(&from) {
             return false;
         }
@@ -183,13 +213,13 @@ impl Latch {
                 let silent = now.saturating_duration_since(held.heard);
                 let is_free = self.open && (silent >= GONE_AFTER || self.former == Some(held.address));
                 let goes_on = silent >= REBIND_AFTER && held.is_continued_by(packet, MAX_REBIND_STEP);
-                let is_promised = from == self.promised;
+                let is_promised = from == home;
                 let at_once = is_promised && silent >= REBIND_AFTER;
                 if !at_once && !((is_promised || is_free || goes_on) && self.prove(source, packet)) {
                     return false;
                 }
             }
-            None if from == self.promised => {}
+            None if from == home => {}
             None => {
                 if !self.prove(source, packet) {
                     return false;

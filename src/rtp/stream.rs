@@ -9,9 +9,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::codec::{Codec, Encoder, OpusTerms};
-use super::dtls::{self, HandshakeError, is_dtls};
+use super::dtls::{HandshakeError, is_dtls};
 use super::dtmf::{self, Due, Events};
-use super::ice::{Check, Credentials, Lite};
+use super::ice::Lite;
 use super::jitter::{COMFORT_NOISE, DEFAULT_TARGET, JitterBuffer, Payload, Received};
 use super::latch::Latch;
 use super::packet::{Packet, PacketError, RtpTimestamp, Seq, Ssrc};
@@ -23,6 +23,9 @@ use super::srtp::Refused;
 use super::stun::is_stun;
 use super::wire::{Protection, Wire};
 use super::{FRAME_DURATION, Frame, Rate};
+use peer::Component;
+
+mod peer;
 
 /// How many late ticks are made up for in one [`Stream::handle_timeout`]: 200 ms. The rest is skipped.
 const MAX_CATCH_UP: u32 = 10;
@@ -134,6 +137,8 @@ pub struct Stream {
     /// Who answers the peer's checks, if ICE is agreed.
     ice: Option<Lite>,
     last_check: Option<Instant>,
+    /// Whether what there is to send waits for the peer to say by ICE where it goes.
+    awaits_nomination: bool,
     rtcp: Rtcp,
     reception: Reception,
     /// When the peer's last report came.
@@ -170,6 +175,7 @@ impl Stream {
             latch: Latch::new(config.remote),
             ice: None,
             last_check: None,
+            awaits_nomination: false,
             rtcp: Rtcp::new(now, config.rtcp),
             reception: Reception::new(now),
             last_report: None,
@@ -250,35 +256,6 @@ impl Stream {
         }
     }
 
-    /// Takes a datagram of DTLS, if keys are agreed on in that way.
-    fn shake(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
-        let promised = self.latch.promised();
-        match self.wire.association() {
-            Some(association) => association.handle_input(now, from, promised, datagram),
-            None => self.stats.not_rtp += 1,
-        }
-        self.drain_handshake();
-    }
-
-    fn shake_when_due(&mut self, now: Instant) {
-        let peer = self.latch.target();
-        let Some(association) = self.wire.association() else { return };
-        if self.may_shake && is_somewhere(peer) {
-            association.begin(now, peer);
-        }
-        association.handle_timeout(now);
-    }
-
-    fn drain_handshake(&mut self) {
-        let Some(association) = self.wire.association() else { return };
-        while let Some(output) = association.poll_output() {
-            self.outputs.push_back(match output {
-                dtls::Output::Transmit { to, datagram } => Output::Transmit { to, datagram },
-                dtls::Output::Failed(error) => Output::NoKeys(error),
-            });
-        }
-    }
-
     /// What the peer has sent; what cannot be his is counted.
     fn open<'d>(&mut self, datagram: &'d [u8]) -> Option<Cow<'d, [u8]>> {
         let count = match self.wire.open(datagram) {
@@ -317,56 +294,6 @@ impl Stream {
         }
     }
 
-    /// Takes a check of the peer's connectivity and answers it, whether or not anything else is sent.
-    fn check(&mut self, now: Instant, from: SocketAddr, datagram: &[u8], component: Component) {
-        let answer = match self.ice.as_ref().map_or(Check::Bad, |ice| ice.check(from, datagram)) {
-            Check::Passed { answer, nominates } => {
-                self.stats.checks += 1;
-                self.last_check = Some(now);
-                let target = self.latch.target();
-                match component {
-                    Component::Sound => self.latch.checked(now, from, nominates),
-                    Component::Reports => self.rtcp.nomination().checked(now, from, nominates),
-                }
-                self.stats.latch_changes += u64::from(self.latch.target() != target);
-                answer
-            }
-            Check::Refused { answer } => {
-                self.stats.refused_checks += 1;
-                answer
-            }
-            Check::KeepAlive => return,
-            Check::Bad => {
-                self.stats.not_rtp += 1;
-                return;
-            }
-        };
-        self.outputs.push_back(match component {
-            Component::Sound => Output::Transmit { to: from, datagram: answer },
-            Component::Reports => Output::TransmitRtcp { to: from, datagram: answer },
-        });
-    }
-
-    /// ICE with the peer from now on, whose checks are known by these credentials of ours, or no more. Other ones than before
-    /// are a restart: the sound goes on to where it went until something else is nominated.
-    pub fn set_ice(&mut self, ours: Option<Credentials>) {
-        match (ours, &mut self.ice) {
-            (Some(ours), Some(ice)) => {
-                if ice.restart(ours) {
-                    self.latch.restarted();
-                    self.rtcp.nomination().restarted();
-                }
-            }
-            (Some(ours), ice @ None) => *ice = Some(Lite::new(ours)),
-            (None, ice) => {
-                *ice = None;
-                self.last_check = None;
-                self.latch.forget_checks();
-                self.rtcp.forget_checks();
-            }
-        }
-    }
-
     /// Does what is due by `now`: one tick for every 20 ms. Does nothing while outputs wait to be drained.
     pub fn handle_timeout(&mut self, now: Instant) {
         if !self.outputs.is_empty() || now < self.next_tick {
@@ -377,7 +304,7 @@ impl Stream {
         if let Some(ticks @ 1..) = due.checked_sub(MAX_CATCH_UP) {
             self.skip(ticks);
         }
-        self.shake_when_due(now);
+        self.seek_peer(now);
         for _ in 0..due.min(MAX_CATCH_UP) {
             self.tick();
         }
@@ -581,7 +508,7 @@ impl Stream {
             }
             Some(Outgoing { to: None, datagram }) => {
                 let to = self.latch.target();
-                if is_somewhere(to) {
+                if is_somewhere(to) && !self.awaits_nomination {
                     let sealed = self.wire.seal(datagram);
                     self.outputs.extend(sealed.map(|datagram| Output::Transmit { to, datagram }));
                 }
@@ -623,7 +550,7 @@ impl Stream {
     fn transmit(&mut self) -> (Frame, Option<u64>) {
         let to = self.latch.target();
         let silence = Frame::silent(self.config.rate);
-        if !self.send || !self.wire.is_ready() || !is_somewhere(to) {
+        if !self.send || !self.wire.is_ready() || self.awaits_nomination || !is_somewhere(to) {
             self.paused = true;
             self.presses.interrupt();
             return (silence, None);
@@ -671,13 +598,6 @@ impl Stream {
 /// Without events nothing is counted.
 fn event_clock_hz(events: Option<Events>) -> u32 {
     events.map_or(dtmf::CLOCK_RATES_HZ[0], |events| events.clock_hz)
-}
-
-/// What a socket of ours is for (RFC 8445 §4).
-#[derive(Debug, Clone, Copy)]
-enum Component {
-    Sound,
-    Reports,
 }
 
 /// Whether anything can be sent there.

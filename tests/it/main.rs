@@ -8,6 +8,7 @@ mod codecs;
 mod dialog;
 mod encrypted;
 mod engines;
+mod handshake_paths;
 mod ice;
 mod impaired;
 mod interop;

@@ -102,15 +102,15 @@ fn one_who_sends_ever_more_pieces_is_heard_no_more_and_others_do_not_keep_the_pr
     for port in 1..=10 {
         for offset in 0..100 {
             let piece = record(&[(1_000, offset, 1, 1)]);
-            association.handle_input(now, address(port), address(9), &piece);
+            association.handle_input(now, address(port), (port == 9).then_some(address(9)), &piece);
         }
     }
-    let had: Vec<_> = association.peers.iter().map(|peer| (peer.address.port(), peer.had.len())).collect();
+    let had: Vec<_> = association.peers.iter().map(|peer| (peer.name.port(), peer.had.len())).collect();
     assert!(had.iter().all(|(_, pieces)| *pieces <= MAX_PIECES), "{had:?}");
     assert!(had.len() <= MAX_PEERS + 1, "{had:?}");
     let mut fresh = Association::new(association.terms().clone());
     for port in 1..=9 {
-        fresh.handle_input(now, address(port), address(9), &record(&[(1_000, 0, 1, 1)]));
+        fresh.handle_input(now, address(port), (port == 9).then_some(address(9)), &record(&[(1_000, 0, 1, 1)]));
     }
-    assert!(fresh.peers.iter().any(|peer| peer.address == address(9)), "{fresh:?}");
+    assert!(fresh.peers.iter().any(|peer| peer.name == address(9)), "{fresh:?}");
 }
