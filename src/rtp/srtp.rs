@@ -5,7 +5,10 @@
 //! through what says of itself that it is not encrypted, and it remembers every source that it is asked about, genuine or not.
 //!
 //! Left out: master key identifiers (MKI), the end of a key's lifetime, key derivation rates, packets that are authenticated
-//! and not encrypted. The rollover counter begins at 0 with the first packet under a key.
+//! and not encrypted. The rollover counter of a source begins at 0 with its first packet, unless it is known from before a change
+//! of keys.
+
+mod sources;
 
 use std::fmt;
 
@@ -16,10 +19,10 @@ use webrtc_srtp::context::Context;
 use webrtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 use webrtc_srtp::protection_profile::ProtectionProfile;
 
+use self::sources::Sources;
+
 /// So many packets behind the latest one may still be taken: 2.5 s of sound.
 const REPLAY_WINDOW: usize = 128;
-/// Sources that may prove that they have the key, one after the other.
-const MAX_SOURCES: usize = 64;
 /// An RTP header without contributing sources and extension, in words of 32 bits.
 const HEADER_WORDS: usize = 3;
 /// What of an RTCP packet is never encrypted.
@@ -147,38 +150,46 @@ pub enum Refused {
 
 /// Encryption of one stream, both ways.
 pub struct Srtp {
-    keys: SrtpKeys,
+    ours: MasterKey,
     seal: Context,
-    open: Context,
-    /// Who has proved to have the key, by SSRC: of sound, and of reports.
-    sources: Vec<u32>,
-    reporters: Vec<u32>,
+    /// Who sends sound, and who sends reports.
+    sound: Sources,
+    reports: Sources,
 }
 
 impl fmt::Debug for Srtp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Srtp").field("keys", &self.keys).finish_non_exhaustive()
+        f.debug_struct("Srtp").field("ours", &self.ours).field("theirs", self.reports.key()).finish_non_exhaustive()
     }
 }
 
 impl Srtp {
     pub fn new(keys: SrtpKeys) -> Self {
-        let (seal, open) = (keys.ours.context(), keys.theirs.context());
-        Self { keys, seal, open, sources: Vec::new(), reporters: Vec::new() }
+        let SrtpKeys { ours, theirs } = keys;
+        Self { seal: ours.context(), ours, sound: Sources::new(theirs.clone()), reports: Sources::new(theirs) }
     }
 
     /// Takes what a new agreement says. A way whose key stays goes on counting: under the same key its rollover counter must
     /// not begin again, for nothing may be encrypted twice with one piece of the key stream (RFC 3711 §9.1).
-    pub fn rekey(&mut self, keys: SrtpKeys) {
-        if keys.ours != self.keys.ours {
-            self.seal = keys.ours.context();
+    ///
+    /// Tells whether ours is another one: then we have to go on as another source, whose counters begin at 0 for everybody. As
+    /// the same one some peers would have us go on counting (RFC 3711 §3.3.1), others have us begin anew.
+    #[must_use]
+    pub fn rekey(&mut self, keys: SrtpKeys) -> bool {
+        let SrtpKeys { ours, theirs } = keys;
+        self.sound.rekey(theirs.clone());
+        self.reports.rekey(theirs);
+        let is_new = ours != self.ours;
+        if is_new {
+            (self.seal, self.ours) = (ours.context(), ours);
         }
-        if keys.theirs != self.keys.theirs {
-            self.open = keys.theirs.context();
-            self.sources.clear();
-            self.reporters.clear();
-        }
-        self.keys = keys;
+        is_new
+    }
+
+    /// Whether the peer sends with another key than he has told, as far as can be known: many packets of sound under the
+    /// present one were forged, and none was not.
+    pub fn is_wrong_key(&self) -> bool {
+        self.sound.is_wrong_key()
     }
 
     /// Encrypts an RTP packet of ours. `None` when the key has been used up, after 2⁴⁸ packets (RFC 3711 §9.2).
@@ -197,11 +208,8 @@ impl Srtp {
     /// [`Refused`], and then nothing of it counts.
     pub fn unprotect(&mut self, packet: &[u8]) -> Result<Vec<u8>, Refused> {
         let header = header(packet).ok_or(Refused::NotRtp)?;
-        if !self.sources.contains(&header.ssrc) {
-            let opens = |context: &mut Context| context.decrypt_rtp_with_header(packet, &header).is_ok();
-            self.keys.theirs.admit(&mut self.sources, header.ssrc, opens)?;
-        }
-        self.open.decrypt_rtp_with_header(packet, &header).map(Vec::from).map_err(|error| refused(&error))
+        let decrypt = |context: &mut Context| context.decrypt_rtp_with_header(packet, &header);
+        self.sound.open(header.ssrc, header.sequence_number, decrypt)
     }
 
     /// Decrypts an RTCP packet of the peer's.
@@ -209,7 +217,7 @@ impl Srtp {
     /// # Errors
     /// [`Refused`], and then nothing of it counts.
     pub fn unprotect_rtcp(&mut self, packet: &[u8]) -> Result<Vec<u8>, Refused> {
-        let suite = self.keys.theirs.suite;
+        let suite = self.reports.key().suite;
         let [first, _, _, _, a, b, c, d, ..] = *packet else { return Err(Refused::NotRtp) };
         if first >> 6 != 2 || packet.len() < REPORT_HEADER_BYTES + REPORT_INDEX_BYTES + suite.report_tag_len() {
             return Err(Refused::NotRtp);
@@ -220,29 +228,7 @@ impl Srtp {
             return Err(Refused::Forged);
         }
         let ssrc = u32::from_be_bytes([a, b, c, d]);
-        if !self.reporters.contains(&ssrc) {
-            self.keys.theirs.admit(&mut self.reporters, ssrc, |context| context.decrypt_rtcp(packet).is_ok())?;
-        }
-        self.open.decrypt_rtcp(packet).map(Vec::from).map_err(|error| refused(&error))
-    }
-}
-
-impl MasterKey {
-    /// Takes a source among those that have proved to have the key. It is tried in a context of its own, as a context keeps
-    /// state for everybody whom it is asked about.
-    fn admit(&self, known: &mut Vec<u32>, ssrc: u32, opens: impl FnOnce(&mut Context) -> bool) -> Result<(), Refused> {
-        if known.len() >= MAX_SOURCES || !opens(&mut self.context()) {
-            return Err(Refused::Forged);
-        }
-        known.push(ssrc);
-        Ok(())
-    }
-}
-
-fn refused(error: &webrtc_srtp::Error) -> Refused {
-    match error {
-        webrtc_srtp::Error::SrtpSsrcDuplicated(..) | webrtc_srtp::Error::SrtcpSsrcDuplicated(..) => Refused::Replayed,
-        _ => Refused::Forged,
+        self.reports.open(ssrc, 0, |context| context.decrypt_rtcp(packet))
     }
 }
 

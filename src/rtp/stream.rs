@@ -381,7 +381,15 @@ impl Stream {
 
     /// How packets are protected from now on, both ways. What is played waits until there are keys.
     pub fn protect(&mut self, protection: Protection) {
-        self.wire.protect(protection);
+        if self.wire.protect(protection) {
+            self.config.ssrc = Ssrc(self.config.ssrc.0.wrapping_add(1));
+            self.rtcp.forget_far(self.stats.sent);
+        }
+    }
+
+    /// Whether nothing that comes is encrypted with the key that the peer has told.
+    pub fn is_wrong_key(&self) -> bool {
+        self.wire.is_wrong_key()
     }
 
     /// Whether a handshake for keys may begin, if there is to be one: once the peer is known to be where he says.

@@ -35,16 +35,24 @@ pub(super) enum Wire {
 }
 
 impl Wire {
-    /// What was agreed from now on. What stays of it goes on as it is.
-    pub fn protect(&mut self, protection: Protection) {
+    /// What was agreed from now on. What stays of it goes on as it is. Tells whether we have to go on as another source, see
+    /// [`Srtp::rekey`].
+    #[must_use]
+    pub fn protect(&mut self, protection: Protection) -> bool {
         match (protection, &mut *self) {
             (Protection::Plain, _) => *self = Self::Plain,
             (Protection::Awaited, _) => *self = Self::Awaiting,
-            (Protection::Sdes(keys), Self::Sdes(srtp)) => srtp.rekey(keys),
+            (Protection::Sdes(keys), Self::Sdes(srtp)) => return srtp.rekey(keys),
             (Protection::Sdes(keys), _) => *self = Self::Sdes(Box::new(Srtp::new(keys))),
             (Protection::Dtls(terms), Self::Dtls(association)) if *association.terms() == terms => {}
             (Protection::Dtls(terms), _) => *self = Self::Dtls(Box::new(Association::new(terms))),
         }
+        false
+    }
+
+    /// Whether the peer does not use the key that he has told in SDP.
+    pub fn is_wrong_key(&self) -> bool {
+        matches!(self, Self::Sdes(srtp) if srtp.is_wrong_key())
     }
 
     /// Whether anything may go out.

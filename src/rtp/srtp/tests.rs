@@ -1,5 +1,6 @@
 //! Packets against the RFCs' keys, replay, rollover, and what strangers send.
 
+use super::sources::{MAX_FORMER, MAX_SOURCES};
 use super::*;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -197,16 +198,17 @@ fn a_way_whose_key_stays_goes_on_counting() {
     }
     let (_, before) = carry(&mut a, &mut b, 0);
     // The same agreement again: the rollover goes on, and what was here is still known.
-    a.rekey(a.keys.clone());
-    b.rekey(b.keys.clone());
+    let (first, second) = (drawn(suite, 1), drawn(suite, 2));
+    assert!(!a.rekey(SrtpKeys { ours: first.clone(), theirs: second.clone() }));
+    assert!(!b.rekey(SrtpKeys { ours: second.clone(), theirs: first }));
     assert_eq!(b.unprotect(&before), Err(Refused::Replayed));
     assert!(carry(&mut a, &mut b, 1).0.is_ok());
     // A new key one way: the other way goes on.
     let new = drawn(suite, 3);
-    a.rekey(SrtpKeys { ours: new.clone(), ..a.keys.clone() });
+    assert!(a.rekey(SrtpKeys { ours: new.clone(), theirs: second.clone() }), "a source of ours that is new");
     let sealed = a.protect(&packet(2, 7)).unwrap();
     assert_eq!(b.unprotect(&sealed), Err(Refused::Forged), "he has not heard of it yet");
-    b.rekey(SrtpKeys { theirs: new, ..b.keys.clone() });
+    assert!(!b.rekey(SrtpKeys { ours: second, theirs: new }));
     assert_eq!(b.unprotect(&sealed), Ok(packet(2, 7)));
     assert!(carry(&mut b, &mut a, 9).0.is_ok());
     assert_eq!(b.unprotect(&before), Err(Refused::Forged), "of the former key");
@@ -222,9 +224,78 @@ fn strangers_take_no_room() {
         report.extend([0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(b.unprotect_rtcp(&report), Err(Refused::Forged));
     }
-    assert!(b.sources.is_empty() && b.reporters.is_empty());
-    for ssrc in 0..200 {
-        let sealed = a.protect(&packet(1, ssrc)).unwrap();
-        assert_eq!(b.unprotect(&sealed).is_ok(), (ssrc as usize) < MAX_SOURCES, "{ssrc}");
+    assert_eq!((b.sound.known(), b.reports.known()), (0, 0));
+    // One who becomes another ever again is always heard, and makes room for himself.
+    for ssrc in 0..1_000 {
+        for seq in 1..3 {
+            let sealed = a.protect(&packet(seq, ssrc)).unwrap();
+            assert_eq!(b.unprotect(&sealed), Ok(packet(seq, ssrc)), "{ssrc}");
+            assert_eq!(b.unprotect(&sealed), Err(Refused::Replayed), "{ssrc}");
+            assert_eq!(b.unprotect(&packet(seq, !ssrc)), Err(Refused::Forged));
+        }
     }
+    assert_eq!(b.sound.known(), MAX_SOURCES);
+}
+
+/// One who has a new key, and has sent `index` packets under former ones, which he counts too.
+fn counting_on(keys: SrtpKeys, index: u32) -> Srtp {
+    let mut srtp = Srtp::new(keys);
+    for index in (0..index).step_by(20_000).chain([index]) {
+        srtp.protect(&packet(index as u16, 7)).unwrap();
+    }
+    srtp
+}
+
+#[test]
+fn under_a_new_key_a_source_may_count_on_or_begin_anew() {
+    for suite in Suite::ALL {
+        for (rollovers, counts_on) in [(0, true), (0, false), (1, true), (1, false), (5, true), (5, false)] {
+            // Shortly before and after the next rollover, and far from it.
+            for last in [65_535, 0, 30_000] {
+                let what = format!("{suite:?}: {rollovers} rollovers and {last}, counts on: {counts_on}");
+                let (_, mut b) = pair(suite);
+                let mut index = rollovers << 16 | last;
+                let keys = |seed| SrtpKeys { ours: drawn(suite, seed), theirs: drawn(suite, 2) };
+                let mut a = Srtp::new(keys(1));
+                for index in (0..=index).step_by(20_000).chain([index]) {
+                    let _ = b.unprotect(&a.protect(&packet(index as u16, 7)).unwrap());
+                }
+                let mut new = if counts_on { counting_on(keys(3), index) } else { Srtp::new(keys(3)) };
+                assert!(!b.rekey(SrtpKeys { ours: drawn(suite, 2), theirs: drawn(suite, 3) }));
+                let late = a.protect(&packet(index.wrapping_add(1) as u16, 7)).unwrap();
+                assert!(b.unprotect(&late).is_ok(), "{what}: under way when the key changed");
+                assert_eq!(b.unprotect(&late), Err(Refused::Replayed), "{what}");
+                index += 2;
+                for index in (index..index + 70_000).filter(|n| n % 5_000 < 50 || *n < index + 50) {
+                    let sealed = new.protect(&packet(index as u16, 7)).unwrap();
+                    assert_eq!(b.unprotect(&sealed), Ok(packet(index as u16, 7)), "{what}: {index}");
+                }
+                assert!(b.unprotect(&late).is_err(), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_former_key_is_forgotten_in_time() {
+    let suite = Suite::AesCm128HmacSha1_80;
+    let (mut a, mut b) = pair(suite);
+    assert!(b.unprotect(&a.protect(&packet(0, 7)).unwrap()).is_ok());
+    // Twice in a row, the first of them never used.
+    for seed in [3, 4] {
+        assert!(!b.rekey(SrtpKeys { ours: drawn(suite, 2), theirs: drawn(suite, seed) }));
+    }
+    for seq in 1..=MAX_FORMER as u16 {
+        assert!(b.unprotect(&a.protect(&packet(seq, 7)).unwrap()).is_ok(), "{seq}");
+    }
+    assert!(!b.is_wrong_key());
+    for seq in 1..=50 {
+        let sealed = a.protect(&packet(MAX_FORMER as u16 + seq, 7)).unwrap();
+        assert_eq!(b.unprotect(&sealed), Err(Refused::Forged));
+        assert_eq!(b.is_wrong_key(), seq == 50, "{seq}");
+    }
+    // What a stranger sends under it is not taken at any time.
+    let (mut a, mut b) = pair(suite);
+    assert!(!b.rekey(SrtpKeys { ours: drawn(suite, 2), theirs: drawn(suite, 3) }));
+    assert_eq!(b.unprotect(&a.protect(&packet(0, 7)).unwrap()), Err(Refused::Forged), "nobody was known");
 }
