@@ -22,7 +22,7 @@ use crate::rtp::rtcp::RtcpStart;
 use crate::rtp::tones::Tones;
 use crate::rtp::{self, Frame, Protection, Rate, Stream, StreamConfig, StreamStats};
 use crate::sip::SessionEvent;
-use crate::sip::sdp::{self, KeyExchange, LocalMedia, Media, Numbers, Offer, Policy, SdpError, Security};
+use crate::sip::sdp::{self, KeyExchange, LocalMedia, Media, Numbers, Policy, SdpError, Security};
 
 /// The longest wait for transcripts after the end of a call.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -183,6 +183,8 @@ pub struct Call {
     media_timeout: Duration,
     /// When one of us last had no reason to send.
     idle: Option<Instant>,
+    /// It has been said that the peer's key is not the one that he has told.
+    has_wrong_key: bool,
 }
 
 impl Call {
@@ -249,6 +251,7 @@ impl Call {
             agreed: None,
             media_timeout,
             idle: None,
+            has_wrong_key: false,
         };
         call.protect(agreed.as_ref());
         call.note(agreed);
@@ -291,7 +294,7 @@ impl Call {
         let mut security = Security::new(policy, exchange, &self.certificate, &mut self.rng);
         // What is encrypted stays so, wherever the call goes.
         if let (Some(security), Some(media)) = (&mut security, &self.agreed) {
-            security.settle(&media.protection);
+            security.settle(&media.protection, None);
         }
         let ice = IceSide::new(&mut self.rng);
         let (codecs, events) = (self.ours.codecs.clone(), self.ours.events);
@@ -466,7 +469,7 @@ impl Call {
         let security = self.ours.security.as_mut();
         let protection = match (agreed, security) {
             (Some(media), Some(security)) => {
-                security.settle(&media.protection);
+                security.settle(&media.protection, media.crypto.as_ref());
                 media.protection.clone()
             }
             (None, Some(security)) => security.until_answered(),
@@ -508,17 +511,18 @@ impl Call {
         let described = match offer {
             None => sdp::continue_session(&self.described, &sdp::offer(&self.ours.offering())).map(|sdp| (sdp, None)),
             Some(offer) => sdp::parse_offer(offer).and_then(|offer| {
-                self.renew_keys(&offer);
-                let ice = self.ours.ice.answering(offer.ice(self.ours.security.as_ref()), &mut self.rng);
-                let local = LocalMedia { ice: Some(&ice.ours), ..self.ours.local() };
+                let local = self.ours.local();
+                let security = offer.security(&local, &mut self.rng);
+                let ice = self.ours.ice.answering(offer.ice(&local), &mut self.rng);
+                let local = LocalMedia { ice: Some(&ice.ours), security: security.as_ref(), ..local };
                 let (sdp, media) = sdp::answer(&offer, &local)?;
-                Ok((sdp::continue_session(&self.described, &sdp)?, Some((media, ice))))
+                Ok((sdp::continue_session(&self.described, &sdp)?, Some((media, ice, security))))
             }),
         };
         match described {
             Ok((sdp, agreed)) => {
-                if let Some((media, ice)) = agreed {
-                    self.ours.ice = ice;
+                if let Some((media, ice, security)) = agreed {
+                    (self.ours.ice, self.ours.security) = (ice, security);
                     self.agree(media);
                 }
                 self.described.clone_from(&sdp);
@@ -528,16 +532,6 @@ impl Call {
                 tracing::warn!(%error, "a new offer is of no use: the session stays as it was");
                 self.talk.out.push_back(Output::RejectOffer);
             }
-        }
-    }
-
-    /// A peer with new keys gets new ones of ours.
-    fn renew_keys(&mut self, offer: &Offer) {
-        if let (Some(security), Some(Media { protection: Protection::Sdes(keys), .. })) =
-            (&mut self.ours.security, &self.agreed)
-            && !offer.tells(&keys.theirs)
-        {
-            security.renew(&mut self.rng);
         }
     }
 
@@ -588,6 +582,7 @@ impl Call {
             Phase::Talking => {
                 self.stream.handle_timeout(now);
                 self.drain_stream(now);
+                self.warn_of_a_wrong_key();
                 if self.is_dead(now) {
                     tracing::warn!("nothing has come of the caller for a long time, neither sound nor reports");
                     self.hang_up(now, EndedBy::NoMedia);
@@ -595,6 +590,18 @@ impl Call {
             }
             Phase::Closing { .. } => self.settle_when_closed(now),
             Phase::Over => {}
+        }
+    }
+
+    /// Once in a call: who cannot be heard because of his keys is not heard of otherwise, for his packets do come.
+    fn warn_of_a_wrong_key(&mut self) {
+        if !self.has_wrong_key && self.stream.is_wrong_key() {
+            self.has_wrong_key = true;
+            tracing::warn!(
+                forged = self.stream.stats().forged,
+                "the caller cannot be heard: nothing that comes is encrypted with the key of his SDP; look whether his \
+                 telephone sends SRTP with it, and whether a proxy or PBX in between changes SDP or sound"
+            );
         }
     }
 

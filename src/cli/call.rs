@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::iter;
+use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -291,6 +292,15 @@ impl Ours {
             session_version: 0,
         }
     }
+
+    /// Answers an offer in our session.
+    fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, Media), SdpError> {
+        let offer = sdp::parse_offer(offer)?;
+        let security = offer.security(&self.local(), &mut rand::rng());
+        let answered = sdp::answer(&offer, &LocalMedia { security: security.as_ref(), ..self.local() })?;
+        self.security = security;
+        Ok(answered)
+    }
 }
 
 struct Talk<'a> {
@@ -320,6 +330,7 @@ impl Talk<'_> {
         let mut unplayed = Vec::new();
         let (mut buffer, mut report) = ([0; 2_048], [0; 2_048]);
         let mut stage = Stage::Calling;
+        let mut has_wrong_key = false;
         loop {
             let due = self.keys.front().map(|(at, _)| *at);
             let wake = self.stream.as_ref().map(Stream::poll_timeout).into_iter().chain(due).min();
@@ -361,6 +372,9 @@ impl Talk<'_> {
                 () = sleep_until(wake.unwrap_or_else(|| clock::now() + PATIENCE).into()) => {
                     if let Some(stream) = &mut self.stream {
                         stream.handle_timeout(clock::now());
+                        if !mem::replace(&mut has_wrong_key, has_wrong_key || stream.is_wrong_key()) && has_wrong_key {
+                            eprintln!("the other side cannot be heard: nothing comes that is encrypted with its key");
+                        }
                     }
                 }
             }
@@ -472,9 +486,9 @@ impl Talk<'_> {
     fn settle(&mut self, media: Media) {
         // What a number means is settled for the session.
         self.ours.numbers = self.ours.numbers.and(&media);
-        let Media { remote, codec, opus, payload_type, accepted, events, sends, rtcp, protection, .. } = media;
+        let Media { remote, codec, opus, payload_type, accepted, events, sends, rtcp, protection, crypto, .. } = media;
         if let Some(security) = &mut self.ours.security {
-            security.settle(&protection);
+            security.settle(&protection, crypto.as_ref());
         }
         match &mut self.stream {
             Some(stream) => stream.redirect(remote, codec, opus, payload_type, accepted, events),
@@ -509,7 +523,7 @@ impl Talk<'_> {
     fn answer_offer(&mut self, offer: Option<&[u8]>) -> Result<Vec<u8>, SdpError> {
         let (next, media) = match offer {
             Some(offer) => {
-                let (sdp, media) = sdp::answer(&sdp::parse_offer(offer)?, &self.ours.local())?;
+                let (sdp, media) = self.ours.answer(offer)?;
                 (sdp, Some(media))
             }
             None => (sdp::offer(&self.ours.local()), None),
@@ -599,7 +613,10 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+
     use super::*;
+    use crate::rtp::Protection;
 
     const LOUD: [i16; 160] = [4_000; 160];
     const SILENT: [i16; 160] = [0; 160];
@@ -635,6 +652,49 @@ mod tests {
         let status = |cause| NotAnswered(cause).exit_status();
         assert_eq!([486, 600, 480, 403].map(|code| status(rejected(code))), [3, 3, 4, 5]);
         assert_eq!([EndCause::NoAnswer, EndCause::Timeout, EndCause::InvalidTarget].map(status), [4, 6, 1]);
+    }
+
+    #[test]
+    fn a_peer_with_a_new_key_gets_a_new_one_of_ours_and_one_whose_offer_is_refused_does_not() {
+        let security = |seed| {
+            let certificate = Certificate::generate().unwrap();
+            let mut rng = rand::rngs::StdRng::seed_from_u64(seed);
+            Security::new(sdp::Policy::Required, sdp::KeyExchange::Sdes, &certificate, &mut rng)
+        };
+        let address = Ipv4Addr::LOCALHOST.into();
+        let side = |codecs: &[Codec], seed| Ours {
+            address,
+            port: 20_002,
+            rtcp_port: None,
+            codecs: codecs.to_vec(),
+            events: false,
+            numbers: Numbers::NONE,
+            security: security(seed),
+            session: seed,
+        };
+        let (mut ours, theirs) = (side(&[Codec::Pcma], 1), side(&[Codec::Pcma], 2));
+        // We called and he has answered.
+        let offer = sdp::parse_offer(&sdp::offer(&ours.local())).unwrap();
+        let (answer, _) = sdp::answer(&offer, &theirs.local()).unwrap();
+        let media = sdp::accept_answer(&answer, &ours.local()).unwrap();
+        ours.security.as_mut().unwrap().settle(&media.protection, media.crypto.as_ref());
+        let mut keys = |offerer: &Ours| {
+            let answered = ours.answer(&sdp::offer(&offerer.local()));
+            answered.map(|(_, media)| {
+                ours.security.as_mut().unwrap().settle(&media.protection, media.crypto.as_ref());
+                match media.protection {
+                    Protection::Sdes(keys) => keys.ours,
+                    other => panic!("{other:?}"),
+                }
+            })
+        };
+        let first = keys(&theirs).unwrap();
+        assert_eq!(keys(&theirs).unwrap(), first, "nothing new");
+        assert!(keys(&side(&[Codec::Opus], 3)).is_err());
+        assert_eq!(keys(&theirs).unwrap(), first, "a refused offer changes nothing");
+        let second = keys(&side(&[Codec::Pcma], 3)).unwrap();
+        assert_ne!(second, first);
+        assert_eq!(keys(&side(&[Codec::Pcma], 3)).unwrap(), second);
     }
 
     #[test]

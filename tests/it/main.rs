@@ -16,6 +16,7 @@ mod keys;
 mod nat;
 mod peers;
 mod program;
+mod rekey;
 mod rtp;
 mod sdp;
 mod sip;

@@ -1,7 +1,8 @@
 //! How the keys of encrypted media are agreed on in SDP: told by `a=crypto` (SDES, RFC 4568), or by a handshake for which SDP has
 //! the fingerprints of both certificates and says who begins (DTLS-SRTP, RFC 5763, 8122, 4145).
 //!
-//! The first suite of the offerer that we have is answered, with a key of our own. What is offered without encryption in its
+//! The first suite of the offerer that we have is answered, with a key of our own; in a later offer of ours it comes first, as it
+//! was agreed. A peer with a new key gets a new one of ours. What is offered without encryption in its
 //! `m=` line but with keys or a fingerprint beneath (optional encryption, as Linphone and Asterisk write it) is answered in the
 //! same way. A fingerprint by SHA-1 is none. Whose certificate and role stay the same has no new handshake, `a=connection` or
 //! not; `a=tls-id` (RFC 8842) is left out.
@@ -87,6 +88,21 @@ impl SdesKeys {
     }
 }
 
+/// An agreed `a=crypto` line, as the one who offered it writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CryptoLine {
+    tag: String,
+    /// The suite as he calls it.
+    name: &'static str,
+}
+
+impl CryptoLine {
+    /// Tags are numbers, however they are written.
+    fn has_tag(&self, tag: &str) -> bool {
+        self.tag.parse::<u32>() == tag.parse()
+    }
+}
+
 /// Our side of the encryption of a session's media.
 #[derive(Debug, Clone)]
 pub struct Security {
@@ -95,6 +111,8 @@ pub struct Security {
     /// How the keys of what we offer are agreed on; `None`: it is not encrypted.
     offers: Option<KeyExchange>,
     sdes: SdesKeys,
+    /// What was agreed by keys that are told: how it was written, and the peer's key.
+    told: Option<(CryptoLine, MasterKey)>,
     certificate: Certificate,
     /// Which role we take where the peer leaves it to us: the one that we have, if there was a handshake.
     role: Role,
@@ -114,7 +132,7 @@ impl Security {
             Policy::Required => true,
         };
         let (sdes, certificate) = (SdesKeys::draw(rng), certificate.clone());
-        Some(Self { required, offers: required.then_some(exchange), sdes, certificate, role: Role::Active })
+        Some(Self { required, offers: required.then_some(exchange), sdes, told: None, certificate, role: Role::Active })
     }
 
     /// How a stream is protected as long as our offer has no answer.
@@ -122,11 +140,14 @@ impl Security {
         if self.offers.is_some() { Protection::Awaited } else { Protection::Plain }
     }
 
-    /// What was agreed holds for the session: what is encrypted once stays so.
-    pub fn settle(&mut self, agreed: &Protection) {
+    /// What was agreed holds for the session: what is encrypted once stays so. `line`: by which line of this session.
+    pub fn settle(&mut self, agreed: &Protection, line: Option<&CryptoLine>) {
         let exchange = match agreed {
             Protection::Plain | Protection::Awaited => return,
-            Protection::Sdes(_) => KeyExchange::Sdes,
+            Protection::Sdes(keys) => {
+                self.told = line.map(|line| (line.clone(), keys.theirs.clone()));
+                KeyExchange::Sdes
+            }
             Protection::Dtls(terms) => {
                 self.role = terms.role;
                 KeyExchange::Dtls
@@ -135,22 +156,46 @@ impl Security {
         (self.required, self.offers) = (true, Some(exchange));
     }
 
-    /// New keys of ours, as the peer has new ones: he begins to count packets anew, and we must not under the same key.
+    /// Our side for an answer that agrees to this: a peer with a new key gets new ones of ours. He may have forgotten how far
+    /// we have counted under the old one, and then we must not go on with it (RFC 4568 §7.1.4).
+    pub(super) fn facing(&self, agreed: &Protection, rng: &mut impl CryptoRng) -> Self {
+        let mut ours = self.clone();
+        if let (Some((_, known)), Protection::Sdes(keys)) = (&self.told, agreed)
+            && *known != keys.theirs
+        {
+            ours.renew(rng);
+        }
+        ours
+    }
+
+    /// New keys of ours.
     pub fn renew(&mut self, rng: &mut impl CryptoRng) {
         self.sdes = SdesKeys::draw(rng);
+    }
+
+    /// The suites that we offer: what is agreed already before all others, under the same tag and name.
+    fn suites(&self) -> impl Iterator<Item = (CryptoLine, Suite)> {
+        let agreed = self.told.as_ref().map(|(line, key)| (line.clone(), key.suite()));
+        let others = OFFERED.into_iter().filter_map(|n| NAMES.get(n));
+        let others = others.filter(|(_, suite)| self.told.as_ref().is_none_or(|(_, key)| key.suite() != *suite));
+        let tags = (1..).map(|tag: u32| tag.to_string());
+        let tags = tags.filter(|tag| self.told.as_ref().is_none_or(|(line, _)| !line.has_tag(tag)));
+        agreed.into_iter().chain(tags.zip(others).map(|(tag, &(name, suite))| (CryptoLine { tag, name }, suite)))
     }
 
     /// The lines of what we offer.
     pub(super) fn lines(&self) -> Vec<Attribute> {
         match self.offers {
             None => Vec::new(),
-            Some(KeyExchange::Sdes) => {
-                let offered = OFFERED.into_iter().filter_map(|n| NAMES.get(n));
-                (1..).zip(offered).map(|(tag, (name, suite))| self.crypto(&format!("{tag}"), name, *suite)).collect()
-            }
+            Some(KeyExchange::Sdes) => self.suites().map(|(line, suite)| self.crypto(&line, suite)).collect(),
             // RFC 5763 §5: an offer leaves the role to the answer.
             Some(KeyExchange::Dtls) => self.handshake("actpass"),
         }
+    }
+
+    /// What is agreed with a peer who tells this key.
+    fn tell(&self, theirs: &MasterKey) -> Protection {
+        Protection::Sdes(SrtpKeys { ours: self.sdes.of(theirs.suite()).clone(), theirs: theirs.clone() })
     }
 
     fn handshake(&self, setup: &str) -> Vec<Attribute> {
@@ -158,7 +203,7 @@ impl Security {
         vec![Attribute::with_value(SETUP, setup), fingerprint]
     }
 
-    fn crypto(&self, tag: &str, name: &str, suite: Suite) -> Attribute {
+    fn crypto(&self, CryptoLine { tag, name }: &CryptoLine, suite: Suite) -> Attribute {
         let inline = BASE64.encode(self.sdes.of(suite).secret());
         Attribute::with_value(CRYPTO, format!("{tag} {name} inline:{inline}"))
     }
@@ -248,6 +293,7 @@ impl Handshake {
 /// What was agreed for a stream, and what the answer to it says.
 pub(super) struct Chosen {
     pub protection: Protection,
+    pub line: Option<CryptoLine>,
     pub lines: Vec<Attribute>,
 }
 
@@ -267,30 +313,23 @@ impl Offered {
         Some(Self { proto, transport, crypto, unusable, handshake: Handshake::read(session, line) })
     }
 
-    /// Whether it tells this key.
-    pub(super) fn tells(&self, key: &MasterKey) -> bool {
-        self.crypto.iter().any(|crypto| crypto.key == *key)
-    }
-
     /// How it is answered.
     pub(super) fn answer(&self, security: Option<&Security>) -> Result<Chosen, SdpError> {
-        let plain = || Chosen { protection: Protection::Plain, lines: Vec::new() };
+        let plain = || Chosen { protection: Protection::Plain, line: None, lines: Vec::new() };
         let Some(security) = security else {
             return match self.transport {
                 Transport::Plain => Ok(plain()),
                 Transport::Secure | Transport::Handshake => Err(SdpError::Encrypted(self.proto.clone())),
             };
         };
-        if let Some(Crypto { tag, name, key }) = self.crypto.first().filter(|_| self.transport != Transport::Handshake)
-        {
-            let ours = security.sdes.of(key.suite()).clone();
-            let lines = vec![security.crypto(tag, name, key.suite())];
-            return Ok(Chosen { protection: Protection::Sdes(SrtpKeys { ours, theirs: key.clone() }), lines });
+        if let Some(Crypto { line, key }) = self.crypto.first().filter(|_| self.transport != Transport::Handshake) {
+            let lines = vec![security.crypto(line, key.suite())];
+            return Ok(Chosen { protection: security.tell(key), line: Some(line.clone()), lines });
         }
         match self.terms(security, Some(security.role)) {
             Ok(terms) => {
                 let lines = security.handshake(if terms.role == Role::Active { "active" } else { "passive" });
-                Ok(Chosen { protection: Protection::Dtls(terms), lines })
+                Ok(Chosen { protection: Protection::Dtls(terms), line: None, lines })
             }
             Err(_) if self.transport == Transport::Plain && !security.required => Ok(plain()),
             Err(error) => Err(error),
@@ -298,20 +337,21 @@ impl Offered {
     }
 
     /// What an answer to [`Security::lines`] agrees to.
-    pub(super) fn accept(&self, security: Option<&Security>) -> Result<Protection, SdpError> {
+    pub(super) fn accept(&self, security: Option<&Security>) -> Result<Chosen, SdpError> {
+        let chosen = |protection, line| Chosen { protection, line, lines: Vec::new() };
         let offers = security.and_then(|security| Some((security, security.offers?)));
         match (offers, self.transport) {
-            (None, Transport::Plain) => Ok(Protection::Plain),
+            (None, Transport::Plain) => Ok(chosen(Protection::Plain, None)),
             (None, Transport::Secure | Transport::Handshake) => Err(SdpError::NotOffered(self.proto.clone())),
             (Some(_), Transport::Plain) => Err(SdpError::Unencrypted(self.proto.clone())),
             (Some((_, KeyExchange::Sdes)), Transport::Handshake) => Err(SdpError::NotOffered(self.proto.clone())),
             (Some((security, KeyExchange::Sdes)), Transport::Secure) => {
-                let Crypto { key, .. } = self.crypto.first().filter(|c| c.is_offered()).ok_or_else(|| self.no_key())?;
-                let ours = security.sdes.of(key.suite()).clone();
-                Ok(Protection::Sdes(SrtpKeys { ours, theirs: key.clone() }))
+                let crypto = self.crypto.first().filter(|crypto| crypto.is_of(security));
+                let Crypto { line, key } = crypto.ok_or_else(|| self.no_key())?;
+                Ok(chosen(security.tell(key), Some(line.clone())))
             }
             (Some((security, KeyExchange::Dtls)), Transport::Secure | Transport::Handshake) => {
-                self.terms(security, None).map(Protection::Dtls)
+                self.terms(security, None).map(|terms| chosen(Protection::Dtls(terms), None))
             }
         }
     }
@@ -345,18 +385,14 @@ impl Offered {
 /// An `a=crypto` line that we can use.
 #[derive(Debug, Clone)]
 struct Crypto {
-    tag: String,
-    /// The suite as the offerer calls it.
-    name: &'static str,
+    line: CryptoLine,
     key: MasterKey,
 }
 
 impl Crypto {
     /// Whether it answers one that we have offered, under its tag (RFC 4568 §5.1.3).
-    fn is_offered(&self) -> bool {
-        let place = self.tag.parse::<usize>().ok().and_then(|tag| tag.checked_sub(1));
-        let offered = place.and_then(|place| NAMES.get(*OFFERED.get(place)?));
-        offered.is_some_and(|(name, _)| *name == self.name)
+    fn is_of(&self, security: &Security) -> bool {
+        security.suites().any(|(line, _)| line.has_tag(&self.line.tag) && line.name == self.line.name)
     }
 
     /// `tag suite inline:key||salt[|lifetime]`, and nothing behind it that changes the packets. `None`: of no use to us.
@@ -377,7 +413,7 @@ impl Crypto {
             (Some(lifetime), None) if is_lifetime(lifetime) => {}
             _ => return None,
         }
-        Some(Self { tag: tag.to_owned(), name, key })
+        Some(Self { line: CryptoLine { tag: tag.to_owned(), name }, key })
     }
 }
 

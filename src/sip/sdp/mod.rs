@@ -14,18 +14,18 @@ mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 
+use rand::CryptoRng;
 use sdp_types::{Attribute, Connection, Media as MediaLine, Origin, Session, Time};
 
 use self::audio::{AudioStream, Direction, Named};
 use self::ice::Ice;
 use self::keys::{Chosen, Offered};
-pub use self::keys::{KeyExchange, Policy, SdesKeys, Security};
+pub use self::keys::{CryptoLine, KeyExchange, Policy, SdesKeys, Security};
 pub use self::numbers::Numbers;
 use crate::rtp::codec::{Codec, OpusTerms};
 use crate::rtp::dtmf::{self, EventSet, Events};
 use crate::rtp::ice::Credentials;
 use crate::rtp::rtcp::RtcpPath;
-use crate::rtp::srtp::MasterKey;
 use crate::rtp::wire::Protection;
 
 /// Longest description that is read, in bytes. Video phones with ICE send some 4 KiB.
@@ -130,6 +130,8 @@ pub struct Media {
     /// By what the peer's side of ICE is known, if that is agreed: other credentials than before are a restart.
     pub ice: Option<Credentials>,
     pub protection: Protection,
+    /// By which line, if keys are told in SDP.
+    pub crypto: Option<CryptoLine>,
 }
 
 /// An offer that we can answer.
@@ -148,29 +150,45 @@ struct Audio {
 }
 
 impl Offer {
-    /// Whether it tells this key of the peer's.
-    pub fn tells(&self, key: &MasterKey) -> bool {
-        self.audio.iter().any(|audio| audio.keys.tells(key))
-    }
-
     /// By what the peer's side of ICE is known, if he offers it for the stream that is answered.
-    pub fn ice(&self, security: Option<&Security>) -> Option<&Credentials> {
-        self.choose(security).ok().and_then(|(audio, _)| audio.stream.ice.credentials())
+    pub fn ice(&self, local: &LocalMedia<'_>) -> Option<&Credentials> {
+        self.choose(local).ok().and_then(|choice| choice.audio.stream.ice.credentials())
     }
 
-    /// The first stream that can be answered: an encrypted one before one that is not.
-    fn choose(&self, security: Option<&Security>) -> Result<(&Audio, Chosen), SdpError> {
+    /// Our side of the encryption for the answer: `local`'s, with new keys for a peer who has a new one.
+    pub fn security(&self, local: &LocalMedia<'_>, rng: &mut impl CryptoRng) -> Option<Security> {
+        let security = local.security?;
+        Some(
+            self.choose(local)
+                .map_or_else(|_| security.clone(), |choice| security.facing(&choice.media.protection, rng)),
+        )
+    }
+
+    /// The first stream that can be answered: an encrypted one before one that is not. If there is none, why not the first.
+    fn choose(&self, local: &LocalMedia<'_>) -> Result<Choice<'_>, SdpError> {
         let mut plain = None;
         let mut refused = None;
         for audio in &self.audio {
-            match audio.keys.answer(security) {
-                Ok(chosen) if chosen.protection.is_encrypted() => return Ok((audio, chosen)),
-                Ok(chosen) => plain = plain.or(Some((audio, chosen))),
+            let chosen = audio.keys.answer(local.security);
+            let choice = chosen.and_then(|chosen| {
+                let lines = chosen.lines.clone();
+                Ok(Choice { audio, media: agree(&audio.stream, local.codecs, chosen)?, lines })
+            });
+            match choice {
+                Ok(choice) if choice.media.protection.is_encrypted() => return Ok(choice),
+                Ok(choice) => plain = plain.or(Some(choice)),
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
         plain.ok_or(refused.unwrap_or(SdpError::NoAudio))
     }
+}
+
+/// A stream of an offer that can be answered, what that agrees to, and what the answer says of keys.
+struct Choice<'o> {
+    audio: &'o Audio,
+    media: Media,
+    lines: Vec<Attribute>,
 }
 
 /// Reads an offer and finds its usable audio streams.
@@ -188,11 +206,8 @@ pub fn parse_offer(sdp: &[u8]) -> Result<Offer, SdpError> {
 /// # Errors
 /// [`SdpError::NoCommonCodec`], and those about encryption.
 pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media), SdpError> {
-    let (Audio { place, stream, .. }, chosen) = offer.choose(local.security)?;
-    let Chosen { protection, lines } = chosen;
+    let Choice { audio: Audio { place, stream, .. }, mut media, lines } = offer.choose(local)?;
     let offered = &offer.session;
-    let spoken = stream.spoken(local.codecs);
-    let mut media = agree(stream, spoken, protection)?;
     // Under the offerer's number, both ways; of his events those that we know (RFC 3264 §6.1).
     let named = stream.events_beside(media.codec).filter(|_| local.events);
     media.events =
@@ -266,12 +281,10 @@ fn offer_direction(local: &LocalMedia<'_>, direction: Direction) -> Vec<u8> {
 pub fn accept_answer(sdp: &[u8], local: &LocalMedia<'_>) -> Result<Media, SdpError> {
     let audio = usable_audio(&parse(sdp)?)?;
     let Some(Audio { stream, keys, .. }) = audio.first() else { return Err(SdpError::NoAudio) };
-    let protection = keys.accept(local.security)?;
-    let spoken = stream.spoken(local.codecs);
+    let media = agree(stream, local.codecs, keys.accept(local.security)?)?;
     // We are sent the numbers of our own offer, even if the answer has others (RFC 3264 §6.1).
     let (codecs, events) = offered(local);
-    let accepted = codecs.into_iter().filter(|(_, codec)| spoken.iter().any(|(_, c)| c == codec)).collect();
-    let media = agree(stream, spoken, protection)?;
+    let accepted = codecs.into_iter().filter(|(_, codec)| media.accepted.iter().any(|(_, c)| c == codec)).collect();
     let theirs = stream.events_beside(media.codec);
     let events = theirs.and_then(|Named { number, wanted, clock_hz }| {
         let ours = events.iter().find(|ours| ours.clock_hz == clock_hz)?;
@@ -296,7 +309,8 @@ pub fn continue_session(previous: &[u8], next: &[u8]) -> Result<Vec<u8>, SdpErro
 }
 
 /// Events go with sound or not at all, and are another matter.
-fn agree(stream: &AudioStream, spoken: Vec<(u8, Codec)>, protection: Protection) -> Result<Media, SdpError> {
+fn agree(stream: &AudioStream, codecs: &[Codec], chosen: Chosen) -> Result<Media, SdpError> {
+    let spoken = stream.spoken(codecs);
     let &(payload_type, codec) = spoken.first().ok_or_else(|| SdpError::NoCommonCodec(stream.formats.clone()))?;
     Ok(Media {
         remote: stream.remote,
@@ -309,7 +323,8 @@ fn agree(stream: &AudioStream, spoken: Vec<(u8, Codec)>, protection: Protection)
         receives: stream.direction.sends(),
         rtcp: stream.rtcp,
         ice: None,
-        protection,
+        protection: chosen.protection,
+        crypto: chosen.line,
     })
 }
 

@@ -55,6 +55,7 @@ fn answers_with_the_first_codec_of_the_offerer() {
             rtcp: RtcpPath::At("198.51.100.1:4001".parse().unwrap()),
             ice: None,
             protection: Protection::Plain,
+            crypto: None,
         }
     );
 }

@@ -164,6 +164,74 @@ fn an_offer_is_answered_as_the_account_wants_it() {
 }
 
 #[test]
+fn the_stream_that_is_answered_has_both_keys_and_a_codec() {
+    let stream = |port: u16, proto: &str, codec: u8| {
+        let line =
+            if proto == "RTP/SAVP" { format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 {INLINE}\n") } else { String::new() };
+        format!("m=audio {port} {proto} {codec}\n{line}")
+    };
+    // G.729 is what we do not speak.
+    let (strange, secure, plain) =
+        (stream(4_000, "RTP/SAVP", 18), stream(4_002, "RTP/SAVP", 8), stream(4_004, "RTP/AVP", 8));
+    let mute = stream(4_006, "RTP/AVP", 18);
+    let (off, may, must) = (None, Some(security(Policy::Optional, 1)), Some(security(Policy::Required, 1)));
+    let no_codec = || Err(SdpError::NoCommonCodec("18".to_owned()));
+    for (lines, security, expected) in [
+        ([&strange, &plain], &may, Ok(4_004)),
+        ([&plain, &strange], &may, Ok(4_004)),
+        ([&strange, &plain], &off, Ok(4_004)),
+        ([&strange, &plain], &must, no_codec()),
+        ([&strange, &secure], &may, Ok(4_002)),
+        ([&strange, &secure], &must, Ok(4_002)),
+        ([&plain, &secure], &may, Ok(4_002)),
+        ([&mute, &plain], &may, Ok(4_004)),
+        ([&mute, &secure], &must, Ok(4_002)),
+        ([&strange, &mute], &may, no_codec()),
+        ([&mute, &secure], &off, no_codec()),
+    ] {
+        let lines = lines.map(String::as_str).concat();
+        let answered = answered(&lines, security.as_ref());
+        assert_eq!(
+            answered.as_ref().map(|(_, media)| media.remote.port()).map_err(ToString::to_string),
+            expected.map_err(|e: SdpError| e.to_string()),
+            "{lines}"
+        );
+        if let Ok((sdp, _)) = answered {
+            let ports: Vec<bool> =
+                sdp.lines().filter(|line| line.starts_with("m=")).map(|m| m.contains(" 10000 ")).collect();
+            assert_eq!(ports.iter().filter(|ours| **ours).count(), 1, "{sdp}");
+        }
+    }
+}
+
+#[test]
+fn what_is_agreed_is_offered_again_before_all_others_under_its_tag_and_name() {
+    for (name, suite) in NAMES {
+        for (tag, others) in [("1", 2), ("3", 1), ("007", 1), ("999999999", 1)] {
+            let mut rng = StdRng::seed_from_u64(1);
+            let mut ours = security(Policy::Optional, 1);
+            let theirs = MasterKey::draw(suite, &mut rng);
+            let line = |key: &MasterKey| format!("{tag} {name} inline:{}", BASE64.encode(key.secret()));
+            let offered = format!("m=audio 4000 RTP/SAVP 8\na=crypto:{}\n", line(&theirs));
+            let (_, media) = answered(&offered, Some(&ours)).unwrap();
+            ours.settle(&media.protection, media.crypto.as_ref());
+            let Protection::Sdes(keys) = &media.protection else { panic!("{media:?}") };
+            let again = String::from_utf8(offer_hold(&local(Some(&ours)))).unwrap();
+            let lines: Vec<&str> = again.lines().filter_map(|line| line.strip_prefix("a=crypto:")).collect();
+            assert_eq!(lines[0], line(&keys.ours), "{again}");
+            assert!(lines[1].starts_with(&format!("{others} ")), "{tag}: {again}");
+            let crypto: Vec<Crypto> = lines.iter().map(|line| Crypto::parse(line).unwrap()).collect();
+            let (tags, suites): (std::collections::BTreeSet<u32>, std::collections::BTreeSet<_>) =
+                crypto.iter().map(|c| (c.line.tag.parse::<u32>().unwrap(), c.key.suite() as usize)).unzip();
+            assert_eq!((tags.len(), suites.len()), (lines.len(), lines.len()), "each once: {again}");
+            // Whoever agrees again to the same changes nothing.
+            let answer = sdp(&format!("m=audio 4000 RTP/SAVP 8\na=crypto:{}\n", line(&theirs)));
+            assert_eq!(accept_answer(&answer, &local(Some(&ours))).unwrap().protection, media.protection);
+        }
+    }
+}
+
+#[test]
 fn what_we_offer_is_answered_by_ourselves_with_the_same_keys_on_both_sides() {
     let (ours, theirs) = (security(Policy::Required, 1), security(Policy::Optional, 2));
     let offered = offer(&local(Some(&ours)));
@@ -206,9 +274,10 @@ fn what_is_encrypted_once_stays_so_in_its_session() {
     let mut ours = security(Policy::Optional, 1);
     let secure = format!("m=audio 4000 RTP/SAVP 8\na=crypto:1 AES_CM_128_HMAC_SHA1_80 {INLINE}\n");
     let plain = "m=audio 4000 RTP/AVP 8\n";
-    ours.settle(&answered(plain, Some(&ours)).unwrap().1.protection);
+    ours.settle(&answered(plain, Some(&ours)).unwrap().1.protection, None);
     assert!(String::from_utf8(offer(&local(Some(&ours)))).unwrap().contains("RTP/AVP"));
-    ours.settle(&answered(&secure, Some(&ours)).unwrap().1.protection);
+    let agreed = answered(&secure, Some(&ours)).unwrap().1;
+    ours.settle(&agreed.protection, agreed.crypto.as_ref());
     assert_eq!(answered(plain, Some(&ours)).unwrap_err(), SdpError::Unencrypted("RTP/AVP".to_owned()));
     let held = String::from_utf8(offer_hold(&local(Some(&ours)))).unwrap();
     assert!(held.contains("RTP/SAVP") && held.contains("a=crypto:1 ") && held.contains("a=sendonly"), "{held}");
@@ -331,7 +400,7 @@ fn who_has_a_role_keeps_it() {
     let lines =
         |setup: &str| format!("m=audio 4000 UDP/TLS/RTP/SAVP 8\na=fingerprint:{FINGERPRINT_256}\na=setup:{setup}\n");
     let first = answered(&lines("active"), Some(&ours)).unwrap().1;
-    ours.settle(&first.protection);
+    ours.settle(&first.protection, None);
     // RFC 5763 §5: a later offer says actpass again and means the association that there is.
     let (sdp, again) = answered(&lines("actpass"), Some(&ours)).unwrap();
     assert_eq!(again.protection, first.protection);
