@@ -486,7 +486,9 @@ impl Talk<'_> {
     fn settle(&mut self, media: Media) {
         // What a number means is settled for the session.
         self.ours.numbers = self.ours.numbers.and(&media);
-        let Media { remote, codec, opus, payload_type, accepted, events, sends, rtcp, protection, crypto, .. } = media;
+        let Media {
+            remote, codec, opus, payload_type, accepted, events, pace, sends, rtcp, protection, crypto, ..
+        } = media;
         if let Some(security) = &mut self.ours.security {
             security.settle(&protection, crypto.as_ref());
         }
@@ -513,6 +515,7 @@ impl Talk<'_> {
             }
         }
         if let Some(stream) = &mut self.stream {
+            stream.set_pace(pace);
             stream.protect(protection);
             stream.set_handshake(true);
             stream.set_send(sends);

@@ -3,6 +3,9 @@
 //! Where the peer is decides the [latch](super::latch), to which [ICE](super::ice) may say more; what both tell each other of
 //! what they receive is [RTCP](super::rtcp).
 
+mod peer;
+mod transmit;
+
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -10,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use super::codec::{Codec, Encoder, OpusTerms};
 use super::dtls::{HandshakeError, is_dtls};
-use super::dtmf::{self, Due, Events};
+use super::dtmf::{self, Events};
 use super::ice::Lite;
 use super::jitter::{COMFORT_NOISE, DEFAULT_TARGET, JitterBuffer, Payload, Received};
 use super::latch::Latch;
+use super::pace::{Pace, Silence};
 use super::packet::{Packet, PacketError, RtpTimestamp, Seq, Ssrc};
 use super::playout::{Playout, Unplayed};
 use super::quality::{Path, Quality, SentQuality, tenths};
@@ -24,8 +28,6 @@ use super::stun::is_stun;
 use super::wire::{Protection, Wire};
 use super::{FRAME_DURATION, Frame, Rate};
 use peer::Component;
-
-mod peer;
 
 /// How many late ticks are made up for in one [`Stream::handle_timeout`]: 200 ms. The rest is skipped.
 const MAX_CATCH_UP: u32 = 10;
@@ -150,6 +152,8 @@ pub struct Stream {
     jitter: JitterBuffer,
     encoder: Encoder,
     playout: Playout,
+    pace: Pace,
+    silence: Silence,
     /// Keys of the peer, and ours.
     keys: dtmf::Receiver,
     presses: dtmf::Sender,
@@ -185,6 +189,8 @@ impl Stream {
             jitter: JitterBuffer::new(DEFAULT_TARGET, config.rate),
             encoder: Encoder::new(config.rate, config.codec, config.opus),
             playout: Playout::new(config.rate),
+            pace: Pace::default(),
+            silence: Silence::default(),
             keys: dtmf::Receiver::new(event_clock_hz(config.events)),
             presses: dtmf::Sender::default(),
             source: None,
@@ -379,6 +385,11 @@ impl Stream {
         self.config = StreamConfig { remote, codec, payload_type, opus, accepted, events, ..self.config };
     }
 
+    /// How often is sent from now on. At first a packet leaves every 20 ms.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
     /// How packets are protected from now on, both ways. What is played waits until there are keys.
     pub fn protect(&mut self, protection: Protection) {
         if self.wire.protect(protection) {
@@ -435,7 +446,10 @@ impl Stream {
     pub fn quality(&self) -> Quality {
         let stats = self.jitter.stats();
         let round_trip = self.rtcp.round_trip();
+        // Both ways have one codec, but for the few who send another one of those that were agreed.
         let path = Path {
+            codec: self.config.codec,
+            rate: self.config.rate,
             round_trip: round_trip.unwrap_or_default(),
             buffering: Duration::from_secs_f64(self.buffering_ms / f64::from(self.buffered_ticks.max(1)) / 1_000.0),
             loss: share(stats.lost + stats.late, stats.received + stats.lost),
@@ -552,54 +566,6 @@ impl Stream {
             self.buffered_ticks = self.buffered_ticks.saturating_add(1);
         }
         (frame, quality)
-    }
-
-    /// Sends 20 ms, of silence if there is nothing to say, unless we are on hold.
-    fn transmit(&mut self) -> (Frame, Option<u64>) {
-        let to = self.latch.target();
-        let silence = Frame::silent(self.config.rate);
-        if !self.send || !self.wire.is_ready() || self.awaits_nomination || !is_somewhere(to) {
-            self.paused = true;
-            self.presses.interrupt();
-            return (silence, None);
-        }
-        let StreamConfig { payload_type, events, ssrc, .. } = self.config;
-        let due = self.presses.tick(self.timestamp, event_clock_hz(events));
-        let (frame, mark) = match due {
-            Due::Sound => self.playout.next_frame(),
-            Due::Silence | Due::Event { .. } => (silence, None),
-        };
-        let sound = match due {
-            Due::Event { .. } => None,
-            Due::Sound | Due::Silence => self.encoder.encode(&frame),
-        };
-        let packet = Packet {
-            payload_type,
-            marker: false,
-            seq: self.seq,
-            timestamp: self.timestamp,
-            ssrc,
-            payload: sound.as_deref().unwrap_or_default(),
-        };
-        let packet = match (&due, events) {
-            (&Due::Event { marker, timestamp, ref payload }, Some(Events { send, .. })) => {
-                self.paused = false;
-                Packet { payload_type: send, marker, timestamp, payload, ..packet }
-            }
-            // A codec that has nothing to say.
-            _ if sound.is_none() => {
-                self.paused = true;
-                return (frame, mark);
-            }
-            // RFC 3551 §4.1: only after a time without packets; silence alone is no reason.
-            _ => Packet { marker: std::mem::take(&mut self.paused), ..packet },
-        };
-        let sealed = self.wire.seal(packet.build());
-        self.outputs.extend(sealed.map(|datagram| Output::Transmit { to, datagram }));
-        self.seq = self.seq.next();
-        self.stats.sent += 1;
-        self.sent_octets += packet.payload.len() as u64;
-        (frame, mark)
     }
 }
 

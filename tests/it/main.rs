@@ -5,6 +5,7 @@
 mod call;
 mod cli;
 mod codecs;
+mod comfort;
 mod dialog;
 mod encrypted;
 mod engines;
@@ -19,6 +20,7 @@ mod program;
 mod rekey;
 mod rtp;
 mod sdp;
+mod short_packets;
 mod sip;
 mod sip_defence;
 mod sip_digest;

@@ -214,7 +214,7 @@ impl Encoder {
         self.codec == codec && (codec != Codec::Opus || self.terms == terms)
     }
 
-    /// The payload of 20 ms; `None` if nothing has to be sent for them.
+    /// The payload of 20 or 10 ms; `None` if nothing has to be sent for them.
     pub fn encode(&mut self, pcm: &[i16]) -> Option<Vec<u8>> {
         match &mut self.state {
             Encoding::Plain => Some(g711::encode(self.codec, pcm)),

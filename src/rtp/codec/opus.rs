@@ -1,9 +1,9 @@
-//! Opus (RFC 6716) in RTP (RFC 7587), by libopus: mono, 20 ms, for voice, with what the last packet said once more in each
+//! Opus (RFC 6716) in RTP (RFC 7587), by libopus: mono, 20 or 10 ms, for voice, with what the last packet said once more in each
 //! (in-band FEC).
 //!
 //! libopus decodes and encodes at 8 and 16 kHz as well as at any other of its rates, so that no other conversion is needed.
 //!
-//! Left out: stereo (what comes in stereo is mixed), music, other packet times than 20 ms.
+//! Left out: stereo (what comes in stereo is mixed), music, other packet times.
 
 use ::opus::{Application, Bandwidth, Bitrate, Channels, Decoder, Encoder};
 
@@ -144,7 +144,7 @@ impl OpusEncoder {
         Some(Self { encoder, expected_loss: EXPECTED_LOSS })
     }
 
-    /// The payload of 20 ms; `None` in a pause with DTX.
+    /// The payload of 20 or 10 ms; `None` in a pause with DTX.
     pub fn encode(&mut self, pcm: &[i16]) -> Option<Vec<u8>> {
         let payload = self.encoder.encode_vec(pcm, MAX_PAYLOAD).ok()?;
         (payload.len() > NO_VOICE).then_some(payload)

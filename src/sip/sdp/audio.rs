@@ -5,9 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use sdp_types::{Connection, Media as MediaLine, NetType, Session};
 
 use super::ice::Ice;
-use super::{RTCP_MUX, SdpError};
+use super::{COMFORT_NOISE, RTCP_MUX, SdpError};
 use crate::rtp::codec::{Codec, OpusTerms};
 use crate::rtp::dtmf::{self, EventSet};
+use crate::rtp::jitter;
 use crate::rtp::rtcp::RtcpPath;
 
 /// Which way media flows, seen from whoever wrote the description (RFC 8866 §6.7).
@@ -65,6 +66,10 @@ pub(super) struct AudioStream {
     pub(super) opus: OpusTerms,
     /// Named events, each clock once.
     pub(super) events: Vec<Named>,
+    /// Whether comfort noise is among the formats, under its static number.
+    pub(super) comfort_noise: bool,
+    /// Whether packets of 20 ms are too long for him, or longer than he wants (RFC 8866 §6.4, §6.5).
+    pub(super) wants_halves: bool,
     /// The formats as they stood, for the error message.
     pub(super) formats: String,
     /// An unspecified address without ICE counts as not receiving (RFC 3264 §8.4).
@@ -102,6 +107,8 @@ impl AudioStream {
             codecs: codecs(line),
             opus: opus_terms(line),
             events: events(line),
+            comfort_noise: has_comfort_noise(line),
+            wants_halves: wants_halves(line),
             formats: line.fmt.chars().take(100).collect(),
             direction,
             rtcp: if line.has_attribute(RTCP_MUX) { RtcpPath::Muxed } else { RtcpPath::At(rtcp_address(line, ip)) },
@@ -179,6 +186,22 @@ fn events(line: &MediaLine) -> Vec<Named> {
         (!wanted.is_empty()).then_some(Named { number, wanted, clock_hz })
     };
     dtmf::CLOCK_RATES_HZ.into_iter().filter_map(at).collect()
+}
+
+/// Other numbers of it mean other clocks, which none of our codecs that go with it has (RFC 3389 §4).
+fn has_comfort_noise(line: &MediaLine) -> bool {
+    let is_noise = |(name, hz, channels): (&str, u32, u8)| {
+        name.eq_ignore_ascii_case(COMFORT_NOISE.0) && hz == COMFORT_NOISE.1 && channels == 1
+    };
+    let mapped = encoding(line, jitter::COMFORT_NOISE);
+    formats(line).any(|number| number == jitter::COMFORT_NOISE)
+        && mapped.is_none_or(|as_what| as_what.is_some_and(is_noise))
+}
+
+/// What makes no sense, such as `a=ptime:0`, counts as not said.
+fn wants_halves(line: &MediaLine) -> bool {
+    let said = |name| line.get_attribute_values(name).flatten().filter_map(|ms| ms.trim().parse::<f64>().ok());
+    said("ptime").chain(said("maxptime")).any(|ms| ms > 0.0 && ms < 20.0)
 }
 
 fn formats(line: &MediaLine) -> impl Iterator<Item = u8> {

@@ -25,6 +25,8 @@ pub use self::numbers::Numbers;
 use crate::rtp::codec::{Codec, OpusTerms};
 use crate::rtp::dtmf::{self, EventSet, Events};
 use crate::rtp::ice::Credentials;
+use crate::rtp::jitter;
+use crate::rtp::pace::Pace;
 use crate::rtp::rtcp::RtcpPath;
 use crate::rtp::wire::Protection;
 
@@ -32,6 +34,8 @@ use crate::rtp::wire::Protection;
 const MAX_LEN: usize = 16 * 1_024;
 /// Most media streams of a description.
 const MAX_STREAMS: usize = 16;
+/// Comfort noise in `a=rtpmap`, and its clock in Hz (RFC 3389 §4).
+const COMFORT_NOISE: (&str, u32) = ("CN", 8_000);
 /// Sound and its reports on one port (RFC 5761).
 const RTCP_MUX: &str = "rtcp-mux";
 
@@ -122,6 +126,8 @@ pub struct Media {
     pub accepted: Vec<(u8, Codec)>,
     /// How keys are told, if both sides do it in RTP.
     pub events: Option<Events>,
+    /// In which packets he wants our sound, and whether he takes noise for silence.
+    pub pace: Pace,
     /// Whether we send.
     pub sends: bool,
     /// Whether the peer says that it does; what comes is heard in any case.
@@ -223,8 +229,9 @@ pub fn answer(offer: &Offer, local: &LocalMedia<'_>) -> Result<(Vec<u8>, Media),
         .map(|(n, line)| {
             if n == *place {
                 let codec = [(media.payload_type, media.codec)];
-                let mut ours =
-                    audio_line(local.port, &line.proto, &codec, named.as_slice(), stream.direction.mirrored());
+                let formats =
+                    Formats { codecs: &codec, comfort_noise: media.pace.comfort_noise, events: named.as_slice() };
+                let mut ours = audio_line(local.port, &line.proto, formats, stream.direction.mirrored());
                 let is_muxed = media.rtcp == RtcpPath::Muxed;
                 if is_muxed {
                     ours.add_attribute(Attribute::new(RTCP_MUX));
@@ -263,7 +270,10 @@ fn offer_direction(local: &LocalMedia<'_>, direction: Direction) -> Vec<u8> {
     let mut session = describe(local);
     session.times = vec![Time::new(0, 0)];
     let (codecs, events) = offered(local);
-    let mut line = audio_line(local.port, keys::proto(local.security), &codecs, &events, direction);
+    // Beside whichever of them it can be, if the answer has it too.
+    let comfort_noise = codecs.iter().any(|(_, codec)| goes_with_noise(*codec));
+    let formats = Formats { codecs: &codecs, comfort_noise, events: &events };
+    let mut line = audio_line(local.port, keys::proto(local.security), formats, direction);
     line.add_attribute(Attribute::new(RTCP_MUX));
     line.attributes.extend(local.security.map(Security::lines).unwrap_or_default());
     name_rtcp_port(&mut line, local);
@@ -319,6 +329,7 @@ fn agree(stream: &AudioStream, codecs: &[Codec], chosen: Chosen) -> Result<Media
         opus: stream.opus,
         accepted: spoken,
         events: None,
+        pace: Pace { comfort_noise: stream.comfort_noise && goes_with_noise(codec), halves: stream.wants_halves },
         sends: stream.direction.receives(),
         receives: stream.direction.sends(),
         rtcp: stream.rtcp,
@@ -378,8 +389,25 @@ fn describe(local: &LocalMedia<'_>) -> Session {
     session
 }
 
-fn audio_line(port: u16, proto: &str, codecs: &[(u8, Codec)], events: &[Named], direction: Direction) -> MediaLine {
-    let numbers = codecs.iter().map(|(payload_type, _)| *payload_type).chain(events.iter().map(|named| named.number));
+/// Whether comfort noise stands for silence beside a codec: not where its samples are others than its clock says (G.722), nor
+/// where it has noise of its own.
+fn goes_with_noise(codec: Codec) -> bool {
+    matches!(codec, Codec::Pcma | Codec::Pcmu)
+}
+
+/// What a stream of ours lists, the favourite first.
+#[derive(Clone, Copy)]
+struct Formats<'a> {
+    codecs: &'a [(u8, Codec)],
+    comfort_noise: bool,
+    events: &'a [Named],
+}
+
+fn audio_line(port: u16, proto: &str, formats: Formats<'_>, direction: Direction) -> MediaLine {
+    let Formats { codecs, comfort_noise, events } = formats;
+    let noise = comfort_noise.then_some(jitter::COMFORT_NOISE);
+    let numbers = codecs.iter().map(|(payload_type, _)| *payload_type).chain(noise);
+    let numbers = numbers.chain(events.iter().map(|named| named.number));
     let formats: Vec<String> = numbers.map(|payload_type| payload_type.to_string()).collect();
     let mut line = bare_line("audio", port, proto, formats.join(" "));
     for (payload_type, codec) in codecs {
@@ -389,6 +417,10 @@ fn audio_line(port: u16, proto: &str, codecs: &[(u8, Codec)], events: &[Named], 
         if *codec == Codec::Opus {
             line.add_attribute(Attribute::with_value("fmtp", format!("{payload_type} {}", OpusTerms::OURS)));
         }
+    }
+    if let Some(number) = noise {
+        let (name, clock_hz) = COMFORT_NOISE;
+        line.add_attribute(Attribute::with_value("rtpmap", format!("{number} {name}/{clock_hz}")));
     }
     for Named { number, wanted, clock_hz } in events {
         let value = format!("{number} {}/{clock_hz}", dtmf::NAME);

@@ -50,6 +50,7 @@ fn answers_with_the_first_codec_of_the_offerer() {
             opus: OpusTerms::default(),
             accepted: vec![(8, Codec::Pcma), (0, Codec::Pcmu)],
             events: None,
+            pace: Pace::default(),
             sends: true,
             receives: true,
             rtcp: RtcpPath::At("198.51.100.1:4001".parse().unwrap()),
@@ -157,7 +158,7 @@ fn wideband_is_agreed_with_all_kinds_of_telephones() {
 fn an_offer_of_ours_has_events_at_each_clock_of_its_codecs() {
     let local = LocalMedia { codecs: &Codec::ALL, ..LOCAL };
     let offered = String::from_utf8(offer(&local)).unwrap();
-    assert!(offered.contains("m=audio 10000 RTP/AVP 96 9 8 0 101 110\r\na=rtpmap:96 opus/48000/2\r\n"), "{offered}");
+    assert!(offered.contains("m=audio 10000 RTP/AVP 96 9 8 0 13 101 110\r\na=rtpmap:96 opus/48000/2\r\n"), "{offered}");
     assert!(offered.contains("a=rtpmap:9 G722/8000\r\n") && offered.contains("a=rtpmap:110 telephone-event/48000\r\n"));
     let opus = "m=audio 4000 RTP/AVP 111 126 102\na=rtpmap:111 opus/48000/2\na=rtpmap:126 telephone-event/8000\n\
                 a=rtpmap:102 telephone-event/48000\n";
@@ -342,7 +343,7 @@ fn events_are_never_all_that_is_agreed() {
 #[test]
 fn events_that_we_offer_come_in_under_our_number_and_go_out_under_the_answerers() {
     let offered = String::from_utf8(offer(&LOCAL)).unwrap();
-    assert!(offered.contains("m=audio 10000 RTP/AVP 0 8 101\r\n"), "{offered}");
+    assert!(offered.contains("m=audio 10000 RTP/AVP 0 8 13 101\r\n"), "{offered}");
     assert!(offered.contains("a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\n"), "{offered}");
     let answer = sdp("m=audio 4000 RTP/AVP 0 97\na=rtpmap:97 telephone-event/8000\na=fmtp:97 0-11\n");
     let wanted = EventSet::parse("0-11").unwrap();
@@ -361,7 +362,7 @@ fn a_session_keeps_its_number_for_events() {
     assert_eq!(continue_session(first.as_bytes(), again.as_bytes()).unwrap(), first.as_bytes());
     let ours = LocalMedia { numbers: Numbers::NONE.and(&media), ..LOCAL };
     let held = String::from_utf8(offer_hold(&ours)).unwrap();
-    assert!(held.contains("m=audio 10000 RTP/AVP 0 8 97\r\n") && !held.contains("101"), "{held}");
+    assert!(held.contains("m=audio 10000 RTP/AVP 0 8 13 97\r\n") && !held.contains("101"), "{held}");
 }
 
 #[test]

@@ -294,6 +294,7 @@ impl Line {
             },
         );
         caller.set_rtcp(Some(media.rtcp));
+        caller.set_pace(media.pace);
         caller.protect(media.protection);
         caller.set_handshake(true);
         let line = Self {

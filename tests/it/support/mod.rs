@@ -21,5 +21,6 @@ pub mod scenario;
 pub mod secretary;
 pub mod sipp;
 pub mod speech;
+pub mod streams;
 pub mod wav;
 pub mod wer;
