@@ -1,14 +1,15 @@
 //! Whole calls in virtual time.
 
+mod keys;
+mod life;
+
 use std::time::{Duration, Instant};
 
-use secretary::call::keys::Dtmf;
 use secretary::call::{EndedBy, Expects, Input, MediaAddress, turn::TurnConfig};
 use secretary::engine::Language;
-use secretary::rtp::quality::Quality;
 use secretary::sip::{EndCause, Reason, SessionEvent};
 
-use crate::support::line::{Engines, Line, MEDIA_TIMEOUT, Network, loud_ms, offer, offer_at, tone};
+use crate::support::line::{Engines, Line, Network, loud_ms, offer, offer_at, tone};
 
 #[test]
 fn the_greeting_starts_within_300_ms_of_the_answer() {
@@ -456,140 +457,6 @@ fn one_whose_offer_is_of_no_use_takes_nobodys_place() {
     assert_eq!(line.turns[1].heard_text, line.engines.answer);
 }
 
-fn press(line: &mut Line, keys: &str) {
-    for digit in keys.chars() {
-        line.session(SessionEvent::Digit { digit, duration: Duration::from_millis(100) });
-        line.run(400);
-    }
-}
-
-fn press_in_rtp(line: &mut Line, keys: &str) {
-    for key in keys.chars() {
-        assert!(line.caller.press(key));
-        line.run(400);
-    }
-}
-
-/// As a PBX does that does not know what we take.
-fn press_both_ways(line: &mut Line, keys: &str) {
-    for digit in keys.chars() {
-        assert!(line.caller.press(digit));
-        line.run(350);
-        line.session(SessionEvent::Digit { digit, duration: Duration::from_millis(160) });
-        line.run(50);
-    }
-}
-
-/// On a line that has tones alone.
-fn press_in_the_sound(line: &mut Line, keys: &str) {
-    for key in keys.chars() {
-        assert!(!line.caller.press(key));
-        let (low, high) = match key {
-            '#' => (941.0, 1_477.0),
-            '0' => (941.0, 1_336.0),
-            '8' => (852.0, 1_336.0),
-            '5' => (770.0, 1_336.0),
-            _ => (697.0, 1_477.0),
-        };
-        let tone = |n: u32, hz: f64| (std::f64::consts::TAU * hz * f64::from(n) / 8_000.0).sin() * 5_000.0;
-        let pcm: Vec<i16> = (0..800).map(|n| (tone(n, low) + tone(n, high)) as i16).collect();
-        line.caller.play(0, &pcm);
-        line.run(250);
-    }
-}
-
-/// He is asked for a number, and does not wait for her to finish.
-fn asked_for_a_number(network: Network, dtmf: Dtmf) -> Line {
-    let engines = Engines {
-        dtmf,
-        texts: ["Запишите мой номер телефона"].into(),
-        expects: Expects::Number,
-        answer: "Диктуйте номер, я записываю.",
-        ..Engines::default()
-    };
-    let mut line = Line::greeted_over(1, network, engines);
-    line.say(1_000);
-    line.run_until(5, |line| line.spoken.len() == 2);
-    line.run(500);
-    line
-}
-
-#[test]
-fn a_number_that_is_asked_for_can_be_typed() {
-    type Press = fn(&mut Line, &str);
-    let ways: [(Press, Dtmf); 4] = [
-        (press, Dtmf::Info),
-        (press_in_rtp, Dtmf::Rtp),
-        (press_both_ways, Dtmf::Rtp),
-        (press_in_the_sound, Dtmf::Inband),
-    ];
-    for (press, dtmf) in ways {
-        for (keys, wait_ms) in [("88005553535#", 100), ("88005553535", 2_100)] {
-            let mut line = asked_for_a_number(Network::default(), dtmf);
-            press(&mut line, keys);
-            line.run(wait_ms);
-            assert_eq!(line.asked.last().map(|(_, text)| text.as_str()), Some("88005553535"));
-            assert!(line.turns[1].heard_text.len() < line.turns[1].secretary_text.len(), "she stopped for him");
-            line.run_until(20, |line| line.turns.len() == 3);
-            assert_eq!((line.turns[2].caller_text.as_str(), line.turns[2].keys.as_str()), ("88005553535", keys));
-        }
-    }
-}
-
-#[test]
-fn keys_in_rtp_survive_a_bad_network_and_are_no_loss_of_sound() {
-    let network = Network { loss: 0.1, doubling: 0.1, jitter: Duration::from_millis(50) };
-    let mut line = asked_for_a_number(network, Dtmf::Rtp);
-    press_in_rtp(&mut line, "88005553535#");
-    line.run_until(20, |line| line.turns.len() == 3);
-    assert_eq!(line.turns[2].keys, "88005553535#");
-
-    let mut line = asked_for_a_number(Network::default(), Dtmf::Rtp);
-    press_in_rtp(&mut line, "88005553535#");
-    line.run(1_000);
-    let stats = line.call.stream_stats();
-    println!("{stats:?}");
-    assert_eq!((stats.lost, stats.late, stats.resets, stats.concealed_ms), (0, 0, 0, 0));
-}
-
-#[test]
-fn a_session_keeps_the_number_under_which_keys_come() {
-    let mut line = Line::greeted(Engines::default());
-    line.call.handle_input(line.now, Input::Hold);
-    line.drain();
-    let held = String::from_utf8_lossy(&line.offers[0]).into_owned();
-    assert!(held.contains("a=rtpmap:96 telephone-event/8000"), "{held}");
-    // A change of the session without an offer of his: it is ours again.
-    line.session(SessionEvent::Offer { sdp: None });
-    assert!(String::from_utf8_lossy(&line.answered_offers[0]).contains("a=rtpmap:96 telephone-event/8000"));
-}
-
-#[test]
-fn keys_that_nobody_asked_for_are_noted_and_show_that_he_is_there() {
-    let mut line = Line::greeted(Engines { texts: ["Я нажал пять"].into(), ..Engines::default() });
-    line.run(7_000);
-    press(&mut line, "5");
-    line.run(6_000);
-    assert_eq!((line.spoken.len(), line.asked.len()), (1, 0), "{:?}", line.spoken);
-    line.say(1_500);
-    line.run_until(20, |line| line.turns.len() == 2);
-    assert_eq!((line.turns[1].caller_text.as_str(), line.turns[1].keys.as_str()), ("Я нажал пять", "5"));
-    press(&mut line, "7#");
-    line.session(SessionEvent::Ended { cause: EndCause::RemoteBye(None) });
-    assert_eq!(line.turns.last().unwrap().keys, "7#", "the last ones are in the record too");
-}
-
-#[test]
-fn a_number_that_he_was_typing_when_he_hung_up_is_kept() {
-    let texts = ["Запишите мой номер телефона"].into();
-    let mut line = Line::greeted(Engines { texts, expects: Expects::Number, answer: "Да?", ..Engines::default() });
-    line.say(1_000);
-    line.run_until(20, |line| line.turns.len() == 2);
-    press(&mut line, "89161234567");
-    line.session(SessionEvent::Ended { cause: EndCause::RemoteBye(None) });
-    assert_eq!(line.turns[2].caller_text, "89161234567");
-}
-
 #[test]
 fn a_call_that_somebody_else_took_is_told_from_one_that_was_given_up() {
     let reason = |protocol: &str, cause| Some(Reason { protocol: protocol.to_owned(), cause: Some(cause), text: None });
@@ -681,130 +548,6 @@ fn the_longest_call_ends_with_a_goodbye() {
     assert!(line.elapsed() > Duration::from_secs(1_800));
     assert_eq!(line.turns.last().unwrap().heard_text, "До свидания.");
     assert!(line.recorded.0.len() > 1_800 * 8_000);
-}
-
-#[test]
-fn a_call_whose_caller_is_gone_ends_as_dead() {
-    let mut line = Line::greeted(Engines::default());
-    line.is_dead = true;
-    // What she says herself does not count, and she has not given up on his silence before.
-    let since = line.elapsed();
-    for _ in 0..40 {
-        line.call.handle_input(line.now, Input::Session(SessionEvent::Digit { digit: '5', duration: Duration::ZERO }));
-        line.run(1_000);
-        if line.ended.is_some() {
-            break;
-        }
-    }
-    assert_eq!((line.ended, line.hung_up), (Some(EndedBy::NoMedia), true));
-    let waited = line.elapsed() - since;
-    assert!(waited >= MEDIA_TIMEOUT && waited <= MEDIA_TIMEOUT + Duration::from_secs(2), "{waited:?}");
-}
-
-#[test]
-fn reports_alone_show_that_he_is_still_there() {
-    let mut line = Line::greeted(Engines::default());
-    line.caller.set_send(false);
-    for _ in 0..60 {
-        line.call.handle_input(line.now, Input::Session(SessionEvent::Digit { digit: '5', duration: Duration::ZERO }));
-        line.run(1_000);
-    }
-    assert_eq!(line.ended, None);
-}
-
-#[test]
-fn one_on_hold_may_be_silent_and_is_waited_for_afterwards() {
-    // He holds us, we hold him, he only listens.
-    for direction in ["sendonly", "inactive", "ours", "recvonly"] {
-        let mut line = Line::greeted(Engines::default());
-        match direction {
-            "ours" => {
-                line.call.handle_input(line.now, Input::Hold);
-                line.drain();
-                line.session(SessionEvent::OfferAnswered { sdp: offer("recvonly") });
-            }
-            _ => line.session(SessionEvent::Offer { sdp: Some(offer(direction)) }),
-        }
-        line.is_dead = true;
-        let keep_talking = |line: &mut Line, seconds: u32| {
-            for _ in 0..seconds {
-                let digit = SessionEvent::Digit { digit: '5', duration: Duration::ZERO };
-                line.call.handle_input(line.now, Input::Session(digit));
-                line.run(1_000);
-            }
-        };
-        keep_talking(&mut line, 120);
-        assert_eq!(line.ended, None, "{direction}");
-        match direction {
-            "ours" => {
-                line.call.handle_input(line.now, Input::Resume);
-                line.drain();
-                line.session(SessionEvent::OfferAnswered { sdp: offer("sendrecv") });
-            }
-            _ => line.session(SessionEvent::Offer { sdp: Some(offer("sendrecv")) }),
-        }
-        keep_talking(&mut line, 28);
-        assert_eq!(line.ended, None, "{direction}: he has time to begin again");
-        keep_talking(&mut line, 4);
-        assert_eq!(line.ended, Some(EndedBy::NoMedia), "{direction}");
-    }
-}
-
-#[test]
-fn one_who_never_sent_anything_is_not_hung_up_on_for_it() {
-    let mut line = Line::new(1, Network::default(), Engines::default());
-    line.is_dead = true;
-    line.session(SessionEvent::Established { sdp: None });
-    for _ in 0..90 {
-        line.call.handle_input(line.now, Input::Session(SessionEvent::Digit { digit: '5', duration: Duration::ZERO }));
-        line.run(1_000);
-    }
-    assert_eq!(line.ended, None);
-}
-
-#[test]
-fn the_quality_of_a_call_is_known_for_both_ways() {
-    let network = Network { loss: 0.05, doubling: 0.0, jitter: Duration::from_millis(20) };
-    let bad = quality_over(network);
-    let good = quality_over(Network::default());
-    println!("{good:?}\n{bad:?}");
-    let sent = |quality: &Quality| quality.sent.unwrap();
-    assert_eq!((good.lost, good.late, sent(&good).lost), (0, 0, 0));
-    assert_eq!(good.round_trip_ms, Some(20.0), "10 ms each way");
-    assert!(good.mos.unwrap() > 4.3 && sent(&good).mos > 4.3);
-    assert!(good.jitter_ms.unwrap() < 1.0);
-    let lost = bad.lost as f64 / (bad.lost + bad.received) as f64;
-    assert!((0.03..0.07).contains(&lost), "{lost}");
-    let far = sent(&bad).lost as f64 / sent(&bad).packets as f64;
-    assert!((0.03..0.07).contains(&far), "{far}");
-    // The mean difference of two delays of up to 20 ms is a third of it; our steps are of 5 ms.
-    assert!((4.0..10.0).contains(&bad.jitter_ms.unwrap()) && (4.0..10.0).contains(&sent(&bad).jitter_ms));
-    assert!((20.0..70.0).contains(&bad.round_trip_ms.unwrap()));
-    assert!((3.0..4.1).contains(&bad.mos.unwrap()) && (3.0..4.1).contains(&sent(&bad).mos));
-}
-
-fn quality_over(network: Network) -> Quality {
-    let texts = vec!["Расскажите ещё что-нибудь"; 20].into();
-    let mut line = Line::greeted_over(3, network, Engines { texts, ..Engines::default() });
-    for _ in 0..10 {
-        line.say(2_000);
-        line.run(4_000);
-    }
-    assert!((6..40).contains(&line.sent_reports), "{} in a minute", line.sent_reports);
-    assert_eq!(line.ended, None);
-    let sent = line.sent_reports;
-    line.session(SessionEvent::Ended { cause: EndCause::RemoteBye(None) });
-    assert_eq!(line.sent_reports - sent, 1, "the last one says goodbye");
-    line.call.quality()
-}
-
-#[test]
-fn a_goodbye_of_his_reports_does_not_end_the_call() {
-    let mut line = Line::greeted(Engines { texts: ["Я ещё здесь"].into(), ..Engines::default() });
-    line.caller.say_goodbye(line.now);
-    line.say(1_500);
-    line.run_until(20, |line| line.turns.len() == 2);
-    assert_eq!((line.ended, line.turns[1].heard_text.as_str()), (None, line.engines.answer));
 }
 
 #[test]
