@@ -3,6 +3,8 @@
 //! The targets in `fuzz_targets/` call these, and so does `tests/it/sip_fuzz.rs`, which includes this file and runs every
 //! input of the corpus through them.
 
+mod dtls;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,8 @@ use secretary::sip::sdp::{self, KeyExchange, LocalMedia, Numbers, Policy, Securi
 use secretary::sip::{
     CallKey, CallOut, Command, Endpoint, EndpointConfig, Event, Flow, Input, Limits, Output, SessionEvent, Transport,
 };
+
+pub use dtls::dtls;
 
 /// A message that can be read is written so that it is read as the same, and so are its typed header fields.
 pub fn message(data: &[u8]) {

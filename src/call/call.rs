@@ -292,9 +292,8 @@ impl Call {
     fn elsewhere(&mut self, media: MediaAddress, session: u64) -> Ours {
         let Encryption { policy, exchange } = self.encryption;
         let mut security = Security::new(policy, exchange, &self.certificate, &mut self.rng);
-        // What is encrypted stays so, wherever the call goes.
         if let (Some(security), Some(media)) = (&mut security, &self.agreed) {
-            security.settle(&media.protection, None);
+            security.stay_encrypted(&media.protection);
         }
         let ice = IceSide::new(&mut self.rng);
         let (codecs, events) = (self.ours.codecs.clone(), self.ours.events);

@@ -10,7 +10,8 @@
 //! Where we wait to be called strangers may try too; what they do ends nothing.
 //!
 //! Left out: DTLS 1.0 and 1.3; a handshake of its own for reports on a port of their own, which therefore are left out without
-//! rtcp-mux; a second handshake in one association: whoever wants one has to show another certificate or role.
+//! rtcp-mux; a second handshake in one association: whoever wants one has to show another certificate or role. Who is behind
+//! a NAT without ICE and yet waits to be called cannot be: nobody knows where he is before he has sent anything.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::{self, Write};

@@ -7,7 +7,7 @@ use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::sip::SessionEvent;
 
 use crate::support::ice::{Said, Theirs, said};
-use crate::support::line::{Engines, Line, Network, offer, offer_at};
+use crate::support::line::{Engines, Line, Network, loud_ms, offer, offer_at};
 
 const HOME: &str = "192.0.2.20:20000";
 const HOME_HOST: &str = "192.0.2.20";
@@ -232,4 +232,21 @@ fn checks_are_answered_before_the_call_is_established() {
     line.session(SessionEvent::Established { sdp: None });
     line.run(500);
     assert!(line.sent_packets > 20);
+}
+
+#[test]
+fn a_greeting_waits_until_it_is_known_where_the_caller_is_and_is_heard_whole() {
+    let (mut line, answer) = Line::offered(1, Network::default(), Engines::default(), with_ice("late"));
+    let theirs = Theirs::of(&answer).unwrap();
+    line.session(SessionEvent::Established { sdp: None });
+    line.is_dead = true;
+    line.run(1_500);
+    assert_eq!(line.sent_packets, 0, "nothing goes to where he may not be");
+    line.is_dead = false;
+    line.moves_to(NAT);
+    nominated(&mut line, NAT, &theirs, 1, 1);
+    line.run_until(20, |line| line.turns.len() == 1);
+    let greeting = line.turns[0].heard_text.chars().count() as u64 * 60;
+    let heard = loud_ms(&line.caller_heard);
+    assert!(heard + 100 > greeting, "{heard} of {greeting} ms");
 }

@@ -14,6 +14,7 @@ mod ice;
 mod impaired;
 mod interop;
 mod keys;
+mod moved_keys;
 mod nat;
 mod peers;
 mod program;

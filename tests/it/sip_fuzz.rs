@@ -56,6 +56,11 @@ fn an_encrypted_stream_takes_only_what_its_peer_has_sealed() {
 }
 
 #[test]
+fn a_handshake_to_which_anything_happens_gives_keys_to_nobody_but_the_peer() {
+    replay("dtls", |data| fuzz::dtls(epoch(), data));
+}
+
+#[test]
 fn checks_of_anybody_are_answered_and_move_nothing_without_our_password() {
     replay("stun", |data| fuzz::stun(epoch(), data));
 }

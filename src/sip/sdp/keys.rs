@@ -114,8 +114,8 @@ pub struct Security {
     /// What was agreed by keys that are told: how it was written, and the peer's key.
     told: Option<(CryptoLine, MasterKey)>,
     certificate: Certificate,
-    /// Which role we take where the peer leaves it to us: the one that we have, if there was a handshake.
-    role: Role,
+    /// The role that we have, if there was a handshake: where the peer leaves it to us we keep it.
+    role: Option<Role>,
 }
 
 impl Security {
@@ -132,7 +132,8 @@ impl Security {
             Policy::Required => true,
         };
         let (sdes, certificate) = (SdesKeys::draw(rng), certificate.clone());
-        Some(Self { required, offers: required.then_some(exchange), sdes, told: None, certificate, role: Role::Active })
+        let offers = required.then_some(exchange);
+        Some(Self { required, offers, sdes, told: None, certificate, role: None })
     }
 
     /// How a stream is protected as long as our offer has no answer.
@@ -140,18 +141,22 @@ impl Security {
         if self.offers.is_some() { Protection::Awaited } else { Protection::Plain }
     }
 
-    /// What was agreed holds for the session: what is encrypted once stays so. `line`: by which line of this session.
+    /// What was agreed holds for the session. `line`: by which line of this session.
     pub fn settle(&mut self, agreed: &Protection, line: Option<&CryptoLine>) {
+        self.stay_encrypted(agreed);
+        match agreed {
+            Protection::Plain | Protection::Awaited => {}
+            Protection::Sdes(keys) => self.told = line.map(|line| (line.clone(), keys.theirs.clone())),
+            Protection::Dtls(terms) => self.role = Some(terms.role),
+        }
+    }
+
+    /// What is encrypted once stays so, wherever the call goes.
+    pub fn stay_encrypted(&mut self, agreed: &Protection) {
         let exchange = match agreed {
             Protection::Plain | Protection::Awaited => return,
-            Protection::Sdes(keys) => {
-                self.told = line.map(|line| (line.clone(), keys.theirs.clone()));
-                KeyExchange::Sdes
-            }
-            Protection::Dtls(terms) => {
-                self.role = terms.role;
-                KeyExchange::Dtls
-            }
+            Protection::Sdes(_) => KeyExchange::Sdes,
+            Protection::Dtls(_) => KeyExchange::Dtls,
         };
         (self.required, self.offers) = (true, Some(exchange));
     }
@@ -313,8 +318,8 @@ impl Offered {
         Some(Self { proto, transport, crypto, unusable, handshake: Handshake::read(session, line) })
     }
 
-    /// How it is answered.
-    pub(super) fn answer(&self, security: Option<&Security>) -> Result<Chosen, SdpError> {
+    /// How it is answered. `role` is ours in a first handshake, where it is left to us.
+    pub(super) fn answer(&self, security: Option<&Security>, role: Role) -> Result<Chosen, SdpError> {
         let plain = || Chosen { protection: Protection::Plain, line: None, lines: Vec::new() };
         let Some(security) = security else {
             return match self.transport {
@@ -326,7 +331,7 @@ impl Offered {
             let lines = vec![security.crypto(line, key.suite())];
             return Ok(Chosen { protection: security.tell(key), line: Some(line.clone()), lines });
         }
-        match self.terms(security, Some(security.role)) {
+        match self.terms(security, Some(security.role.unwrap_or(role))) {
             Ok(terms) => {
                 let lines = security.handshake(if terms.role == Role::Active { "active" } else { "passive" });
                 Ok(Chosen { protection: Protection::Dtls(terms), line: None, lines })

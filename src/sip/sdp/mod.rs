@@ -23,12 +23,14 @@ use self::keys::{Chosen, Offered};
 pub use self::keys::{CryptoLine, KeyExchange, Policy, SdesKeys, Security};
 pub use self::numbers::Numbers;
 use crate::rtp::codec::{Codec, OpusTerms};
+use crate::rtp::dtls::Role;
 use crate::rtp::dtmf::{self, EventSet, Events};
 use crate::rtp::ice::Credentials;
 use crate::rtp::jitter;
 use crate::rtp::pace::Pace;
 use crate::rtp::rtcp::RtcpPath;
 use crate::rtp::wire::Protection;
+use crate::sip::is_private;
 
 /// Longest description that is read, in bytes. Video phones with ICE send some 4 KiB.
 const MAX_LEN: usize = 16 * 1_024;
@@ -109,6 +111,14 @@ impl LocalMedia<'_> {
     fn rtcp_port(&self) -> u16 {
         self.rtcp_port.unwrap_or(self.port.saturating_add(1))
     }
+
+    /// Who begins a handshake that either side may begin. RFC 5763 §5 would have us do so; who is behind a NAT without ICE can
+    /// only call and not be called.
+    fn role(&self, offered: &AudioStream) -> Role {
+        let has_ice = self.ice.is_some() && offered.ice.credentials().is_some();
+        let is_out_of_reach = is_private(offered.remote.ip()) && !is_private(self.address);
+        if is_out_of_reach && !has_ice { Role::Passive } else { Role::Active }
+    }
 }
 
 /// What was agreed.
@@ -175,7 +185,7 @@ impl Offer {
         let mut plain = None;
         let mut refused = None;
         for audio in &self.audio {
-            let chosen = audio.keys.answer(local.security);
+            let chosen = audio.keys.answer(local.security, local.role(&audio.stream));
             let choice = chosen.and_then(|chosen| {
                 let lines = chosen.lines.clone();
                 Ok(Choice { audio, media: agree(&audio.stream, local.codecs, chosen)?, lines })

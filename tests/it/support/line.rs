@@ -24,7 +24,7 @@ use secretary::rtp::rtcp::{NtpTime, RtcpStart};
 use secretary::rtp::stun::is_stun;
 use secretary::rtp::{self, Rate, Stream, StreamConfig};
 use secretary::sip::SessionEvent;
-use secretary::sip::sdp::{self, KeyExchange, LocalMedia, Numbers, Policy, SdpError, Security};
+use secretary::sip::sdp::{self, KeyExchange, LocalMedia, Media, Numbers, Policy, SdpError, Security};
 
 use super::loudness::Loudness;
 
@@ -114,6 +114,8 @@ pub struct Line {
     pub is_dead: bool,
     /// Where the caller sits now, if it is somebody else.
     pub moved_to: Option<SocketAddr>,
+    /// Who was the caller before that.
+    pub former: Option<Stream>,
     pub cancelled: Vec<PartId>,
     /// What was to be transcribed.
     pub parts: Vec<Vec<i16>>,
@@ -171,6 +173,10 @@ pub fn offer_at(address: &str, direction: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+fn our_side() -> MediaAddress {
+    MediaAddress { address: address(OURS).ip(), port: address(OURS).port(), rtcp_port: None }
+}
+
 fn setup(seed: u64, codecs: &[Codec], engines: &Engines) -> CallSetup {
     CallSetup {
         config: Arc::new(CallConfig {
@@ -181,7 +187,7 @@ fn setup(seed: u64, codecs: &[Codec], engines: &Engines) -> CallSetup {
         }),
         script: Arc::new(Script { ru: lines(Language::Ru), en: lines(Language::En) }),
         vad: Box::new(Loudness),
-        media: MediaAddress { address: address(OURS).ip(), port: address(OURS).port(), rtcp_port: None },
+        media: our_side(),
         codecs: codecs.to_vec(),
         dtmf: engines.dtmf,
         encryption: engines.encryption,
@@ -211,6 +217,31 @@ fn callers<'a>(codecs: &'a [Codec], security: Option<&'a Security>) -> LocalMedi
         session_id: 1,
         session_version: 1,
     }
+}
+
+/// The other end of the media that were agreed.
+fn caller(now: Instant, seed: u64, media: Media) -> Stream {
+    let mut caller = Stream::new(
+        now,
+        StreamConfig {
+            rate: media.codec.rate(),
+            remote: media.remote,
+            codec: media.codec,
+            opus: media.opus,
+            payload_type: media.payload_type,
+            accepted: media.accepted,
+            events: media.events,
+            ssrc: Ssrc(2),
+            first_seq: Seq(1),
+            first_timestamp: RtpTimestamp(1),
+            rtcp: reports(seed + 1),
+        },
+    );
+    caller.set_rtcp(Some(media.rtcp));
+    caller.set_pace(media.pace);
+    caller.protect(media.protection);
+    caller.set_handshake(true);
+    caller
 }
 
 impl Line {
@@ -277,26 +308,7 @@ impl Line {
         let local = callers(&codecs, security.as_ref());
         let media = sdp::accept_answer(&answer, &local).unwrap();
         assert_eq!((media.remote, media.codec), (address(OURS), engines.codec));
-        let mut caller = Stream::new(
-            now,
-            StreamConfig {
-                rate: media.codec.rate(),
-                remote: media.remote,
-                codec: media.codec,
-                opus: media.opus,
-                payload_type: media.payload_type,
-                accepted: media.accepted,
-                events: media.events,
-                ssrc: Ssrc(2),
-                first_seq: Seq(1),
-                first_timestamp: RtpTimestamp(1),
-                rtcp: reports(seed + 1),
-            },
-        );
-        caller.set_rtcp(Some(media.rtcp));
-        caller.set_pace(media.pace);
-        caller.protect(media.protection);
-        caller.set_handshake(true);
+        let caller = caller(now, seed, media);
         let line = Self {
             now,
             start: now,
@@ -311,6 +323,7 @@ impl Line {
             sent_reports: 0,
             is_dead: false,
             moved_to: None,
+            former: None,
             cancelled: Vec::new(),
             parts: Vec::new(),
             parts_ms: Vec::new(),
@@ -367,6 +380,38 @@ impl Line {
         let media = sdp::accept_answer(&answer, &callers(&[self.engines.codec], self.security.as_ref())).unwrap();
         self.caller.protect(media.protection);
         String::from_utf8(answer).unwrap()
+    }
+
+    /// The call is sent on to that host, whose telephone takes our offer with encryption if it has any; tells the offer.
+    pub fn is_sent_to(&mut self, host: &str, security: Option<&Security>) -> String {
+        let codecs = [self.engines.codec];
+        let local = LocalMedia { address: host.parse().unwrap(), ..callers(&codecs, security) };
+        let offered = self.call.offer_move(our_side(), 99);
+        let (answer, media) = sdp::answer(&sdp::parse_offer(&offered).unwrap(), &local).unwrap();
+        self.has_at_the_other_end(host, media);
+        self.call.handle_input(self.now, Input::Moved { sdp: answer });
+        self.drain();
+        String::from_utf8(offered).unwrap()
+    }
+
+    /// Somebody at that host takes the caller's place with an offer of his own, encrypted if he likes; tells our answer.
+    ///
+    /// # Errors
+    /// When his offer is refused.
+    pub fn is_replaced_by(&mut self, host: &str, security: Option<&Security>) -> Result<String, SdpError> {
+        let codecs = [self.engines.codec];
+        let local = LocalMedia { address: host.parse().unwrap(), ..callers(&codecs, security) };
+        let answer = self.call.answer_move(self.now, our_side(), 99, Some(&sdp::offer(&local)))?;
+        self.drain();
+        let media = sdp::accept_answer(&answer, &local).unwrap();
+        self.has_at_the_other_end(host, media);
+        self.session(SessionEvent::Established { sdp: None });
+        Ok(String::from_utf8(answer).unwrap())
+    }
+
+    fn has_at_the_other_end(&mut self, host: &str, media: Media) {
+        self.former = Some(std::mem::replace(&mut self.caller, caller(self.now, 77, media)));
+        self.moves_to(host);
     }
 
     /// From now on the one at the other end speaks from that host.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::rtp::codec::Codec;
+use crate::rtp::ice::Credentials;
 use crate::sip::sdp::{
     LocalMedia, Media, Numbers, accept_answer, answer, continue_session, offer, offer_hold, parse_offer,
 };
@@ -342,6 +343,36 @@ fn a_handshake_is_answered_in_the_other_role_with_our_fingerprint() {
                 assert!(!sdp.contains("crypto") && sdp.contains("rtcp-mux"), "{sdp}");
             }
         }
+    }
+}
+
+#[test]
+fn a_peer_behind_a_nat_is_left_to_begin_unless_ice_can_reach_him_or_we_are_there_too() {
+    let ours = security(Policy::Optional, 1);
+    let public = "203.0.113.5";
+    let ice = Credentials { ufrag: "ours".to_owned(), password: "0123456789012345678901".to_owned() };
+    for (at, own, has_ice, expected) in [
+        ("10.0.0.5", public, false, Role::Passive),
+        ("100.64.0.5", public, false, Role::Passive),
+        ("10.0.0.5", public, true, Role::Active),
+        ("10.0.0.5", "192.168.0.2", false, Role::Active),
+        ("198.51.100.1", public, false, Role::Active),
+    ] {
+        let lines = format!(
+            "m=audio 4000 UDP/TLS/RTP/SAVP 8\na=fingerprint:{FINGERPRINT_256}\na=setup:actpass\n\
+             a=ice-ufrag:abcd\na=ice-pwd:0123456789abcdefghijkl\na=candidate:1 1 UDP 2130706431 {at} 4000 typ host\n\
+             a=candidate:1 2 UDP 2130706430 {at} 4001 typ host\n"
+        );
+        let offered = String::from_utf8(sdp(&lines)).unwrap().replace("IN IP4 198.51.100.1", &format!("IN IP4 {at}"));
+        let local = LocalMedia { address: own.parse().unwrap(), ice: has_ice.then_some(&ice), ..local(Some(&ours)) };
+        let (_, media) = answer(&parse_offer(offered.as_bytes()).unwrap(), &local).unwrap();
+        assert_eq!((role(&media.protection), media.ice.is_some()), (Some(expected), has_ice), "{at} and {own}");
+        // Who has a role keeps it, wherever he goes.
+        let mut settled = ours.clone();
+        settled.settle(&media.protection, None);
+        let moved = LocalMedia { address: public.parse().unwrap(), ice: None, security: Some(&settled), ..local };
+        let (_, media) = answer(&parse_offer(offered.as_bytes()).unwrap(), &moved).unwrap();
+        assert_eq!(role(&media.protection), Some(expected), "{at} and {own}");
     }
 }
 
