@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::iter;
-use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -372,7 +371,8 @@ impl Talk<'_> {
                 () = sleep_until(wake.unwrap_or_else(|| clock::now() + PATIENCE).into()) => {
                     if let Some(stream) = &mut self.stream {
                         stream.handle_timeout(clock::now());
-                        if !mem::replace(&mut has_wrong_key, has_wrong_key || stream.is_wrong_key()) && has_wrong_key {
+                        if !has_wrong_key && stream.is_wrong_key() {
+                            has_wrong_key = true;
                             eprintln!("the other side cannot be heard: nothing comes that is encrypted with its key");
                         }
                     }
@@ -659,14 +659,13 @@ mod tests {
 
     #[test]
     fn a_peer_with_a_new_key_gets_a_new_one_of_ours_and_one_whose_offer_is_refused_does_not() {
+        let certificate = Certificate::generate().unwrap();
         let security = |seed| {
-            let certificate = Certificate::generate().unwrap();
-            let mut rng = rand::rngs::StdRng::seed_from_u64(seed);
-            Security::new(sdp::Policy::Required, sdp::KeyExchange::Sdes, &certificate, &mut rng)
+            let rng = &mut rand::rngs::StdRng::seed_from_u64(seed);
+            Security::new(sdp::Policy::Required, sdp::KeyExchange::Sdes, &certificate, rng)
         };
-        let address = Ipv4Addr::LOCALHOST.into();
         let side = |codecs: &[Codec], seed| Ours {
-            address,
+            address: Ipv4Addr::LOCALHOST.into(),
             port: 20_002,
             rtcp_port: None,
             codecs: codecs.to_vec(),
@@ -676,19 +675,15 @@ mod tests {
             session: seed,
         };
         let (mut ours, theirs) = (side(&[Codec::Pcma], 1), side(&[Codec::Pcma], 2));
-        // We called and he has answered.
         let offer = sdp::parse_offer(&sdp::offer(&ours.local())).unwrap();
         let (answer, _) = sdp::answer(&offer, &theirs.local()).unwrap();
         let media = sdp::accept_answer(&answer, &ours.local()).unwrap();
         ours.security.as_mut().unwrap().settle(&media.protection, media.crypto.as_ref());
         let mut keys = |offerer: &Ours| {
-            let answered = ours.answer(&sdp::offer(&offerer.local()));
-            answered.map(|(_, media)| {
+            ours.answer(&sdp::offer(&offerer.local())).map(|(_, media)| {
                 ours.security.as_mut().unwrap().settle(&media.protection, media.crypto.as_ref());
-                match media.protection {
-                    Protection::Sdes(keys) => keys.ours,
-                    other => panic!("{other:?}"),
-                }
+                let Protection::Sdes(keys) = media.protection else { panic!("told keys") };
+                keys.ours
             })
         };
         let first = keys(&theirs).unwrap();

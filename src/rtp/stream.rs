@@ -390,7 +390,8 @@ impl Stream {
         self.pace = pace;
     }
 
-    /// How packets are protected from now on, both ways. What is played waits until there are keys.
+    /// How packets are protected from now on, both ways. What is played waits until there are keys. Under another key of ours
+    /// we are another source.
     pub fn protect(&mut self, protection: Protection) {
         if self.wire.protect(protection) {
             self.config.ssrc = Ssrc(self.config.ssrc.0.wrapping_add(1));
