@@ -243,9 +243,13 @@ fn an_offer_of_ours_has_it_behind_the_voice_and_the_answer_decides() {
     assert!(theirs.pace.comfort_noise && accept_answer(&sdp, &local(&[Codec::Pcma])).unwrap().pace.comfort_noise);
 }
 
-fn conversation(offered: Vec<u8>) -> (Line, Vec<u8>) {
+fn with_noise() -> Vec<u8> {
+    String::from_utf8(line::offer("sendrecv")).unwrap().replace("RTP/AVP 8 96", "RTP/AVP 8 13 96").into_bytes()
+}
+
+fn conversation(network: Network, offered: Vec<u8>) -> (Line, Vec<u8>) {
     let texts = VecDeque::from(["До скольки вы работаете", "А в субботу"]);
-    let (mut line, answer) = Line::offered(3, Network::default(), Engines { texts, ..Engines::default() }, offered);
+    let (mut line, answer) = Line::offered(3, network, Engines { texts, ..Engines::default() }, offered);
     line.session(SessionEvent::Established { sdp: None });
     line.run_until(20, |line| line.turns.len() == 1);
     for turns in [2, 3] {
@@ -257,14 +261,17 @@ fn conversation(offered: Vec<u8>) -> (Line, Vec<u8>) {
     (line, answer)
 }
 
+/// What was understood of the caller, and what he heard, turn by turn.
+fn words(line: &Line) -> Vec<(&str, &str)> {
+    line.turns.iter().map(|turn| (turn.caller_text.as_str(), turn.heard_text.as_str())).collect()
+}
+
 #[test]
 fn a_call_with_noise_both_ways_is_held_and_recorded_as_one_without() {
-    let plain = line::offer("sendrecv");
-    let noisy = String::from_utf8(plain.clone()).unwrap().replace("RTP/AVP 8 96", "RTP/AVP 8 13 96").into_bytes();
-    let ((plain, _), (noisy, answer)) = (conversation(plain), conversation(noisy));
+    let (plain, _) = conversation(Network::default(), line::offer("sendrecv"));
+    let (noisy, answer) = conversation(Network::default(), with_noise());
     assert_eq!(formats(&answer), "8 13 96");
-    let heard = |line: &Line| -> Vec<String> { line.turns.iter().map(|turn| turn.heard_text.clone()).collect() };
-    assert_eq!((heard(&plain), &plain.spoken), (heard(&noisy), &noisy.spoken));
+    assert_eq!((words(&plain), &plain.spoken), (words(&noisy), &noisy.spoken));
     assert!(plain.recorded.1 == noisy.recorded.1, "our side of the record is the same to the sample");
     assert_eq!(plain.recorded.0.len(), noisy.recorded.0.len());
     let ticks = noisy.elapsed().as_millis() as usize / 20;
@@ -274,6 +281,19 @@ fn a_call_with_noise_both_ways_is_held_and_recorded_as_one_without() {
     assert_eq!((stats.lost, stats.late, stats.resets, stats.unexpected_payload), (0, 0, 0, 0), "{stats:?}");
     let quality = noisy.call.quality();
     assert_eq!((quality.lost, quality.late, quality.sent.unwrap().lost), (0, 0, 0));
+}
+
+#[test]
+fn a_bad_network_that_loses_noise_too_costs_no_turn() {
+    let bad = Network { loss: 0.05, jitter: std::time::Duration::from_millis(40), ..Network::default() };
+    let (line, _) = conversation(bad, with_noise());
+    let (said, heard) = (words(&line), line.engines.answer);
+    assert_eq!(said[1..], [("До скольки вы работаете", heard), ("А в субботу", heard)]);
+    let quality = line.call.quality();
+    println!("{quality:?}");
+    let (ours, theirs) = (quality.lost as f64 / quality.received as f64, quality.sent.unwrap());
+    assert!((0.01..0.12).contains(&ours), "{ours} of what came");
+    assert!((0.01..0.12).contains(&(theirs.lost as f64 / theirs.packets as f64)), "{theirs:?}");
 }
 
 #[test]
