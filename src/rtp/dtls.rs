@@ -403,11 +403,12 @@ impl Association {
         }
         // Whom SDP or a check has promised finds a place however many others there are.
         let may_come = is_passive && !is_keyed && (self.peers.len() < MAX_PEERS || is_peers);
-        let known = self.peers.iter().position(|peer| peer.name == name);
-        if known.is_none() && may_come {
-            self.peers.push(Peer::new(name));
-        }
-        let known = known.or_else(|| self.peers.len().checked_sub(1).filter(|_| may_come));
+        let known = self.peers.iter().position(|peer| peer.name == name).or_else(|| {
+            may_come.then(|| {
+                self.peers.push(Peer::new(name));
+                self.peers.len() - 1
+            })
+        });
         let Some(peer) = known.and_then(|known| self.peers.get_mut(known)) else { return false };
         // RFC 6347 §4.2.1: our first answer is not sent again by the clock, but whenever it is asked for.
         let asks_first = is_passive && peer.had.last().is_none_or(|[a, b, ..]| [*a, *b] == [0, 0]);

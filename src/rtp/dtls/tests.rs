@@ -114,3 +114,29 @@ fn one_who_sends_ever_more_pieces_is_heard_no_more_and_others_do_not_keep_the_pr
     }
     assert!(fresh.peers.iter().any(|peer| peer.name == address(9)), "{fresh:?}");
 }
+
+#[test]
+fn strangers_who_fail_and_come_again_are_looked_at_so_often_and_no_more() {
+    #[expect(clippy::disallowed_methods, reason = "some instant to begin with")]
+    let now = Instant::now();
+    let certificate = Certificate::generate().unwrap();
+    let fingerprints = vec![certificate.fingerprint().clone()];
+    let mut association = Association::new(Terms { certificate, role: Role::Passive, fingerprints });
+    // The first message of a handshake of DTLS 1.0, without extensions: behind both headers its version, random bytes, session,
+    // cookie, one cipher, no compression.
+    let mut bad = record(&[(44, 0, 44, 44)]);
+    bad[18] = 0;
+    bad[25..27].copy_from_slice(&[254, 255]);
+    bad[61..67].copy_from_slice(&[0, 2, 0xc0, 0x2b, 1, 0]);
+    let mut looked_at = 0;
+    for n in 0..4_000u16 {
+        association.handle_input(now, ([203, 0, 113, 66], 1 + n).into(), None, &bad);
+        // Each is told that it is over, and leaves room for the next.
+        looked_at += u32::from(std::iter::from_fn(|| association.poll_output()).count() > 0);
+        assert!(association.peers.len() <= MAX_PEERS && matches!(association.state, State::Idle));
+    }
+    assert_eq!(looked_at, MAX_STRANGE_DATAGRAMS);
+    let peer = SocketAddr::from(([192, 0, 2, 1], 9));
+    association.handle_input(now, peer, Some(peer), &bad);
+    assert!(matches!(association.state, State::Failed), "the peer himself is still looked at");
+}
