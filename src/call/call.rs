@@ -455,8 +455,6 @@ impl Call {
         // What a number means is settled for the session.
         if let Some(media) = &agreed {
             self.ours.numbers = self.ours.numbers.and(media);
-        }
-        if let Some(media) = &agreed {
             self.stream.set_pace(media.pace);
             self.ours.ice.theirs.clone_from(&media.ice);
             self.stream.set_ice(media.ice.as_ref().map(|_| self.ours.ice.ours.clone()));

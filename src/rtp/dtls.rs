@@ -36,8 +36,10 @@ const REPEAT_AFTER: Duration = Duration::from_millis(600);
 const MAX_DATAGRAMS: u32 = 200;
 /// Addresses that may try at the same time where we wait to be called.
 const MAX_PEERS: usize = 4;
-/// Datagrams of all strangers together that are looked at, however often one fails and another comes.
+/// Datagrams of all strangers together that are looked at in a second, however often one fails and another comes.
 const MAX_STRANGE_DATAGRAMS: u32 = MAX_DATAGRAMS * MAX_PEERS as u32;
+/// So long a stranger keeps his place without going on.
+const STALLED_AFTER: Duration = Duration::from_secs(1);
 /// Pieces of a handshake that one of them may send: its ten messages, the longer ones in several. rtc-dtls puts them together
 /// one inside the other, so that many would be too deep for the stack.
 const MAX_PIECES: usize = 64;
@@ -245,7 +247,8 @@ pub(super) struct Association {
     peers: Vec<Peer>,
     /// Which of them is the peer and no stranger, by his name.
     own: Option<SocketAddr>,
-    strange_datagrams: u32,
+    /// Of strangers, since the beginning of a second.
+    strange_datagrams: Option<(Instant, u32)>,
     outputs: VecDeque<Output>,
 }
 
@@ -256,13 +259,15 @@ struct Peer {
     at: SocketAddr,
     /// What of the handshake has come.
     had: BTreeSet<Piece>,
+    /// When any of that came last.
+    went_on: Instant,
     /// How many datagrams of his were looked at.
     datagrams: u32,
 }
 
 impl Peer {
-    fn new(address: SocketAddr) -> Self {
-        Self { name: address, at: address, had: BTreeSet::new(), datagrams: 0 }
+    fn new(now: Instant, address: SocketAddr) -> Self {
+        Self { name: address, at: address, had: BTreeSet::new(), went_on: now, datagrams: 0 }
     }
 }
 
@@ -297,7 +302,7 @@ impl Association {
         // Our own address goes nowhere: associations are told apart by the other one.
         let endpoint = Endpoint::new((Ipv4Addr::UNSPECIFIED, 0).into(), Default::default(), server);
         let (peers, outputs) = (Vec::new(), VecDeque::new());
-        Self { terms, endpoint, state: State::Idle, peers, own: None, strange_datagrams: 0, outputs }
+        Self { terms, endpoint, state: State::Idle, peers, own: None, strange_datagrams: None, outputs }
     }
 
     pub fn terms(&self) -> &Terms {
@@ -324,7 +329,7 @@ impl Association {
         let may_ask = self.is_asking() && self.own.is_none();
         let Some(to) = to.filter(|_| may_ask) else { return };
         self.own = Some(to);
-        self.peers.push(Peer::new(to));
+        self.peers.push(Peer::new(now, to));
         let config = self.terms.certificate.0.active.clone();
         if let Err(error) = self.endpoint.connect(now, to, config, None) {
             self.fail(HandshakeError::Failed(error.to_string()));
@@ -369,7 +374,7 @@ impl Association {
         // RFC 6347 §4.1.2.7: what is malformed is passed over.
         let Some(pieces) = pieces(datagram).filter(|_| !is_refused) else { return false };
         let name = self.own.filter(|_| is_peers).unwrap_or(from);
-        if !self.is_news(name, is_peers, &pieces) {
+        if !self.is_news(now, name, is_peers, &pieces) {
             return false;
         }
         if let Some(at) = answer_to {
@@ -395,17 +400,23 @@ impl Association {
 
     /// Whether a datagram is looked at: from one who may send it, and not here before, but that whoever repeats himself after
     /// there are keys has not had our last words.
-    fn is_news(&mut self, name: SocketAddr, is_peers: bool, pieces: &[Option<Piece>]) -> bool {
+    fn is_news(&mut self, now: Instant, name: SocketAddr, is_peers: bool, pieces: &[Option<Piece>]) -> bool {
         let is_keyed = self.is_keyed();
         let is_passive = self.terms.role == Role::Passive;
-        if !is_peers && self.strange_datagrams >= MAX_STRANGE_DATAGRAMS {
+        let this_second = self.strange_datagrams.filter(|(since, _)| now < *since + Duration::from_secs(1));
+        let (since, strange_datagrams) = this_second.unwrap_or((now, 0));
+        if !is_peers && strange_datagrams >= MAX_STRANGE_DATAGRAMS {
             return false;
+        }
+        if is_passive && self.peers.len() >= MAX_PEERS && self.peers.iter().all(|peer| peer.name != name) {
+            let own = self.own;
+            self.leave(now, |peer| own != Some(peer.name) && now >= peer.went_on + STALLED_AFTER);
         }
         // Whom SDP or a check has promised finds a place however many others there are.
         let may_come = is_passive && !is_keyed && (self.peers.len() < MAX_PEERS || is_peers);
         let known = self.peers.iter().position(|peer| peer.name == name).or_else(|| {
             may_come.then(|| {
-                self.peers.push(Peer::new(name));
+                self.peers.push(Peer::new(now, name));
                 self.peers.len() - 1
             })
         });
@@ -418,10 +429,13 @@ impl Association {
         if had.len() > MAX_PIECES || peer.datagrams >= MAX_DATAGRAMS {
             return false;
         }
+        if had.len() > peer.had.len() {
+            peer.went_on = now;
+        }
         peer.had = had;
         let is_news = is_new || is_keyed || asks_first;
         peer.datagrams += u32::from(is_news);
-        self.strange_datagrams += u32::from(is_news && !is_peers);
+        self.strange_datagrams = Some((since, strange_datagrams + u32::from(is_news && !is_peers)));
         is_news
     }
 

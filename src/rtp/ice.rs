@@ -4,11 +4,12 @@
 //! does not know it gets an error, and nothing else comes of it. Checks are answered as long as the session lasts, which is
 //! all that a peer's consent (RFC 7675) needs.
 //!
-//! Until something is nominated the sound waits (RFC 8445 §12.1), and so does a handshake that is ours to begin, but not for
-//! ever: with a peer who is lite too, or who never nominates, it goes where a check came from, or where SDP says and the latch
-//! allows.
+//! Until something is nominated, or sound or a handshake has come from where the peer is expected, the sound waits (RFC 8445
+//! §12.1), and so does a handshake that is ours to begin. They do not wait for ever: with a peer who is lite too, or who never
+//! nominates, they go where a check came from, or where SDP says and the latch allows.
 //!
-//! Left out: checks of our own, relays, TCP. Of several nominations the one of the highest priority counts, as an aggressive peer (RFC 5245) means it.
+//! Left out: checks of our own, relays, TCP. Of several nominations the one of the highest priority counts, as an aggressive
+//! peer (RFC 5245) means it.
 
 use std::fmt;
 use std::net::SocketAddr;

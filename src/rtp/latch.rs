@@ -20,6 +20,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::ice::Nomination;
+use super::jitter::COMFORT_NOISE;
 use super::packet::{Packet, Seq, Ssrc};
 
 /// Packets in a row that make a source one to be believed: 80 ms of sound.
@@ -32,7 +33,7 @@ const LONG_PROOF: u32 = 50;
 const MAX_LATE: u16 = 100;
 /// So long the latched source has been silent before another can follow it after a new description.
 const GONE_AFTER: Duration = Duration::from_secs(1);
-/// The longest time between two packets of a proof: who is silent sends comfort noise every few seconds.
+/// The longest time between two packets of a proof, and before who pauses is gone: comfort noise comes every few seconds.
 const PROOF_PATIENCE: Duration = Duration::from_secs(10);
 /// So long the latched source has been silent before its stream can go on from elsewhere.
 const REBIND_AFTER: Duration = Duration::from_millis(200);
@@ -66,6 +67,8 @@ struct Source {
     ssrc: Ssrc,
     seq: Seq,
     heard: Instant,
+    /// With comfort noise: the next may not come soon.
+    pauses: bool,
 }
 
 #[derive(Debug)]
@@ -95,17 +98,20 @@ impl Latch {
         }
     }
 
-    /// SDP says where the peer is; an unspecified address, which is hold (RFC 2543), promises nothing.
-    pub fn promise(&mut self, promised: SocketAddr) {
+    /// SDP says where the peer is; an unspecified address, which is hold (RFC 2543), promises nothing. Tells whether he is
+    /// somewhere else now.
+    pub fn promise(&mut self, promised: SocketAddr) -> bool {
         if promised.ip().is_unspecified() {
-            return;
+            return false;
         }
-        if promised != self.promised {
+        let is_another = promised != self.promised;
+        if is_another {
             let former = self.held.map(|held| held.address);
             let checked = std::mem::take(&mut self.checked);
             *self = Self { former, nominated: self.nominated, checked, ..Self::new(promised) };
         }
         self.open = true;
+        is_another
     }
 
     /// The handshake for keys was made with this address, by him whose certificate SDP has promised.
@@ -121,9 +127,10 @@ impl Latch {
         self.vouched.unwrap_or(self.promised)
     }
 
-    /// Whether anybody but SDP has said where he is.
+    /// Whether he has been heard where he was expected, or a check or a handshake has said where he is.
     pub fn is_found(&self) -> bool {
-        self.nominated.address().is_some() || self.vouched.is_some() || self.held.is_some()
+        let is_expected = |held: Source| held.address == self.promised || self.checked.contains(&held.address);
+        self.nominated.address().is_some() || self.vouched.is_some() || self.held.is_some_and(is_expected)
     }
 
     /// Whether what proves nothing by itself is taken for the peer's when it comes from here: by who has passed a check of
@@ -190,7 +197,8 @@ impl Latch {
 
     /// Whether a packet from this address is the peer's.
     pub fn admit(&mut self, now: Instant, from: SocketAddr, packet: &Packet<'_>) -> bool {
-        let source = Source { address: from, ssrc: packet.ssrc, seq: packet.seq, heard: now };
+        let pauses = packet.payload_type == COMFORT_NOISE;
+        let source = Source { address: from, ssrc: packet.ssrc, seq: packet.seq, heard: now, pauses };
         let (nominated, home) = (self.nominated.address(), self.home());
         if nominated.is_some() && nominated != Some(from) && !self.checked.contains(&from) {
             return false;
@@ -211,7 +219,8 @@ impl Latch {
             _ if self.nominated.address().is_some() => {}
             Some(held) => {
                 let silent = now.saturating_duration_since(held.heard);
-                let is_free = self.open && (silent >= GONE_AFTER || self.former == Some(held.address));
+                let gone_after = if held.pauses { PROOF_PATIENCE } else { GONE_AFTER };
+                let is_free = self.open && (silent >= gone_after || self.former == Some(held.address));
                 let goes_on = silent >= REBIND_AFTER && held.is_continued_by(packet, MAX_REBIND_STEP);
                 let is_promised = from == home;
                 let at_once = is_promised && silent >= REBIND_AFTER;

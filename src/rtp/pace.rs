@@ -1,4 +1,4 @@
-//! How often we send: packets of 20 ms, or two of 10 ms for a peer who takes no longer ones; and comfort noise (RFC 3389) in
+//! How often we send: packets of 20 ms, or two of 10 ms for a peer who wants shorter ones; and comfort noise (RFC 3389) in
 //! place of silence for a peer who knows it.
 //!
 //! While there is nothing to say, who has agreed to comfort noise gets a packet of it every [`INTERVAL`] ticks in place of the

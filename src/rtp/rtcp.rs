@@ -164,6 +164,7 @@ impl Rtcp {
     /// What was told of our stream so far is not this peer's, to whom nothing of the `sent` packets went.
     pub fn forget_far(&mut self, sent: u64) {
         (self.far, self.round_trip, self.last_sr, self.sent_to_others) = (None, None, None, sent);
+        self.sent_before = [sent; 2];
     }
 
     /// Where ICE has reports go that are not muxed.

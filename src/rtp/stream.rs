@@ -149,6 +149,8 @@ pub struct Stream {
     buffering_ms: f64,
     buffered_ticks: u32,
     sent_octets: u64,
+    /// Packets and octets before our SSRC was the present one.
+    sent_as_another: (u64, u64),
     jitter: JitterBuffer,
     encoder: Encoder,
     playout: Playout,
@@ -186,6 +188,7 @@ impl Stream {
             buffering_ms: 0.0,
             buffered_ticks: 0,
             sent_octets: 0,
+            sent_as_another: (0, 0),
             jitter: JitterBuffer::new(DEFAULT_TARGET, config.rate),
             encoder: Encoder::new(config.rate, config.codec, config.opus),
             playout: Playout::new(config.rate),
@@ -360,7 +363,8 @@ impl Stream {
         self.presses.is_pressing()
     }
 
-    /// A new agreement for the same stream (re-INVITE): SSRC, sequence and timestamps go on. The latch opens to who
+    /// A new agreement for the same stream (re-INVITE): sequence and timestamps go on, and the SSRC unless
+    /// [`protect`](Self::protect) has another key of ours. The latch opens to who
     /// proves himself while the peer is silent, and to another peer if SDP names another address.
     pub fn redirect(
         &mut self,
@@ -371,7 +375,9 @@ impl Stream {
         accepted: Vec<(u8, Codec)>,
         events: Option<Events>,
     ) {
-        self.latch.promise(remote);
+        if self.latch.promise(remote) {
+            self.silence.interrupt();
+        }
         if events.is_none() {
             self.presses = dtmf::Sender::default();
         }
@@ -387,7 +393,10 @@ impl Stream {
 
     /// How often is sent from now on. At first a packet leaves every 20 ms.
     pub fn set_pace(&mut self, pace: Pace) {
-        self.pace = pace;
+        if pace != self.pace {
+            self.pace = pace;
+            self.silence.interrupt();
+        }
     }
 
     /// How packets are protected from now on, both ways. What is played waits until there are keys. Under another key of ours
@@ -395,7 +404,8 @@ impl Stream {
     pub fn protect(&mut self, protection: Protection) {
         if self.wire.protect(protection) {
             self.config.ssrc = Ssrc(self.config.ssrc.0.wrapping_add(1));
-            self.rtcp.forget_far(self.stats.sent);
+            self.sent_as_another = (self.stats.sent, self.sent_octets);
+            self.rtcp.forget_far(0);
         }
     }
 
@@ -503,7 +513,9 @@ impl Stream {
         let ahead = self.next_tick.saturating_duration_since(now).as_micros() as u64 * clock_hz / 1_000_000;
         let behind = now.saturating_duration_since(self.next_tick).as_micros() as u64 * clock_hz / 1_000_000;
         let timestamp = self.timestamp.wrapping_add((behind as u32).wrapping_sub(ahead as u32));
-        Sent { ssrc: self.config.ssrc, timestamp, packets: self.stats.sent, octets: self.sent_octets }
+        // RFC 3550 §6.4.1: the counts are those of the SSRC.
+        let (packets, octets) = (self.stats.sent - self.sent_as_another.0, self.sent_octets - self.sent_as_another.1);
+        Sent { ssrc: self.config.ssrc, timestamp, packets, octets }
     }
 
     fn reported(&mut self, now: Instant, host: IpAddr, from: Option<SocketAddr>, datagram: &[u8]) {
@@ -524,7 +536,7 @@ impl Stream {
     fn report(&mut self, report: Option<Outgoing>) {
         match report {
             // A handshake for that port alone would have to come first.
-            Some(Outgoing { to: Some(_), .. }) if !self.wire.has_port_for_reports() => {}
+            Some(Outgoing { to: Some(_), .. }) if !self.wire.has_port_for_reports() || self.awaits_nomination => {}
             Some(Outgoing { to: Some(to), datagram }) => {
                 let sealed = self.wire.seal(datagram);
                 self.outputs.extend(sealed.map(|datagram| Output::TransmitRtcp { to, datagram }));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use secretary::rtp::codec::{Codec, OpusTerms};
 use secretary::rtp::dtls::{Certificate, HandshakeError, Role, Terms, is_dtls};
 use secretary::rtp::ice::Credentials;
-use secretary::rtp::packet::{RtpTimestamp, Seq, Ssrc};
+use secretary::rtp::packet::{Packet, RtpTimestamp, Seq, Ssrc};
 use secretary::rtp::rtcp::{NtpTime, RtcpPath, RtcpStart};
 use secretary::rtp::stun::is_stun;
 use secretary::rtp::{Output, Protection, Rate, Stream, StreamConfig};
@@ -394,6 +394,20 @@ fn one_with_another_certificate_gets_no_sound_and_does_not_keep_the_peer_out() {
     assert_eq!((stats.latch_changes, paths.sound_astray(), &paths.failed), (1, 0, &None), "{stats:?}");
 }
 
+/// Who is behind a NAT is a stranger as well until his handshake is done.
+#[test]
+fn strangers_who_do_not_go_on_make_room_in_time() {
+    let (certificates, call) = (Certificates::new(), call());
+    let mut paths = Paths::new(certificates.ours(Role::Passive));
+    for n in 0..8 {
+        paths.give(&format!("203.0.113.66:{}", 1 + n), &call);
+    }
+    let peer = paths.begins(NAT, certificates.peers(Role::Active));
+    paths.talk(4_000);
+    assert!(paths.loud > 30 && paths.fars[peer].loud > 30, "{} {}", paths.loud, paths.fars[peer].loud);
+    assert_eq!((paths.sound_astray(), &paths.failed), (0, &None));
+}
+
 #[test]
 fn strangers_who_call_without_end_do_not_use_up_the_calls_of_the_peer() {
     let call = call();
@@ -453,6 +467,25 @@ fn with_ice_a_greeting_waits_for_a_nomination_and_all_of_it_is_heard() {
         assert!((from_ms..from_ms + 200).contains(&first), "{at}: after {first} ms of {}", paths.elapsed_ms());
         assert_eq!(paths.astray, [], "{at}");
     }
+}
+
+#[test]
+fn sound_of_a_stranger_does_not_end_the_wait_for_a_nomination() {
+    let mut paths = Paths::with_ice(Protection::Plain);
+    paths.us.play(0, &[LOUD; 8_000]);
+    for seq in 0..50 {
+        let (seq, timestamp) = (Seq(seq), RtpTimestamp(u32::from(seq) * 160));
+        let sound = Packet { payload_type: 8, marker: false, seq, timestamp, ssrc: Ssrc(9), payload: &[0xd5; 160] };
+        paths.give(STRANGER, &sound.build());
+        paths.run(20);
+    }
+    assert_eq!((paths.us.queued(), paths.astray.len()), (8_000, 0));
+    let peer = paths.begins(NAT, Protection::Plain);
+    paths.fars[peer].stream.set_send(false);
+    paths.checks(NAT, Some(1));
+    paths.run(2_000);
+    assert!((49..=51).contains(&paths.fars[peer].loud), "{}", paths.fars[peer].loud);
+    assert_eq!(paths.astray, []);
 }
 
 #[test]

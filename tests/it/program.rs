@@ -101,7 +101,9 @@ fn whatever_gemini_does_the_caller_hears_an_answer() {
         let mut secretary = Secretary::start_with(&netns, PORT, &[], &more, &[("GEMINI_API_KEY", "a-key")]);
         let record = one_call(&netns, &secretary, std::slice::from_ref(&question));
         secretary.interrupt();
-        assert!(gemini.requests().len() > asked_before, "{case}: Gemini was asked");
+        // A stall in the middle of the question makes two of it.
+        let asked = gemini.requests().len() - asked_before;
+        assert!((1..=2).contains(&asked), "{case}: Gemini was asked {asked} times");
         let turns = record.answered_turns();
         let turn = turns.first().unwrap_or_else(|| panic!("{case}: no answer was heard"));
         assert_eq!(turn.heard, turn.secretary, "{case}: all of the answer was heard");

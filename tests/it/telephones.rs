@@ -1,12 +1,14 @@
 //! Each codec with real telephones: what both sides hear of each other.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Child;
+use std::time::Duration;
 
 use crate::support::baresip::Baresip;
 use crate::support::linphone::Linphone;
 use crate::support::netns::Netns;
 use crate::support::pesq;
+use crate::support::process::wait_until;
 use crate::support::secretary::call_command;
 use crate::support::wav;
 use secretary::rtp::codec::resample::resample;
@@ -69,12 +71,13 @@ fn each_codec<C: std::fmt::Debug>(codecs: &[C], answering: impl Fn(&Netns, &C, &
             let heard = netns.dir().join("heard.wav");
             let mut command = call_command(&netns, uri);
             command.arg("--play").arg(&ours).arg("--record").arg(&heard);
-            let call = command.stderr(Stdio::null()).spawn().expect("the program");
+            let call = command.spawn().expect("the program");
             Talk { codec: format!("{codec:?}"), telephone, call, heard, netns }
         })
         .collect();
     for mut talk in talks {
-        assert!(talk.call.wait().expect("the program").success(), "{}", talk.codec);
+        let ended = || talk.call.try_wait().expect("the program");
+        assert!(wait_until("the call is over", Duration::from_secs(120), ended).success(), "{}", talk.codec);
         let heard_by_them = match &mut talk.telephone {
             Telephone::Baresip(telephone) => {
                 telephone.wait_bye();

@@ -25,8 +25,12 @@ impl Bench {
     }
 
     fn packet(&mut self, from: &str, ssrc: u32, seq: u16) -> bool {
+        self.packet_of(8, from, ssrc, seq)
+    }
+
+    fn packet_of(&mut self, payload_type: u8, from: &str, ssrc: u32, seq: u16) -> bool {
         let packet = Packet {
-            payload_type: 8,
+            payload_type,
             marker: false,
             seq: Seq(seq),
             timestamp: RtpTimestamp(0),
@@ -218,4 +222,16 @@ fn a_nat_that_forgot_the_peer_during_a_hold_is_followed_after_the_next_descripti
     assert_eq!(bench.admitted(forgotten, 1, 10..20), 10, "nothing was forgotten");
     bench.wait(60_000);
     assert_eq!(bench.admitted(STRANGER, 9, 0..50), 0, "so it is shut");
+}
+
+#[test]
+fn one_who_pauses_with_comfort_noise_is_not_gone() {
+    for (last, displaced) in [(COMFORT_NOISE, 0), (8, 17)] {
+        let mut bench = Bench::new();
+        bench.admitted(NAT, 1, 0..10);
+        assert!(bench.packet_of(last, NAT, 1, 10));
+        bench.latch.promise(PROMISED.parse().unwrap());
+        bench.wait(3_000);
+        assert_eq!(bench.admitted(STRANGER, 9, 0..20), displaced, "after a packet of type {last}");
+    }
 }

@@ -299,3 +299,24 @@ fn a_former_key_is_forgotten_in_time() {
     assert!(!b.rekey(SrtpKeys { ours: drawn(suite, 2), theirs: drawn(suite, 3) }));
     assert_eq!(b.unprotect(&a.protect(&packet(0, 7)).unwrap()), Err(Refused::Forged), "nobody was known");
 }
+
+#[test]
+fn one_who_numbers_anew_under_a_new_key_is_heard_though_old_packets_come() {
+    for suite in Suite::ALL {
+        let (mut a, mut b) = pair(suite);
+        for seq in 30_000..30_003 {
+            assert!(b.unprotect(&a.protect(&packet(seq, 7)).unwrap()).is_ok());
+        }
+        for _ in 0..300 {
+            assert!(b.unprotect_rtcp(&a.protect_rtcp(&bytes(REPORT)).unwrap()).is_ok());
+        }
+        assert!(!b.rekey(SrtpKeys { ours: drawn(suite, 2), theirs: drawn(suite, 3) }));
+        assert!(b.unprotect(&a.protect(&packet(30_003, 7)).unwrap()).is_ok(), "under way");
+        assert!(b.unprotect_rtcp(&a.protect_rtcp(&bytes(REPORT)).unwrap()).is_ok(), "under way");
+        let mut new = Srtp::new(SrtpKeys { ours: drawn(suite, 3), theirs: drawn(suite, 2) });
+        for seq in 0..50 {
+            assert_eq!(b.unprotect(&new.protect(&packet(seq, 7)).unwrap()), Ok(packet(seq, 7)), "{suite:?}");
+            assert_eq!(b.unprotect_rtcp(&new.protect_rtcp(&bytes(REPORT)).unwrap()), Ok(bytes(REPORT)), "{suite:?}");
+        }
+    }
+}

@@ -121,9 +121,10 @@ impl Baresip {
         self.process.type_keys(keys);
     }
 
-    /// Puts the other side on hold, and takes it off it.
+    /// Puts the other side on hold, as its offer shows, and takes it off it.
     pub fn hold(&mut self) {
         self.process.type_keys("x");
+        self.process.wait_for("a=sendonly", Duration::from_secs(10));
     }
 
     pub fn resume(&mut self) {
