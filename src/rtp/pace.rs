@@ -1,13 +1,13 @@
 //! How often we send: packets of 20 ms, or two of 10 ms for a peer who wants shorter ones; and comfort noise (RFC 3389) in
 //! place of silence for a peer who knows it.
 //!
-//! While there is nothing to say, who has agreed to comfort noise gets a packet of it every [`INTERVAL`] ticks in place of the
+//! While there is nothing to say, who has agreed to comfort noise gets a packet of it every `INTERVAL` ticks in place of the
 //! silence of every tick. §4 leaves the pace to us. It is kept well above what the noise needs: each packet keeps bindings of
 //! NATs open and counts as life where a PBX waits for media (Asterisk's `rtptimeout`), and a receiver who has lost the first
 //! one plays what he likes for no longer than that. Sequence numbers go on by one and timestamps with the time, so that no
 //! report counts anything as lost or late; the sound after it has the marker (RFC 3551 §4.1).
 //!
-//! Silence is what has no sample other than 0, for longer than a pause between words ([`OVERHANG`]): nothing of a voice is
+//! Silence is what has no sample other than 0, for longer than a pause between words (`OVERHANG`): nothing of a voice is
 //! cut off.
 //!
 //! Left out: noise where the sound is encrypted, for when and for how long she speaks tells which of her sentences it is
