@@ -1,5 +1,7 @@
 //! `secretary call`: a caller for tests and scripts, on the same SIP and RTP as the secretary herself.
 
+mod turns;
+
 use std::collections::VecDeque;
 use std::iter;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -28,22 +30,15 @@ use crate::rtp::codec::resample::{RATES_HZ, resample};
 use crate::rtp::dtls::Certificate;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::rtcp::RtcpStart;
-use crate::rtp::{FRAME_DURATION, Output, Rate, Stream, StreamConfig};
+use crate::rtp::{Output, Rate, Stream, StreamConfig};
 use crate::sip::message::Uri;
 use crate::sip::sdp::{self, LocalMedia, Media, Numbers, SdpError, Security};
 use crate::sip::{
     Account, AccountId, CallKey, CallOut, Command, DirectCalls, EndCause, Endpoint, EndpointConfig, SessionEvent,
     TransferProgress,
 };
+use turns::{PATIENCE, Step, Turns};
 
-/// The other side has finished when it was silent for this long; «Секунду…» and the answer are not so far apart.
-const PAUSE: Duration = Duration::from_millis(2_500);
-/// The other side says nothing at all: the next recording is played all the same.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// After the last recording, so much silence ends the call.
-const FAREWELL: Duration = Duration::from_secs(6);
-/// Louder than line noise (RMS of 16-bit samples, about -44 dBFS).
-const SPEECH_RMS: f64 = 200.0;
 /// A few ports of our own; those of [rtp] may belong to a secretary on this machine.
 const RTP_PORTS: (u16, u16) = (20_002, 21_000);
 
@@ -223,7 +218,7 @@ async fn converse(
     let ring_for = Duration::from_secs(args.ring_s.into());
     let invited = sip.invite(args.target.clone(), account, offer.clone(), ring_for).await;
     let (key, events) = invited.context("the SIP endpoint is gone")?;
-    let pace = Pace::new(acts.len());
+    let turns = Turns::new(acts.len());
     let keys = VecDeque::new();
     let mut talk = Talk {
         sip,
@@ -234,7 +229,7 @@ async fn converse(
         described: offer,
         stream: None,
         far: Vec::new(),
-        pace,
+        turns,
         acts: acts.into(),
         keys,
         theirs: Keys::default(),
@@ -314,7 +309,7 @@ struct Talk<'a> {
     stream: Option<Stream>,
     /// What the other side said.
     far: Vec<i16>,
-    pace: Pace,
+    turns: Turns,
     acts: VecDeque<Act>,
     /// Keys to press, and when the next one is due.
     keys: VecDeque<(Instant, char)>,
@@ -401,7 +396,7 @@ impl Talk<'_> {
                         self.far.extend_from_slice(&received);
                         let Some(stream) = self.stream.as_mut().filter(|_| stage == Stage::Talking) else { continue };
                         let playing = stream.is_playing() || stream.is_pressing() || !self.keys.is_empty();
-                        let step = self.pace.tick(&received, playing);
+                        let step = self.turns.tick(&received, playing);
                         let taken = stream.play(0, &unplayed);
                         unplayed.drain(..taken);
                         match step {
@@ -571,83 +566,12 @@ impl Talk<'_> {
     }
 }
 
-/// When to speak and when to hang up.
-#[derive(Debug)]
-struct Pace {
-    acts_left: usize,
-    has_acts: bool,
-    silent_for: Duration,
-    heard_since_act: bool,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
-    Listen,
-    Act,
-    HangUp,
-}
-
-impl Pace {
-    fn new(acts: usize) -> Self {
-        Self { acts_left: acts, has_acts: acts > 0, silent_for: Duration::ZERO, heard_since_act: false }
-    }
-
-    fn tick(&mut self, received: &[i16], playing: bool) -> Step {
-        let energy: f64 = received.iter().map(|s| f64::from(*s).powi(2)).sum();
-        let loud = (energy / received.len() as f64).sqrt() > SPEECH_RMS;
-        if playing || loud {
-            self.silent_for = Duration::ZERO;
-            self.heard_since_act |= loud && !playing;
-            return Step::Listen;
-        }
-        self.silent_for += FRAME_DURATION;
-        let turn = self.silent_for >= PATIENCE || self.heard_since_act && self.silent_for >= PAUSE;
-        if self.acts_left > 0 && turn {
-            self.acts_left -= 1;
-            self.heard_since_act = false;
-            Step::Act
-        } else if self.has_acts && self.acts_left == 0 && self.silent_for >= FAREWELL {
-            Step::HangUp
-        } else {
-            Step::Listen
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rand::SeedableRng;
 
     use super::*;
     use crate::rtp::Protection;
-
-    const LOUD: [i16; 160] = [4_000; 160];
-    const SILENT: [i16; 160] = [0; 160];
-
-    /// The ticks of 20 ms until something else than listening is wanted.
-    fn until(pace: &mut Pace, frame: &[i16]) -> (u32, Step) {
-        (1..1_000).map(|n| (n, pace.tick(frame, false))).find(|(_, step)| *step != Step::Listen).unwrap()
-    }
-
-    #[test]
-    fn it_waits_for_the_greeting_and_for_each_answer() {
-        let mut pace = Pace::new(2);
-        for _ in 0..100 {
-            assert_eq!(pace.tick(&LOUD, false), Step::Listen);
-        }
-        assert_eq!(until(&mut pace, &SILENT), (125, Step::Act));
-        for _ in 0..100 {
-            assert_eq!(pace.tick(&SILENT, true), Step::Listen);
-        }
-        pace.tick(&LOUD, false);
-        assert_eq!(until(&mut pace, &SILENT), (125, Step::Act));
-        assert_eq!(until(&mut pace, &SILENT), (175, Step::HangUp));
-    }
-
-    #[test]
-    fn it_speaks_first_to_one_who_says_nothing() {
-        assert_eq!(until(&mut Pace::new(1), &SILENT), (250, Step::Act));
-    }
 
     #[test]
     fn the_exit_status_says_why_nobody_spoke() {
