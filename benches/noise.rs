@@ -29,7 +29,7 @@ const SPEECH: [(&str, Language, &str); 8] = [
 
 fn main() {
     let [plain, suppressing] = [false, true].map(|noise_suppression| {
-        let model = speech::models().join("ggml-base.bin");
+        let model = speech::models().join(SttConfig::default().model);
         Stt::start(&SttConfig { model, noise_suppression, ..SttConfig::default() }).expect("the model")
     });
     let mut rng = StdRng::seed_from_u64(3);
@@ -59,8 +59,9 @@ fn errors(stt: &Stt, noise: Option<(&Vec<i16>, f64)>) -> String {
             }
         }
         let (sender, heard) = sync_channel(1);
-        let (cancel, priority) = (Cancel::default(), Priority::Caller);
-        let job = SttJob { pcm, rate_hz: 8_000, languages: vec![language], cancel, priority };
+        let (cancel, priority) = (Cancel::default(), Priority::Final);
+        let due = speech::now();
+        let job = SttJob { pcm, rate_hz: 8_000, languages: vec![language], cancel, priority, due };
         stt.submit(job, move |result| sender.send(result).unwrap()).expect("room");
         let heard = heard.recv().unwrap().expect("a transcript").text;
         let words = wer::words(text).len();

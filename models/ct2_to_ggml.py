@@ -1,7 +1,8 @@
 """Whisper weights from CTranslate2's container (what faster-whisper loads) to whisper.cpp's ggml file.
 
 Takes half-precision multilingual models, which covers every package in manifest.toml, and writes the same tensors as the
-published ggml file, with the weight matrices bit for bit. Left out: quantised weights, English-only vocabularies.
+published ggml file, with the weight matrices bit for bit, or quantised. Left out: weights that come quantised, English-only
+vocabularies.
 
 Formats: CTranslate2 `model.bin` version 6 (python/ctranslate2/specs/model_spec.py of that project); ggml as read by
 whisper.cpp's `whisper_model_load`.
@@ -9,6 +10,8 @@ whisper.cpp's `whisper_model_load`.
 
 import math
 import struct
+
+import quantize
 
 GGML_MAGIC = 0x67676D6C
 F32, F16 = 0, 1
@@ -157,10 +160,10 @@ def single(value):
     return struct.unpack("<f", struct.pack("<f", value))[0]
 
 
-def convert(model, vocabulary):
+def convert(model, vocabulary, eight_bits=False):
     """The ggml file, in pieces to be written one after the other.
 
-    model: the bytes of model.bin; vocabulary: its tokens in order, in GPT-2's alphabet.
+    model: the bytes of model.bin; vocabulary: its tokens in order, in GPT-2's alphabet; eight_bits: as q8_0.
     """
     ct2 = read_ct2(model)
     vocabulary_size, text_width = ct2["decoder/embeddings/weight"].shape
@@ -170,14 +173,15 @@ def convert(model, vocabulary):
     head_width = 64  # in every Whisper model
     audio = (audio_context, audio_width, audio_width // head_width, layers(ct2, "encoder"))
     text = (text_context, text_width, text_width // head_width, layers(ct2, "decoder"))
-    yield struct.pack("<12i", GGML_MAGIC, vocabulary_size, *audio, *text, mel_bands, F16)
+    yield struct.pack("<12i", GGML_MAGIC, vocabulary_size, *audio, *text, mel_bands, quantize.FILE_KIND if eight_bits else F16)
     yield struct.pack("<2i", mel_bands, FFT_SIZE // 2 + 1) + mel_filters(mel_bands)
     tokens = token_bytes(vocabulary[:MULTILINGUAL_TOKENS])
     yield struct.pack("<i", len(tokens)) + b"".join(struct.pack("<i", len(token)) + token for token in tokens)
     for name, tensor in ggml_tensors(ct2):
         # whisper.cpp keeps vectors and positions in single precision, matrices in half
         full = len(tensor.shape) == 1 or tensor.shape[-1] == 1 or name.endswith("positional_embedding")
+        eight = eight_bits and not full and len(tensor.shape) == 2
         encoded = name.encode()
-        yield struct.pack("<3i", len(tensor.shape), len(encoded), F32 if full else F16)
+        yield struct.pack("<3i", len(tensor.shape), len(encoded), F32 if full else quantize.TENSOR_KIND if eight else F16)
         yield struct.pack(f"<{len(tensor.shape)}i", *reversed(tensor.shape)) + encoded
-        yield tensor.as_f32() if full else tensor.raw
+        yield tensor.as_f32() if full else quantize.quantized(tensor.raw) if eight else tensor.raw

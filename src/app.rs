@@ -1,6 +1,6 @@
 //! The composition root: engines, sockets, calls, and their end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
@@ -19,8 +19,9 @@ use crate::call::keys::Dtmf;
 use crate::call::{CallConfig, Encryption, Script};
 use crate::config::{AccountConfig, Config, Direct, Secrets};
 use crate::engine::dialog::Dialog;
+use crate::engine::end_of_turn::EndOfTurn;
 use crate::engine::onnx::OnnxRuntime;
-use crate::engine::stt::Stt;
+use crate::engine::stt::{Overload, Stt};
 use crate::engine::tts::{SpeakJob, SpeechChunk, Tts};
 use crate::engine::vad::Silero;
 use crate::engine::worker::Priority;
@@ -44,6 +45,9 @@ pub const GEMINI_KEY: &str = "GEMINI_API_KEY";
 const SPEECH_QUEUE: usize = 16;
 /// The longest wait for the engines' threads at the end.
 const ENGINES: Duration = Duration::from_millis(30);
+/// When a caller too many may try again: some call is over by then. He is told that the line is busy (486); 503 would
+/// have a proxy keep away all calls for so long (RFC 3261 §21.5.4).
+const CALL_AGAIN: Duration = Duration::from_secs(30);
 /// The longest wait for calls to end after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -52,6 +56,7 @@ pub struct Engines {
     pub stt: Stt,
     pub tts: Tts,
     pub vad: Silero,
+    pub end_of_turn: EndOfTurn,
     pub dialog: Dialog,
 }
 
@@ -64,6 +69,7 @@ impl Engines {
         let runtime = OnnxRuntime::load(&config.models.onnxruntime())?;
         Ok(Self {
             vad: Silero::load(&runtime, &config.models.vad())?,
+            end_of_turn: EndOfTurn::start(&config.end_of_turn, &runtime)?,
             stt: Stt::start(&config.stt)?,
             tts: Tts::start(&config.tts, &runtime)?,
             dialog: dialog(config, secrets)?,
@@ -72,6 +78,7 @@ impl Engines {
 
     fn shutdown(&self) {
         self.stt.shutdown();
+        self.end_of_turn.shutdown();
         self.tts.shutdown();
     }
 }
@@ -112,28 +119,30 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
         spawn_blocking(move || Engines::load(&config, &key)).await??
     };
     let ports = PortPool::new(&config.sip.bind, config.rtp.port_min, config.rtp.port_max);
+    let talk = CallConfig {
+        ears: config.ears.clone(),
+        turn: config.turn.clone(),
+        languages: config.languages.clone(),
+        media_timeout: Duration::from_secs(config.rtp.media_timeout_s.into()),
+    };
     let direct = Line {
         name: None,
+        talk: Arc::new(talk.clone()),
         answer_after: Duration::from_secs(config.sip.answer_after_s.into()),
         codecs: Codec::ALL.to_vec(),
         dtmf: Dtmf::default(),
         encryption: Encryption::default(),
         outside: config.sip.outside(),
     };
-    let lines: Vec<Line> = config.account.iter().map(|account| line(account, &direct.outside)).collect();
+    let lines: Vec<Line> = config.account.iter().map(|account| line(account, &talk, &direct.outside)).collect();
     let whose = lines.iter().zip(&config.account).filter(|(_, account)| account.outside().is_some());
     look_from_outside(whose.map(|(line, _)| line).chain([&direct]), &ports, &config).await;
     let office = Arc::new(Office {
-        config: Arc::new(CallConfig {
-            ears: config.ears.clone(),
-            turn: config.turn.clone(),
-            languages: config.languages.clone(),
-            media_timeout: Duration::from_secs(config.rtp.media_timeout_s.into()),
-        }),
         script: Arc::new(Script::from(&engines.dialog)),
         stt: engines.stt.clone(),
         tts: engines.tts.clone(),
         vad: engines.vad.clone(),
+        end_of_turn: engines.end_of_turn.clone(),
         dialog: engines.dialog.clone(),
         ports,
         sip: sip.clone(),
@@ -184,9 +193,11 @@ async fn look_from_outside<'l>(lines: impl Iterator<Item = &'l Line>, ports: &Po
     }
 }
 
-fn line(account: &AccountConfig, outside: &Outside) -> Line {
+fn line(account: &AccountConfig, talk: &CallConfig, outside: &Outside) -> Line {
+    let languages = account.languages.clone().unwrap_or_else(|| talk.languages.clone());
     Line {
         name: Some(account.name.clone()),
+        talk: Arc::new(CallConfig { languages, ..talk.clone() }),
         answer_after: Duration::from_secs(account.answer_after_s.into()),
         codecs: account.codecs.clone(),
         dtmf: account.dtmf,
@@ -226,12 +237,15 @@ fn lock_log(dir: &Path) -> Result<File> {
 /// When no voice can say the greeting.
 async fn prepare_voice(engines: &Engines, office: &Office) -> Result<()> {
     let rates = rates(office);
-    let language = office.config.languages.first().copied().unwrap_or(Language::Ru);
-    for rate in &rates {
-        speak(&engines.tts, engines.dialog.greet(language), language, rate.hz()).await?;
+    let firsts: BTreeSet<Language> = lines(office).filter_map(|line| line.talk.languages.first().copied()).collect();
+    for language in firsts {
+        for rate in &rates {
+            speak(&engines.tts, engines.dialog.greet(language), language, rate.hz()).await?;
+        }
     }
     for (language, phrase) in engines.dialog.fixed_phrases() {
-        for rate in rates.iter().filter(|_| office.config.languages.contains(&language)) {
+        let is_spoken = lines(office).any(|line| line.talk.languages.contains(&language));
+        for rate in rates.iter().filter(|_| is_spoken) {
             if let Err(error) = engines.tts.prepare(&phrase, language, rate.hz()) {
                 tracing::warn!(%error, "a fixed phrase is not prepared and will be spoken when it is needed");
             }
@@ -240,10 +254,14 @@ async fn prepare_voice(engines: &Engines, office: &Office) -> Result<()> {
     Ok(())
 }
 
+fn lines(office: &Office) -> impl Iterator<Item = &Line> {
+    office.accounts.iter().chain([&office.direct])
+}
+
 /// What the codecs of all lines may come to; the rate that their favourites have first.
 fn rates(office: &Office) -> Vec<Rate> {
     let mut rates = Vec::new();
-    for codec in office.accounts.iter().chain([&office.direct]).flat_map(|line| &line.codecs) {
+    for codec in lines(office).flat_map(|line| &line.codecs) {
         if !rates.contains(&codec.rate()) {
             rates.push(codec.rate());
         }
@@ -257,7 +275,7 @@ fn rates(office: &Office) -> Vec<Rate> {
 /// When no voice can say it.
 pub async fn speak(tts: &Tts, text: String, language: Language, rate_hz: u32) -> Result<Vec<i16>> {
     let (chunks, mut spoken) = mpsc::channel(SPEECH_QUEUE);
-    let job = SpeakJob { text, language, rate_hz, cancel: Cancel::default(), priority: Priority::Caller };
+    let job = SpeakJob { text, language, rate_hz, cancel: Cancel::default(), priority: Priority::Final };
     tts.speak(job, move |chunk| match chunks.blocking_send(chunk) {
         Ok(()) => ControlFlow::Continue(()),
         Err(_) => ControlFlow::Break(()),
@@ -350,14 +368,23 @@ async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCal
     let stop = loop {
         tokio::select! {
             call = new_calls.recv() => match call {
+                Some(call) if config.stt.overload == Overload::Busy && !office.stt.admits(calls.len()) => {
+                    tracing::warn!(calls = calls.len(), load = ?office.stt.load(), "a caller was told to call later: [stt] overload");
+                    let busy = Command::Reject { call: call.key, status: 486, retry_after: Some(CALL_AGAIN) };
+                    office.sip.command(busy).await;
+                }
                 Some(call) => {
                     calls.spawn(driver::run(Arc::clone(office), call, running_rx.clone()));
+                    office.stt.callers(calls.len());
                 }
                 None => bail!("the SIP task ended"),
             },
-            Some(ended) = calls.join_next() => if let Err(error) = ended {
-                tracing::error!(%error, "a call's task failed");
-            },
+            Some(ended) = calls.join_next() => {
+                office.stt.callers(calls.len());
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a call's task failed");
+                }
+            }
             Ok(()) = registrations.changed() => report(config, &registrations.borrow_and_update(), &mut reported),
             _ = interrupt.recv() => break Stop::Now,
             _ = terminate.recv() => break Stop::Drain,
@@ -372,7 +399,7 @@ async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCal
             loop {
                 tokio::select! {
                     Some(call) = new_calls.recv() => {
-                        office.sip.command(Command::Reject { call: call.key, status: 503 }).await;
+                        office.sip.command(Command::Reject { call: call.key, status: 503, retry_after: None }).await;
                     }
                     ended = calls.join_next() => if ended.is_none() { break },
                     _ = interrupt.recv() => {

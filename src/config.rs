@@ -14,6 +14,7 @@ use crate::call::ears::EarsConfig;
 use crate::call::turn::TurnConfig;
 use crate::engine::Language;
 use crate::engine::dialog::{self, DialogConfig, Faq, FrontDeskConfig, OfficeConfig};
+use crate::engine::end_of_turn::EndOfTurnConfig;
 use crate::engine::stt::SttConfig;
 use crate::engine::tts::{TtsConfig, VoiceConfig};
 use crate::sip::{Account, AccountId, EndpointConfig};
@@ -49,6 +50,8 @@ pub struct Config {
     pub ears: EarsConfig,
     #[serde(default)]
     pub turn: TurnConfig,
+    #[serde(default)]
+    pub end_of_turn: EndOfTurnConfig,
     #[serde(default)]
     pub dialog: DialogConfig,
     #[serde(default)]
@@ -201,6 +204,8 @@ impl Config {
         })?;
         let dir = &config.models.dir;
         config.stt.model = dir.join(&config.stt.model);
+        config.stt.onnxruntime = config.models.onnxruntime();
+        config.end_of_turn.model = dir.join(&config.end_of_turn.model);
         for voice in &mut config.tts.voices {
             if let VoiceConfig::Vits(vits) = voice {
                 vits.model = dir.join(&vits.model);
@@ -228,17 +233,25 @@ impl Config {
         if pre_roll_ms > 2_000 {
             return Some(Found::new(&["ears", "pre_roll_ms"], format!("{pre_roll_ms} ms, expected 0 to 2000")));
         }
-        let TurnConfig { pause_ms, end_silence_ms, number_silence_ms, .. } = self.turn;
+        let pause_ms = self.turn.pause_ms;
         if !(50..=10_000).contains(&pause_ms) {
             return Some(Found::new(&["turn", "pause_ms"], format!("{pause_ms} ms, expected 50 to 10000")));
         }
-        for (key, silence_ms) in [("end_silence_ms", end_silence_ms), ("number_silence_ms", number_silence_ms)] {
+        for (key, silence_ms) in self.turn.silences() {
             if !(pause_ms..=10_000).contains(&silence_ms) {
                 let message = format!("{silence_ms} ms, expected pause_ms, which is {pause_ms}, to 10000");
                 return Some(Found::new(&["turn", key], message));
             }
         }
-        for (key, seconds, least) in [("silence_s", self.turn.silence_s, 2), ("max_call_s", self.turn.max_call_s, 30)] {
+        let probability = self.turn.complete_probability;
+        if !(0.0..=1.0).contains(&probability) {
+            return Some(Found::new(&["turn", "complete_probability"], format!("{probability}, expected 0 to 1")));
+        }
+        for (key, seconds, least) in [
+            ("silence_s", self.turn.silence_s, 2),
+            ("machine_s", self.turn.machine_s, 5),
+            ("max_call_s", self.turn.max_call_s, 30),
+        ] {
             if !(least..=86_400).contains(&seconds) {
                 return Some(Found::new(&["turn", key], format!("{seconds} s, expected {least} to 86400")));
             }
@@ -376,6 +389,10 @@ fn both_languages() -> Vec<Language> {
     vec![Language::Ru, Language::En]
 }
 
+fn some_languages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Language>>, D::Error> {
+    languages(deserializer).map(Some)
+}
+
 fn languages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Language>, D::Error> {
     let languages = Vec::<Language>::deserialize(deserializer)?;
     match languages.as_slice() {
@@ -490,7 +507,7 @@ mod tests {
             ("[message]\nsip = \"101\"\n", "secretary.toml:2:7: ", "account ="),
             ("[message]\nsip = \"101\"\naccount = \"x\"\n", "secretary.toml:3:11: ", "no [[account]] is named \"x\""),
             ("[ears]\nend_probability = 3.0\n", "secretary.toml:2:19: ", "0 to start_probability"),
-            ("[turn]\n\nend_silence_ms = 100\n", "secretary.toml:3:18: ", "pause_ms, which is 300"),
+            ("[turn]\n\nend_silence_ms = 100\n", "secretary.toml:3:18: ", "pause_ms, which is 200"),
             ("[dialog.gemini]\nbase_url = \"ftp://x\"\n", "secretary.toml:1:", "base_url"),
             ("[dialog.gemini]\nproxy = \"http://a:b@c\"\n", "secretary.toml:1:", "password"),
             (

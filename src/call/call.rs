@@ -335,7 +335,8 @@ impl Call {
     pub fn handle_input(&mut self, now: Instant, input: Input) {
         match input {
             Input::Session(event) => self.handle_session(now, event),
-            Input::Heard { part, result } => self.talk.heard(now, part, result),
+            Input::Heard { part, result } => self.talk.heard(now, part, result, &mut self.stream),
+            Input::Judged { part, complete } => self.talk.judged(part, complete),
             Input::Sentence { turn, text } => self.talk.sentence(now, turn, &text),
             Input::WantsHangUp { turn } => self.talk.wants_hang_up(turn),
             Input::Replied { turn, expects } => self.talk.replied(turn, expects),
@@ -628,6 +629,7 @@ impl Call {
                     if self.phase == Phase::Talking {
                         let mut received = received;
                         self.echo.clean(&mut received, &sent);
+                        self.talk.note_echo(self.echo.may_echo());
                         let sent = mark.map(|mark| (mark, sent.len()));
                         if let Some(by) = self.talk.tick(now, &received, sent, &mut self.stream) {
                             self.hang_up(now, by);

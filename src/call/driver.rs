@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::Rng;
 use tokio::sync::{mpsc, watch};
@@ -21,6 +21,7 @@ use super::keys::Dtmf;
 use super::{CallConfig, EndedBy, Expects, Input, Output, PartId, Script, TurnRecord};
 use crate::clock;
 use crate::engine::dialog::{Conversation, Dialog, DialogEvent};
+use crate::engine::end_of_turn::{EndOfTurn, TurnJob};
 use crate::engine::stt::{Stt, SttJob};
 use crate::engine::tts::{SpeakJob, SpeechChunk, Tts};
 use crate::engine::vad::Silero;
@@ -52,11 +53,11 @@ const LOG_FRAMES: usize = 20;
 
 /// What all calls share.
 pub struct Office {
-    pub config: Arc<CallConfig>,
     pub script: Arc<Script>,
     pub stt: Stt,
     pub tts: Tts,
     pub vad: Silero,
+    pub end_of_turn: EndOfTurn,
     pub dialog: Dialog,
     pub ports: PortPool,
     pub sip: SipHandle,
@@ -86,6 +87,8 @@ impl Office {
 pub struct Line {
     /// `None`: it is no account.
     pub name: Option<String>,
+    /// How she talks with its callers.
+    pub talk: Arc<CallConfig>,
     /// How long it rings before she answers.
     pub answer_after: Duration,
     /// What is spoken, the favourite first; not empty.
@@ -139,7 +142,7 @@ pub async fn run(office: Arc<Office>, new_call: NewCall, mut running: watch::Rec
             Ok(driver) => Box::pin(driver.run(events, running)).await,
             Err(Refusal { status, why }) => {
                 tracing::warn!(status, why, "a call was refused");
-                office.sip.command(Command::Reject { call: key, status }).await;
+                office.sip.command(Command::Reject { call: key, status, retry_after: None }).await;
             }
         }
     }
@@ -177,7 +180,7 @@ async fn ring(
             },
             changed = running.changed() => {
                 if changed.is_err() || *running.borrow() == Running::Stopping {
-                    office.sip.command(Command::Reject { call, status: 480 }).await;
+                    office.sip.command(Command::Reject { call, status: 480, retry_after: None }).await;
                     return false;
                 }
             }
@@ -237,7 +240,7 @@ impl Driver {
         let vad = spawn_blocking(move || silero.start()).await.map_err(|e| Refusal::new(500, e))?;
         let vad = vad.map_err(|e| Refusal::new(500, e))?;
         let setup = CallSetup {
-            config: Arc::clone(&office.config),
+            config: Arc::clone(&line.talk),
             script: Arc::clone(&office.script),
             vad,
             media,
@@ -257,7 +260,7 @@ impl Driver {
         let log = open_log(&office, &incoming, codec, call.rate()).await;
         office.sip.command(Command::Answer { call: key, sdp }).await;
         let (arrivals, arrivals_rx) = mpsc::channel(QUEUE);
-        let language = office.config.languages.first().copied().unwrap_or(Language::Ru);
+        let language = office.line(incoming.account).talk.languages.first().copied().unwrap_or(Language::Ru);
         Ok(Self {
             office,
             sessions: Sessions::new(key, Side::of(&incoming)),
@@ -321,7 +324,7 @@ impl Driver {
             Arrival::Replied { turn, conversation } => {
                 // The reply of a turn that is over is no part of the conversation.
                 if self.asked.as_ref().is_some_and(|asked| asked.turn == turn) {
-                    let expects = if conversation.expects_number() { Expects::Number } else { Expects::Anything };
+                    let expects = conversation.expects();
                     self.after_reply = Some(conversation);
                     self.call.handle_input(now, Input::Replied { turn, expects });
                 }
@@ -358,7 +361,10 @@ impl Driver {
                     self.office.sip.command(Command::Offer { call: self.sessions.current, sdp }).await;
                 }
                 Output::HangUp => self.office.sip.command(Command::Hangup { call: self.sessions.current }).await,
-                Output::Transcribe { part, pcm, languages } => self.transcribe(part, pcm, languages),
+                Output::Transcribe { part, pcm, languages, priority, due } => {
+                    self.transcribe(part, pcm, languages, priority, due);
+                }
+                Output::Judge { part, pcm } => self.judge(part, pcm),
                 Output::CancelPart { part } => {
                     if let Some(cancel) = self.parts.remove(&part) {
                         cancel.cancel();
@@ -385,10 +391,9 @@ impl Driver {
         None
     }
 
-    fn transcribe(&mut self, part: PartId, pcm: Vec<i16>, languages: Vec<Language>) {
-        let cancel = Cancel::default();
-        self.parts.insert(part, cancel.clone());
-        let job = SttJob { pcm, rate_hz: self.call.rate().hz(), languages, cancel, priority: Priority::Caller };
+    fn transcribe(&mut self, part: PartId, pcm: Vec<i16>, languages: Vec<Language>, priority: Priority, due: Instant) {
+        let cancel = self.parts.entry(part).or_default().clone();
+        let job = SttJob { pcm, rate_hz: self.call.rate().hz(), languages, cancel, priority, due };
         let arrivals = self.arrivals.clone();
         let submitted = self.office.stt.submit(job, move |result| {
             let result = result.map_err(|error| error.to_string());
@@ -398,6 +403,21 @@ impl Driver {
         if let Err(error) = submitted {
             let heard = Input::Heard { part, result: Err(error.to_string()) };
             self.call.handle_input(clock::now(), heard);
+        }
+    }
+
+    fn judge(&mut self, part: PartId, pcm: Vec<i16>) {
+        let cancel = self.parts.entry(part).or_default().clone();
+        let job = TurnJob { pcm, rate_hz: self.call.rate().hz(), cancel };
+        let arrivals = self.arrivals.clone();
+        let submitted = self.office.end_of_turn.submit(job, move |result| {
+            let complete = result.map_err(|error| error.to_string());
+            // On the model's own thread: it may wait. The call may be over.
+            let _ = arrivals.blocking_send(Arrival::Input(Input::Judged { part, complete }));
+        });
+        if let Err(error) = submitted {
+            let judged = Input::Judged { part, complete: Err(error.to_string()) };
+            self.call.handle_input(clock::now(), judged);
         }
     }
 
@@ -460,7 +480,7 @@ impl Driver {
             return self.call.handle_input(now, Input::Synthesised { phrase, result: Ok(()) });
         }
         let cancel = self.phrases.clone();
-        let job = SpeakJob { text, language, rate_hz: self.call.rate().hz(), cancel, priority: Priority::Caller };
+        let job = SpeakJob { text, language, rate_hz: self.call.rate().hz(), cancel, priority: Priority::Final };
         let arrivals = self.arrivals.clone();
         let submitted = self.office.tts.speak(job, move |chunk| {
             let input = match chunk {
@@ -504,6 +524,7 @@ impl Driver {
             turn.id = turn.number,
             language = %turn.language,
             answer_to_first_audio_ms = latency.answer_to_first_audio_ms,
+            end = ?turn.turn_end,
             speech_end_to_text_ms = latency.speech_end_to_text_ms,
             speech_end_to_first_audio_ms = latency.speech_end_to_first_audio_ms,
             "turn over"
@@ -512,6 +533,8 @@ impl Driver {
             Some(conversation) => self.commit(*conversation),
             // What she said of her own accord: the greeting, a prompt.
             None if turn.caller_text.is_empty() => self.conversation.say(&turn.heard_text),
+            // Nothing that a machine says is a message.
+            None if turn.machine.is_some() => {}
             // He hung up before an answer: what he told is a message all the same.
             None if turn.secretary_text.is_empty() => {
                 let heard = self.office.dialog.overhear(self.conversation.clone(), &turn.caller_text, turn.language);

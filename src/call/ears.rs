@@ -175,6 +175,11 @@ impl Ears {
         Duration::from_millis(samples * 1_000 / u64::from(self.rate.hz()))
     }
 
+    /// Of the sound.
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
     /// The part so far, which goes on.
     pub fn part(&self) -> Option<&[i16]> {
         self.part.as_deref()

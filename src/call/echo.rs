@@ -52,6 +52,11 @@ impl EchoGuard {
         Self { rate_hz, need: Need::Unknown, coupling: Coupling::default() }
     }
 
+    /// Whether what is heard may be our voice: all of it is not taken out before the canceller knows the line.
+    pub fn may_echo(&self) -> bool {
+        matches!(self.need, Need::Running(_))
+    }
+
     /// Takes out of `received` what has come back of what was `sent` up to now; both are of the same 20 ms.
     pub fn clean(&mut self, received: &mut [i16], sent: &[i16]) {
         let hop = (self.rate_hz * HOP_MS / 1_000) as usize;

@@ -3,35 +3,41 @@
 //! [`Call`] is sans-IO like the layers below it: packets, transcripts, sentences and synthesised sound go in with the
 //! time they arrived at, and [`Output`]s come out. [`driver`] is the task that owns a `Call` and does the I/O for it.
 //!
-//! Left out: ducking and backchannels («угу») told from words, an end-of-turn model, hold music, putting callers through.
+//! Left out: putting callers through.
 
 #[expect(clippy::module_inception, reason = "a call is the room and its centre")]
 mod call;
 pub mod driver;
 pub mod ears;
 mod echo;
+pub mod ending;
 pub mod keys;
 pub mod mouth;
 pub mod notice;
+pub mod party;
 pub mod script;
 mod talk;
 pub mod timeline;
 pub mod turn;
 
 pub use call::{Call, CallSetup, Encryption, MediaAddress, StreamStart};
+pub use ending::TurnEnd;
 pub use mouth::PhraseId;
 pub use script::{Lines, Script};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::engine::dialog::Expects;
 use crate::engine::stt::Transcript;
+use crate::engine::worker::Priority;
 use crate::engine::{Language, TurnId};
 use crate::rtp::Frame;
 use crate::sip::{EndCause, Reason, SessionEvent};
+use party::words::Kind;
 use timeline::Latency;
 use turn::TurnConfig;
 
@@ -57,6 +63,8 @@ pub enum Input {
     Session(SessionEvent),
     /// A part was transcribed, or could not be.
     Heard { part: PartId, result: Result<Transcript, String> },
+    /// How likely the caller has finished, 0 to 1, as a part and its pause sound.
+    Judged { part: PartId, complete: Result<f32, String> },
     /// The dialog says a sentence of the answer.
     Sentence { turn: TurnId, text: String },
     /// The dialog wants the call to end when the answer has been heard.
@@ -95,8 +103,10 @@ pub enum Output {
     Offer { sdp: Vec<u8> },
     /// End the session.
     HangUp,
-    /// Transcribe what the caller said; mono at [`Call::rate`].
-    Transcribe { part: PartId, pcm: Vec<i16>, languages: Vec<Language> },
+    /// Transcribe what the caller said; mono at [`Call::rate`]. The text is wanted by `due`.
+    Transcribe { part: PartId, pcm: Vec<i16>, languages: Vec<Language>, priority: Priority, due: Instant },
+    /// Judge whether the caller has finished with the part that ends so; the last seconds of it, mono at [`Call::rate`].
+    Judge { part: PartId, pcm: Vec<i16> },
     /// The transcript is not wanted any more: the caller goes on.
     CancelPart { part: PartId },
     /// The caller's turn is over and this is what he said.
@@ -117,15 +127,6 @@ pub enum Output {
     Ended { by: EndedBy },
 }
 
-/// What the secretary has asked the caller for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Expects {
-    #[default]
-    Anything,
-    /// A telephone number, which people dictate with pauses.
-    Number,
-}
-
 /// Why a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -136,6 +137,8 @@ pub enum EndedBy {
     Secretary,
     /// The caller said nothing for too long.
     Silence,
+    /// No person was on the line: a busy tone, a fax, music or a recording that went on for too long.
+    Machine,
     /// The call was as long as it may be.
     TimeLimit,
     /// The program was stopped.
@@ -184,6 +187,12 @@ pub struct TurnRecord {
     pub secretary_text: String,
     /// What of it the caller heard.
     pub heard_text: String,
+    /// What spoke in the caller's place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Kind>,
+    /// What ended the caller's turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn_end: Option<TurnEnd>,
     pub latency: Latency,
 }
 

@@ -168,6 +168,11 @@ impl Mouth {
         self.phrases.iter().any(|p| p.purpose == Purpose::Answer)
     }
 
+    /// Whether there is sound of it.
+    pub fn has_sound(&self) -> bool {
+        self.phrases.iter().any(|p| p.purpose == Purpose::Answer && p.samples > 0)
+    }
+
     /// What the answer says, whole.
     pub fn text(&self) -> String {
         self.join(|p| p.text.clone())

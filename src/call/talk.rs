@@ -1,6 +1,9 @@
 //! The conversation of one call: whose turn it is and what follows from what is heard and said.
 
+mod barge_in;
+mod deciding;
 mod hearing;
+mod party;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,9 +11,12 @@ use std::time::{Duration, Instant};
 
 use super::ears::{EarEvent, Ears};
 use super::mouth::{Mouth, Purpose};
+use super::party::PartyEar;
+use super::party::words::Kind;
 use super::timeline::{Moment, Timeline};
-use super::turn::{Answer, Filler, Stage, Then, Turn};
-use super::{CallConfig, EndedBy, Expects, Output, PartId, PhraseId, Script, TurnRecord, seconds};
+use super::turn::{Answer, Deciding, Filler, Over, Stage, Then, Turn};
+use super::{CallConfig, EndedBy, Expects, Output, PartId, PhraseId, Script, TurnEnd, TurnRecord, seconds};
+use crate::engine::worker::Priority;
 use crate::engine::{Language, TurnId};
 use crate::rtp::{Rate, Stream};
 
@@ -82,6 +88,26 @@ pub(super) struct Talk {
     tongue: Tongue,
     expects: Expects,
     timeline: Timeline,
+    /// What ended the turn of the caller that is being answered.
+    turn_end: Option<TurnEnd>,
+    /// The turn in which she greets.
+    greeting: Option<TurnId>,
+    /// Who is on the line, by the sound.
+    party: PartyEar,
+    /// Since when it is no person.
+    machine_since: Option<Instant>,
+    /// What has just spoken in the caller's place.
+    kind: Option<Kind>,
+    /// The key of its menu that is to be pressed.
+    menu_key: Option<char>,
+    /// The words of the last turn, and how often they were said in a row.
+    same_words: (String, u8),
+    /// Whether what is heard over her voice may be her voice that comes back.
+    may_echo: bool,
+    /// Whether the caller's turn began while she spoke.
+    began_over: bool,
+    /// When the answer that is being said was first heard.
+    spoken_since: Option<Instant>,
     answered_at: Instant,
     turn_started: Instant,
     turns: u32,
@@ -116,6 +142,16 @@ impl Talk {
             tongue,
             expects: Expects::Anything,
             timeline: Timeline::default(),
+            turn_end: None,
+            greeting: None,
+            party: PartyEar::new(rate),
+            machine_since: None,
+            kind: None,
+            menu_key: None,
+            same_words: (String::new(), 0),
+            may_echo: false,
+            began_over: false,
+            spoken_since: None,
             answered_at: now,
             turn_started: now,
             turns: 0,
@@ -139,8 +175,18 @@ impl Talk {
         self.answered_at = now;
         self.turn_started = now;
         self.timeline.note(Moment::Answered, now);
+        self.greet(now);
+    }
+
+    fn greet(&mut self, now: Instant) {
+        self.greeting = Some(self.turn_id);
         let greeting = self.script.lines(self.language()).greeting.clone();
         self.say(now, &greeting, Then::Listen);
+    }
+
+    /// Whether her own voice may be what comes back.
+    pub(super) fn note_echo(&mut self, may_echo: bool) {
+        self.may_echo = may_echo;
     }
 
     /// Somebody else is on the line: what was going on is over, and he is greeted. The conversation is the same.
@@ -148,7 +194,7 @@ impl Talk {
         match self.turn {
             Turn::Speaking { .. } => self.interrupt(now, stream),
             Turn::Listening { .. } | Turn::Silent => {}
-            Turn::Hearing | Turn::Keying { .. } | Turn::Deciding { .. } | Turn::Thinking { .. } => {
+            Turn::Hearing | Turn::Keying { .. } | Turn::Deciding(_) | Turn::Thinking { .. } => {
                 self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
                 self.silence(stream);
                 for part in self.parts.iter().filter(|part| part.text.is_none()) {
@@ -159,8 +205,7 @@ impl Talk {
         }
         self.ears.end_part();
         self.turn_started = now;
-        let greeting = self.script.lines(self.language()).greeting.clone();
-        self.say(now, &greeting, Then::Listen);
+        self.greet(now);
     }
 
     /// 20 ms went by: `received` came from the caller, and `sent`, a piece of the phrase `mark`, went to him.
@@ -176,11 +221,14 @@ impl Talk {
             self.last_sound = now;
         }
         match sent.and_then(|(mark, samples)| self.mouth.played(mark, samples)) {
-            Some(Purpose::Answer) => self.timeline.note(Moment::FirstAudio, now),
+            Some(Purpose::Answer) => {
+                self.timeline.note(Moment::FirstAudio, now);
+                self.spoken_since.get_or_insert(now);
+            }
             Some(Purpose::Filler) => self.timeline.note(Moment::Filler, now),
             None => {}
         }
-        self.mouth.feed(stream);
+        self.feed(stream);
         // Music on hold is no speech, and whoever put us on hold does not listen.
         let on_hold = !stream.is_sending();
         self.hold.note(now, on_hold);
@@ -192,12 +240,30 @@ impl Talk {
             Ok(Some(EarEvent::Offset) | None) => {}
             Err(error) => tracing::warn!(%error, "voice detection failed on 32 ms of sound"),
         }
+        if !on_hold
+            && let Some(heard) = self.party.push(received, self.ears.is_talking())
+            && let Some(by) = self.party_heard(now, heard)
+        {
+            return Some(by);
+        }
+        if let Some(key) = self.menu_key.take() {
+            stream.press(key);
+        }
         self.advance(now, stream)
+    }
+
+    /// Hands over what is to be heard soon: nothing of an answer while it is open whether the caller has finished.
+    fn feed(&mut self, stream: &mut Stream) {
+        match self.turn {
+            Turn::Speaking { .. } => self.mouth.feed(stream),
+            Turn::Thinking { .. } if !self.ears.is_talking() => self.mouth.feed(stream),
+            _ => {}
+        }
     }
 
     /// Whether the turn began with words of the caller, not with a line of the secretary's own.
     fn has_caller(&self, stage: Stage) -> bool {
-        !self.parts.is_empty() && !matches!(stage, Stage::Reply(Answer::Whole(Then::HangUp(_))))
+        !self.parts.is_empty() && !matches!(stage, Stage::Reply { answer: Answer::Whole(Then::HangUp(_)), .. })
     }
 
     /// What time alone brings about.
@@ -210,20 +276,25 @@ impl Talk {
             // A goodbye that no voice can say.
             return Some(EndedBy::TimeLimit);
         }
+        if self.has_waited_for_a_person(now) {
+            return Some(EndedBy::Machine);
+        }
         if age >= self.config.turn.max_call()
             && !matches!(self.turn, Turn::Thinking { .. } | Turn::Silent)
             && !self.is_saying_goodbye()
         {
             self.interrupt(now, stream);
             if let Turn::Hearing = self.turn {
-                self.transcribe();
+                self.transcribe(now, Priority::Background);
             }
             let line = self.script.lines(self.language()).goodbye.clone();
             self.say(now, &line, Then::HangUp(EndedBy::TimeLimit));
         }
         match self.turn {
-            // Whoever put us on hold does not listen.
-            Turn::Listening { .. } if !stream.is_sending() => self.turn = Turn::Listening { since: now },
+            // Whoever put us on hold does not listen, nor does a machine.
+            Turn::Listening { .. } if !stream.is_sending() || self.waits_for_a_person() => {
+                self.turn = Turn::Listening { since: now };
+            }
             Turn::Listening { since } => {
                 if now.saturating_duration_since(since) >= self.config.turn.silence() {
                     self.prompt_after_silence(now);
@@ -235,13 +306,9 @@ impl Talk {
                     self.end_keys(now);
                 }
             }
-            Turn::Deciding { ends_at, ahead } => {
-                if now >= ends_at && !self.ears.is_talking() {
-                    self.end_turn(now, ahead);
-                }
-            }
+            Turn::Deciding(pause) => self.advance_deciding(now, pause, stream),
             Turn::Thinking { .. } => return self.advance_thinking(now, stream),
-            Turn::Speaking { answer } => return self.advance_speaking(now, answer, stream),
+            Turn::Speaking { answer, over } => return self.advance_speaking(now, answer, over, stream),
             Turn::Silent => {}
         }
         None
@@ -260,14 +327,16 @@ impl Talk {
     }
 
     fn is_saying_goodbye(&self) -> bool {
-        matches!(self.turn, Turn::Speaking { answer: Answer::Coming(Then::HangUp(_)) | Answer::Whole(Then::HangUp(_)) })
+        matches!(
+            self.turn,
+            Turn::Speaking { answer: Answer::Coming(Then::HangUp(_)) | Answer::Whole(Then::HangUp(_)), .. }
+        )
     }
 
     /// Says a line of the secretary's own as the whole answer.
     fn say(&mut self, now: Instant, line: &str, then: Then) {
         self.turn = Turn::Thinking {
-            stage: Stage::Reply(Answer::Whole(then)),
-            ahead: None,
+            stage: Stage::Reply { answer: Answer::Whole(then), ahead: None },
             filler: Filler::Said,
             give_up_at: now + GIVE_UP_AFTER,
         };
@@ -307,28 +376,49 @@ impl Talk {
 
     fn answer(&self) -> Option<Answer> {
         match self.turn {
-            Turn::Thinking { stage: Stage::Reply(answer), .. } | Turn::Speaking { answer } => Some(answer),
+            Turn::Deciding(Deciding { guess, .. }) => guess,
+            Turn::Thinking { stage: Stage::Reply { answer, .. }, .. } | Turn::Speaking { answer, .. } => Some(answer),
             _ => None,
         }
     }
 
     fn change_answer(&mut self, change: impl Fn(Answer) -> Answer) {
         match &mut self.turn {
-            Turn::Thinking { stage: Stage::Reply(answer), .. } | Turn::Speaking { answer } => *answer = change(*answer),
+            Turn::Deciding(Deciding { guess: Some(answer), .. })
+            | Turn::Thinking { stage: Stage::Reply { answer, .. }, .. }
+            | Turn::Speaking { answer, .. } => *answer = change(*answer),
             _ => {}
         }
     }
 
     /// Sound of a phrase arrived.
     pub(super) fn sound(&mut self, now: Instant, phrase: PhraseId, pcm: Arc<[i16]>, stream: &mut Stream) {
-        if let Some(Purpose::Answer) = self.mouth.sound(phrase, pcm)
-            && let Turn::Thinking { stage: Stage::Reply(answer), .. } = self.turn
-        {
-            self.turn = Turn::Speaking { answer };
-            self.last_sound = now;
-            self.ears.end_part();
+        if let Some(Purpose::Answer) = self.mouth.sound(phrase, pcm) {
+            self.timeline.note(Moment::FirstSound, now);
         }
-        self.mouth.feed(stream);
+        self.speak_when_ready(now);
+        self.feed(stream);
+    }
+
+    /// Begins to speak once there is sound of the answer, and not into what the caller says.
+    fn speak_when_ready(&mut self, now: Instant) {
+        if let Turn::Thinking { stage: Stage::Reply { answer, ahead }, .. } = self.turn
+            && self.mouth.has_sound()
+            && !(self.ears.is_talking() && self.has_caller(Stage::Reply { answer, ahead }))
+        {
+            self.begin_to_speak(now, answer);
+        }
+    }
+
+    fn begin_to_speak(&mut self, now: Instant, answer: Answer) {
+        let is_last =
+            matches!(answer, Answer::Coming(then) | Answer::Whole(then) if then == Then::HangUp(EndedBy::TimeLimit));
+        let is_greeting = self.greeting == Some(self.turn_id) && !self.config.turn.greeting_interruptible;
+        let over = if is_last || is_greeting { Over::Unheard } else { Over::Nothing };
+        self.turn = Turn::Speaking { answer, over };
+        self.spoken_since = None;
+        self.last_sound = now;
+        self.ears.end_part();
     }
 
     pub(super) fn synthesised(&mut self, phrase: PhraseId, result: Result<(), String>) {
@@ -342,8 +432,8 @@ impl Talk {
     }
 
     fn advance_thinking(&mut self, now: Instant, stream: &mut Stream) -> Option<EndedBy> {
-        let Turn::Thinking { stage, ahead, filler, give_up_at } = self.turn else { return None };
-        if let Stage::Reply(Answer::Whole(then)) = stage
+        let Turn::Thinking { stage, filler, give_up_at } = self.turn else { return None };
+        if let Stage::Reply { answer: Answer::Whole(then), .. } = stage
             && (!self.mouth.has_answer() && !stream.is_playing() || now >= give_up_at)
         {
             // No voice could say it. The words are in the call log.
@@ -352,10 +442,10 @@ impl Talk {
             return self.finish(now, then);
         }
         if self.has_caller(stage) && self.ears.talking_for() >= self.config.turn.barge_in() {
+            let (Stage::Transcript { pause: Deciding { ahead, .. } } | Stage::Reply { ahead, .. }) = stage;
             self.go_on(ahead, stream);
         } else if now >= give_up_at {
-            self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
-            self.silence(stream);
+            self.take_back(stream);
             self.record(now);
             self.ears.end_part();
             let line = self.script.lines(self.language()).not_heard.clone();
@@ -363,24 +453,18 @@ impl Talk {
         } else if let Filler::DueAt(at) = filler
             && now >= at
         {
-            self.turn = Turn::Thinking { stage, ahead, filler: Filler::Said, give_up_at };
+            self.turn = Turn::Thinking { stage, filler: Filler::Said, give_up_at };
             let fillers = &self.script.lines(self.language()).fillers;
             if let Some(line) = fillers.get(self.fillers % fillers.len().max(1)).cloned() {
                 self.fillers += 1;
                 self.speak(&line, Purpose::Filler);
             }
         }
+        self.speak_when_ready(now);
         None
     }
 
-    fn advance_speaking(&mut self, now: Instant, answer: Answer, stream: &mut Stream) -> Option<EndedBy> {
-        let last_words =
-            matches!(answer, Answer::Coming(then) | Answer::Whole(then) if then == Then::HangUp(EndedBy::TimeLimit));
-        if self.ears.is_talking() && self.ears.voiced() >= self.config.turn.barge_in() && !last_words {
-            self.interrupt(now, stream);
-            self.hear(now);
-            return None;
-        }
+    fn advance_speaking(&mut self, now: Instant, answer: Answer, over: Over, stream: &mut Stream) -> Option<EndedBy> {
         let silent = self.mouth.is_empty_of_work() && !stream.is_playing();
         match answer {
             Answer::Whole(then) if silent => return self.finish(now, then),
@@ -392,21 +476,15 @@ impl Talk {
                 self.out.push_back(Output::Silence);
                 return self.finish(now, then);
             }
-            Answer::Coming(_) | Answer::Whole(_) => {}
-        }
-        let silent_for = self.ears.last_voiced().map(|at| now.saturating_duration_since(at));
-        if !self.ears.is_talking() && silent_for.is_some_and(|s| s >= self.config.turn.end_silence(Expects::Anything)) {
-            // «Угу», a cough: too short to interrupt, too long ago to begin an answer with.
-            self.ears.end_part();
+            Answer::Coming(_) | Answer::Whole(_) => self.advance_over(now, answer, over, stream),
         }
         None
     }
 
     /// Stops what is being said and records the turn with what was heard of it.
     fn interrupt(&mut self, now: Instant, stream: &mut Stream) {
-        if !matches!(self.turn, Turn::Speaking { .. }) {
-            return;
-        }
+        let Turn::Speaking { over, .. } = self.turn else { return };
+        self.forget_probe(over);
         self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: Some(self.mouth.heard()) });
         stream.stop_playing();
         self.out.push_back(Output::Silence);
@@ -415,11 +493,12 @@ impl Talk {
 
     /// The answer has been heard to its end.
     fn finish(&mut self, now: Instant, then: Then) -> Option<EndedBy> {
+        let over = if let Turn::Speaking { over, .. } = self.turn { over } else { Over::Nothing };
         self.record(now);
         self.quiet_since = now;
         match then {
             Then::HangUp(by) => return Some(by),
-            Then::Listen if self.ears.part().is_some() => self.hear(now),
+            Then::Listen if self.ears.part().is_some() => self.hear_after(now, over),
             Then::Listen => self.turn = Turn::Listening { since: now },
         }
         None
@@ -435,10 +514,13 @@ impl Talk {
             keys: std::mem::take(&mut self.keys),
             secretary_text: self.mouth.text(),
             heard_text: self.mouth.heard(),
+            machine: self.kind.take(),
+            turn_end: self.turn_end.take(),
             latency: self.timeline.latency(),
         };
         self.turns += 1;
         self.turn_id = self.turn_id.next();
+        self.began_over = false;
         self.parts.clear();
         self.mouth.clear();
         self.timeline = Timeline::default();
@@ -462,13 +544,18 @@ impl Talk {
             self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
             self.silence(stream);
         }
-        if let Turn::Keying { .. } = self.turn {
-            self.read_keys();
-        }
-        let transcribed_ahead =
-            matches!(self.turn, Turn::Keying { .. } | Turn::Deciding { .. } | Turn::Thinking { ahead: Some(_), .. });
-        if !transcribed_ahead && self.ears.voiced() >= NOISE {
-            self.transcribe();
+        let is_transcribed = match self.turn {
+            Turn::Keying { .. } => {
+                self.read_keys();
+                true
+            }
+            Turn::Deciding(_) => true,
+            Turn::Thinking { stage: Stage::Transcript { pause: Deciding { ahead, .. } }, .. }
+            | Turn::Thinking { stage: Stage::Reply { ahead, .. }, .. } => ahead.is_some(),
+            Turn::Listening { .. } | Turn::Hearing | Turn::Speaking { .. } | Turn::Silent => false,
+        };
+        if !is_transcribed && self.ears.voiced() >= NOISE {
+            self.transcribe(now, Priority::Background);
         }
         self.turn = Turn::Silent;
     }

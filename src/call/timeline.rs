@@ -19,6 +19,8 @@ pub enum Moment {
     Transcribed,
     /// The first sentence of the reply was there.
     FirstSentence,
+    /// The voice had made the first sound of the reply.
+    FirstSound,
     /// A filler («Секунду…») went to the wire.
     Filler,
     /// The first sample of the reply went to the wire.
@@ -46,6 +48,11 @@ impl Timeline {
         self.moments.retain(|(m, _)| *m == Moment::SpeechStarted);
     }
 
+    /// It has not happened after all.
+    pub fn forget(&mut self, moment: Moment) {
+        self.moments.retain(|(m, _)| *m != moment);
+    }
+
     pub fn at(&self, moment: Moment) -> Option<Instant> {
         self.moments.iter().find(|(m, _)| *m == moment).map(|(_, at)| *at)
     }
@@ -56,17 +63,38 @@ impl Timeline {
 
     /// What the call log says of this turn's speed.
     pub fn latency(&self) -> Latency {
-        let ms = |from, to| self.between(from, to).map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
+        let ms = |from, to| self.between(from, to).map(whole_ms);
         Latency {
             answer_to_first_audio_ms: ms(Moment::Answered, Moment::FirstAudio),
-            speech_end_to_turn_end_ms: ms(Moment::SpeechEnded, Moment::TurnEnded),
             speech_end_to_text_ms: ms(Moment::SpeechEnded, Moment::Transcribed),
-            text_to_first_sentence_ms: ms(Moment::Transcribed, Moment::FirstSentence),
-            first_sentence_to_audio_ms: ms(Moment::FirstSentence, Moment::FirstAudio),
             speech_end_to_filler_ms: ms(Moment::SpeechEnded, Moment::Filler),
             speech_end_to_first_audio_ms: ms(Moment::SpeechEnded, Moment::FirstAudio),
+            waited_for: self.waited_for(),
         }
     }
+
+    /// Work that was done while something else was waited for is nobody's wait: each moment counts from the latest of those
+    /// before it.
+    fn waited_for(&self) -> Option<Wait> {
+        let start = self.at(Moment::SpeechEnded)?;
+        let end = self.at(Moment::FirstAudio)?;
+        let mut latest = start;
+        let mut step = |moment| {
+            let at = self.at(moment).unwrap_or(latest).clamp(latest, end.max(latest));
+            whole_ms(at.saturating_duration_since(std::mem::replace(&mut latest, at)))
+        };
+        Some(Wait {
+            decide_ms: step(Moment::TurnEnded),
+            transcribe_ms: step(Moment::Transcribed),
+            think_ms: step(Moment::FirstSentence),
+            speak_ms: step(Moment::FirstSound),
+            play_ms: step(Moment::FirstAudio),
+        })
+    }
+}
+
+fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The latencies of a turn in milliseconds; absent where one of the two moments did not happen.
@@ -74,13 +102,27 @@ impl Timeline {
 pub struct Latency {
     /// Of the greeting: from the answered call to its first sample on the wire.
     pub answer_to_first_audio_ms: Option<u64>,
-    pub speech_end_to_turn_end_ms: Option<u64>,
     pub speech_end_to_text_ms: Option<u64>,
-    pub text_to_first_sentence_ms: Option<u64>,
-    pub first_sentence_to_audio_ms: Option<u64>,
     pub speech_end_to_filler_ms: Option<u64>,
     /// The one that the caller feels: from the end of his speech to the first sample of the answer on the wire.
     pub speech_end_to_first_audio_ms: Option<u64>,
+    /// What that time went to.
+    pub waited_for: Option<Wait>,
+}
+
+/// The parts of the time from the end of speech to the first sample of the answer: they add up to it but for rounding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Wait {
+    /// Until it was certain that the caller had finished.
+    pub decide_ms: u64,
+    /// Until his words were there, after that.
+    pub transcribe_ms: u64,
+    /// Until the first sentence of the answer was there, after that.
+    pub think_ms: u64,
+    /// Until the first sound of it was there, after that.
+    pub speak_ms: u64,
+    /// Until it went to the wire.
+    pub play_ms: u64,
 }
 
 #[cfg(test)]
@@ -97,6 +139,27 @@ mod tests {
         timeline.note(Moment::FirstAudio, start + Duration::from_millis(5_000));
         assert_eq!(timeline.latency().speech_end_to_first_audio_ms, Some(900));
         assert_eq!(timeline.latency().speech_end_to_text_ms, None);
+    }
+
+    #[test]
+    fn what_was_waited_for_adds_up_whatever_was_done_early() {
+        let start = Instant::now();
+        let mut timeline = Timeline::default();
+        let moments = [
+            (Moment::SpeechEnded, 0),
+            // The answer was guessed and spoken before the turn was over.
+            (Moment::Transcribed, 650),
+            (Moment::FirstSentence, 660),
+            (Moment::FirstSound, 720),
+            (Moment::TurnEnded, 700),
+            (Moment::FirstAudio, 740),
+        ];
+        for (moment, ms) in moments {
+            timeline.note(moment, start + Duration::from_millis(ms));
+        }
+        let latency = timeline.latency();
+        let expected = Wait { decide_ms: 700, transcribe_ms: 0, think_ms: 0, speak_ms: 20, play_ms: 20 };
+        assert_eq!((latency.speech_end_to_first_audio_ms, latency.waited_for), (Some(740), Some(expected)));
     }
 
     #[test]

@@ -4,24 +4,36 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::{Expects, PartId};
+use super::PartId;
 
 /// The silences and limits of a conversation.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TurnConfig {
-    /// Silence after which what was said is transcribed ahead, in milliseconds; below `end_silence_ms`.
+    /// Silence after which what was said is transcribed and judged, in milliseconds; the shortest of all.
     pub pause_ms: u32,
-    /// Silence after which the caller's turn is over, in milliseconds.
+    /// Probability (0 to 1), told by the end-of-turn model, from which on a turn is taken to be complete.
+    pub complete_probability: f32,
+    /// Silence after which a turn is over that the model takes to be complete, in milliseconds.
+    pub sure_silence_ms: u32,
+    /// The same for one of which the model says nothing.
     pub end_silence_ms: u32,
-    /// The same while a telephone number is being dictated.
-    pub number_silence_ms: u32,
-    /// Speech over the secretary's that makes her stop, in milliseconds.
+    /// The same for one that the model takes to be unfinished.
+    pub unsure_silence_ms: u32,
+    /// The same for one whose words are unfinished: a number, an address, a name that is spelled, half a sentence.
+    pub held_silence_ms: u32,
+    /// The same for a short answer to a question of yes or no.
+    pub answer_silence_ms: u32,
+    /// Speech over the secretary's that makes her wait, in milliseconds; she is softer from the first sound on.
     pub barge_in_ms: u32,
+    /// Whether her greeting can be interrupted.
+    pub greeting_interruptible: bool,
     /// Time from the end of the caller's turn to a filler («Секунду…»), in milliseconds.
     pub filler_after_ms: u32,
     /// Silence of both after which the caller is asked whether he is there, in seconds; after the second time she says goodbye.
     pub silence_s: u32,
+    /// How long a machine or music may have the line, in seconds.
+    pub machine_s: u32,
     /// The longest call, in seconds.
     pub max_call_s: u32,
 }
@@ -29,27 +41,41 @@ pub struct TurnConfig {
 impl Default for TurnConfig {
     fn default() -> Self {
         Self {
-            pause_ms: 300,
+            pause_ms: 200,
+            complete_probability: 0.8,
+            sure_silence_ms: 400,
             end_silence_ms: 700,
-            number_silence_ms: 1_500,
-            barge_in_ms: 400,
+            unsure_silence_ms: 900,
+            held_silence_ms: 1_500,
+            answer_silence_ms: 350,
+            barge_in_ms: 300,
+            greeting_interruptible: true,
             filler_after_ms: 1_200,
             silence_s: 8,
+            machine_s: 60,
             max_call_s: 1_800,
         }
     }
 }
 
 impl TurnConfig {
+    /// The silences that end a turn, with their keys, in milliseconds.
+    pub fn silences(&self) -> [(&'static str, u32); 5] {
+        [
+            ("sure_silence_ms", self.sure_silence_ms),
+            ("end_silence_ms", self.end_silence_ms),
+            ("unsure_silence_ms", self.unsure_silence_ms),
+            ("held_silence_ms", self.held_silence_ms),
+            ("answer_silence_ms", self.answer_silence_ms),
+        ]
+    }
+
     pub(super) fn pause(&self) -> Duration {
         ms(self.pause_ms)
     }
 
-    pub(super) fn end_silence(&self, expects: Expects) -> Duration {
-        match expects {
-            Expects::Anything => ms(self.end_silence_ms),
-            Expects::Number => ms(self.number_silence_ms),
-        }
+    pub(super) fn sure_silence(&self) -> Duration {
+        ms(self.sure_silence_ms)
     }
 
     pub(super) fn barge_in(&self) -> Duration {
@@ -64,6 +90,10 @@ impl TurnConfig {
         Duration::from_secs(self.silence_s.into())
     }
 
+    pub(super) fn machine(&self) -> Duration {
+        Duration::from_secs(self.machine_s.into())
+    }
+
     pub(super) fn max_call(&self) -> Duration {
         Duration::from_secs(self.max_call_s.into())
     }
@@ -74,7 +104,7 @@ fn ms(value: u32) -> Duration {
 }
 
 /// Whose turn it is, with what belongs to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Turn {
     /// Nobody speaks.
     Listening { since: Instant },
@@ -82,24 +112,66 @@ pub(super) enum Turn {
     Hearing,
     /// The caller types a number; at `ends_at` it is whole.
     Keying { ends_at: Instant },
-    /// The caller paused. The part `ahead` is being transcribed ahead; at `ends_at` his turn is over.
-    Deciding { ends_at: Instant, ahead: Option<PartId> },
-    /// The turn is over and nothing of the answer can be heard yet; a caller who goes on now still continues the part
-    /// `ahead`. At `give_up_at` there is an answer all the same.
-    Thinking { stage: Stage, ahead: Option<PartId>, filler: Filler, give_up_at: Instant },
+    /// The caller paused.
+    Deciding(Deciding),
+    /// The turn is over and nothing of the answer can be heard yet; a caller who goes on now still continues what he said.
+    /// At `give_up_at` there is an answer all the same.
+    Thinking { stage: Stage, filler: Filler, give_up_at: Instant },
     /// The answer is being heard.
-    Speaking { answer: Answer },
+    Speaking { answer: Answer, over: Over },
     /// The call is over.
     Silent,
 }
 
-/// What the caller waits for.
+/// What is known while it is open whether the caller has finished.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Deciding {
+    /// When speech was last heard.
+    pub paused_at: Instant,
+    /// The part that ended with the pause: it is being transcribed, and goes on with the caller.
+    pub ahead: Option<PartId>,
+    /// Of this part.
+    pub voiced: Duration,
+    /// What the model says.
+    pub complete: Option<f32>,
+    /// The answer that is already being made, in case he has.
+    pub guess: Option<Answer>,
+}
+
+/// What a caller does while she speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    /// He is not listened to before she has finished.
+    Unheard,
+    Nothing,
+    /// He has begun to speak: she is softer.
+    Begun,
+    /// He goes on: she waits since then, until words tell whether it is for her; `probe` are his words so far.
+    Held {
+        since: Instant,
+        probe: Option<Probe>,
+    },
+    /// It was short. She speaks on until words tell whether it was for her.
+    Asked {
+        probe: Probe,
+    },
+}
+
+/// Speech over hers that is being transcribed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Probe {
+    pub part: PartId,
+    pub samples: usize,
+    pub voiced: Duration,
+}
+
+/// What the caller waits for.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Stage {
-    /// The words of the turn, of which so much is speech.
-    Transcript { voiced: Duration },
-    /// The answer's first sound.
-    Reply(Answer),
+    /// The words of the turn that ended so.
+    Transcript { pause: Deciding },
+    /// The answer's first sound. A caller who goes on continues the part `ahead`.
+    Reply { answer: Answer, ahead: Option<PartId> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use crate::app;
 use crate::clock;
 use crate::config::{AccountConfig, Config, Registrar, Secrets, SipConfig, TlsConfig};
 use crate::engine::Language;
+use crate::engine::end_of_turn::EndOfTurn;
 use crate::engine::onnx::OnnxRuntime;
 use crate::engine::stt::Stt;
 use crate::engine::tts::Tts;
@@ -85,6 +86,8 @@ fn check_models(mut report: Report, config: &Config) -> Report {
     if let Ok(runtime) = &runtime {
         let vad = Silero::load(runtime, &config.models.vad());
         report.line("voice detection", vad.map(|_| config.models.vad().display().to_string()));
+        let end_of_turn = EndOfTurn::start(&config.end_of_turn, runtime);
+        report.line("end of turn", end_of_turn.map(|_| config.end_of_turn.model.display().to_string()));
     }
     let stt = Stt::start(&config.stt);
     report.line("recognition", stt.as_ref().map(|_| config.stt.model.display().to_string()));

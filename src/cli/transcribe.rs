@@ -1,4 +1,4 @@
-//! `secretary transcribe`: what is said in a file.
+//! `secretary transcribe`: what is said in a file, of which no more than half a minute is held at a time.
 
 use std::path::PathBuf;
 
@@ -6,9 +6,11 @@ use anyhow::{Context, Result, anyhow};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
-use super::wav::read_mono;
+use super::wav::Mono;
 use super::{ConfigArg, say};
-use crate::engine::stt::{Stt, SttJob};
+use crate::clock;
+use crate::engine::stt::windows::Windows;
+use crate::engine::stt::{Stt, SttJob, Transcript};
 use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language};
 
@@ -16,7 +18,7 @@ use crate::engine::{Cancel, Language};
 pub struct Args {
     /// A WAV file of any rate and length; several channels are mixed.
     file: PathBuf,
-    /// Print {"text", "language", "segments":[{"start_s","end_s","text"}], "audio_s", "processing_s"}.
+    /// Print {"text", "language", "segments":[{"start_s","end_s","text","words"}], "audio_s", "processing_s"}.
     #[arg(long)]
     json: bool,
     /// The language that is spoken; detected among the configured ones unless told.
@@ -28,16 +30,10 @@ pub struct Args {
 
 pub async fn run(args: Args) -> Result<()> {
     let (config, _) = args.config.load()?;
-    let (pcm, rate_hz) = read_mono(&args.file)?;
+    let samples = Mono::open(&args.file)?;
     let languages = args.language.map_or(config.languages.clone(), |language| vec![language]);
     let stt = spawn_blocking(move || Stt::start(&config.stt)).await??;
-    let job = SttJob { pcm, rate_hz, languages, cancel: Cancel::default(), priority: Priority::Caller };
-    let (done, result) = oneshot::channel();
-    stt.submit(job, move |transcript| {
-        // The receiver waits below.
-        let _ = done.send(transcript);
-    })?;
-    let transcript = result.await.map_err(|_| anyhow!("the recogniser is gone"))?.context("not transcribed")?;
+    let transcript = transcribe(&stt, samples, languages).await?;
     if args.json {
         say(serde_json::to_string(&transcript)?);
     } else {
@@ -45,4 +41,30 @@ pub async fn run(args: Args) -> Result<()> {
     }
     spawn_blocking(move || stt.shutdown()).await?;
     Ok(())
+}
+
+/// One window after the other. The first in which something is said decides on the language.
+async fn transcribe(stt: &Stt, samples: Mono, mut languages: Vec<Language>) -> Result<Transcript> {
+    let rate_hz = samples.rate_hz();
+    let mut whole: Option<Transcript> = None;
+    for window in Windows::new(samples, rate_hz) {
+        let window = window?;
+        let start_s = (window.start as f64 / f64::from(rate_hz)) as f32;
+        let (languages_now, cancel, due) = (languages.clone(), Cancel::default(), clock::now());
+        let job = SttJob { pcm: window.pcm, rate_hz, languages: languages_now, cancel, priority: Priority::Final, due };
+        let (done, result) = oneshot::channel();
+        stt.submit(job, move |transcript| {
+            // The receiver waits below.
+            let _ = done.send(transcript);
+        })?;
+        let part = result.await.map_err(|_| anyhow!("the recogniser is gone"))?.context("not transcribed")?;
+        if !part.text.is_empty() {
+            languages = vec![part.language];
+        }
+        match &mut whole {
+            None => whole = Some(part),
+            Some(whole) => whole.append(part, start_s),
+        }
+    }
+    whole.context("the file has no samples")
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
-use super::{ConfigError, Found, Secrets};
+use super::{ConfigError, Found, Secrets, some_languages};
 use crate::call::keys::Dtmf;
+use crate::engine::Language;
 use crate::engine::worker::at_least_one;
 use crate::net::listen::{Listen, TlsIdentity, TlsSettings};
 use crate::net::outside::{Outside, STUN_PORT, StunServer};
@@ -156,6 +157,9 @@ pub struct AccountConfig {
     pub stun_server: Option<Registrar>,
     #[serde(default)]
     pub numbering: Numbering,
+    /// Languages that its callers may speak, the first being the one a call begins in; those of the house unless told.
+    #[serde(default, deserialize_with = "some_languages")]
+    pub languages: Option<Vec<Language>>,
     /// How long its calls ring before she answers, in seconds.
     #[serde(default, deserialize_with = "ringing")]
     pub answer_after_s: u32,

@@ -2,6 +2,9 @@
 //! nothing here runs inference on the async executor.
 
 pub mod dialog;
+pub mod end_of_turn;
+mod mel;
+pub mod metrics;
 pub mod onnx;
 pub mod stt;
 pub mod tts;
@@ -15,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::{Deserialize, Serialize};
 
 /// A language that the secretary understands and speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
     Ru,

@@ -1,29 +1,51 @@
 //! Named threads behind one bounded queue: how a heavy model runs beside the async executor and not on it.
 //!
-//! A waiting caller goes before background work. A job cancelled before its turn is not run. A panic in a job is
+//! One schedule for all workers says which job is next: finals before partials before background work, and within a
+//! class the one that is due first; none starves. A job cancelled before its turn is not run. A panic in a job is
 //! that job's failure: the thread goes on with a fresh state. Submitting calls nothing of a job's but its
 //! [`cancel`](Job::cancel), so it may be done on the executor's threads, where a job's answer could not be sent.
 //!
 //! Left out: stopping a job that runs; it looks at its own [`Cancel`].
 
+mod schedule;
+
 use std::any::Any;
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
+use metrics::{gauge, histogram};
 use serde::de::{Deserialize, Deserializer, Error as _};
 
+use self::schedule::Schedule;
 use super::Cancel;
+use super::metrics::PoolMetrics;
+use crate::clock;
 
-/// Who waits for a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+/// Who waits for a job: its class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// A person on the telephone.
-    #[default]
-    Caller,
+    /// A person on the telephone, who waits for an answer.
+    Final,
+    /// What may be thrown away again: a caller still speaks.
+    Partial,
     /// Nobody: warm-up, phrases prepared in advance, files.
     Background,
+}
+
+impl Priority {
+    /// The most urgent first.
+    pub const ALL: [Self; 3] = [Self::Final, Self::Partial, Self::Background];
+
+    /// As metrics call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Final => "final",
+            Self::Partial => "partial",
+            Self::Background => "background",
+        }
+    }
 }
 
 /// Why a job gave no result of its own.
@@ -69,13 +91,12 @@ pub struct Pool<S: 'static> {
 }
 
 impl<S: Send + 'static> Pool<S> {
-    /// Builds `workers` states with `factory` and starts a thread `name-n` for each. Of each priority, `capacity` jobs
-    /// may wait.
+    /// Builds `workers` states with `factory` and starts a thread for each. Of each class, `capacity` jobs may wait.
     ///
     /// # Errors
     /// What `factory` returns for the first state it cannot build, or that the system refuses a thread.
     pub fn start<E>(
-        name: &str,
+        metrics: &'static PoolMetrics,
         workers: usize,
         capacity: usize,
         factory: impl Fn() -> Result<S, E> + Send + Sync + 'static,
@@ -84,26 +105,37 @@ impl<S: Send + 'static> Pool<S> {
         E: std::error::Error + From<std::io::Error>,
     {
         let workers = workers.max(1);
-        let queue = Arc::new(Queue::new(workers, capacity));
+        let queue = Arc::new(Queue::new(metrics, workers, capacity));
         let pool = Self { queue: Arc::clone(&queue), threads: Mutex::default() };
         let factory = Arc::new(factory);
         for n in 0..workers {
             let state = factory()?;
             let (queue, factory) = (Arc::clone(&queue), Arc::clone(&factory));
             let body = move || work(&queue, n, state, || factory().map_err(|e| e.to_string()));
-            let thread = thread::Builder::new().name(format!("{name}-{n}")).spawn(body)?;
+            let thread = thread::Builder::new().name(format!("{}-{n}", metrics.thread)).spawn(body)?;
             lock(&pool.threads).push(thread);
         }
         Ok(pool)
     }
 
     /// Queues a job, which then is run or failed on one of the threads, or failed by [`shutdown`](Self::shutdown). Only
-    /// a job cancelled while it waits may be dropped without a word, when another needs its place.
+    /// a job cancelled while it waits may be dropped without a word, when another needs its place. The job is `due` now at
+    /// the earliest.
     ///
     /// # Errors
-    /// When as many jobs of this priority wait as may wait, or after a shutdown.
-    pub fn submit(&self, priority: Priority, job: impl Job<S>) -> Result<(), SubmitError> {
-        self.queue.push(priority, Box::new(job))
+    /// When as many jobs of this class wait as may wait, or after a shutdown.
+    pub fn submit(&self, class: Priority, due: Instant, job: impl Job<S>) -> Result<(), SubmitError> {
+        self.queue.push(class, due, Box::new(job))
+    }
+
+    /// Jobs of the class that wait for a worker.
+    pub fn waiting(&self, class: Priority) -> usize {
+        lock(&self.queue.waiting).jobs.len(class)
+    }
+
+    /// Jobs that workers are at.
+    pub fn running(&self) -> usize {
+        lock(&self.queue.waiting).running.iter().flatten().count()
     }
 }
 
@@ -158,45 +190,53 @@ fn message(panic: &(dyn Any + Send)) -> String {
 }
 
 struct Queue<S: 'static> {
+    metrics: &'static PoolMetrics,
     capacity: usize,
     waiting: Mutex<Waiting<S>>,
     changed: Condvar,
 }
 
 struct Waiting<S: 'static> {
-    caller: VecDeque<BoxedJob<S>>,
-    background: VecDeque<BoxedJob<S>>,
+    jobs: Schedule<Queued<S>>,
     /// Of each worker, the job it runs.
     running: Vec<Option<Cancel>>,
     stopped: bool,
 }
 
+struct Queued<S: 'static> {
+    job: BoxedJob<S>,
+    since: Instant,
+}
+
+impl<S: 'static> Queued<S> {
+    fn is_stale(&self) -> bool {
+        self.job.cancel().is_cancelled()
+    }
+}
+
 impl<S: 'static> Queue<S> {
-    fn new(workers: usize, capacity: usize) -> Self {
-        let running = vec![None; workers];
-        let waiting = Waiting { caller: VecDeque::new(), background: VecDeque::new(), running, stopped: false };
-        Self { capacity, waiting: Mutex::new(waiting), changed: Condvar::new() }
+    fn new(metrics: &'static PoolMetrics, workers: usize, capacity: usize) -> Self {
+        let waiting = Waiting { jobs: Schedule::default(), running: vec![None; workers], stopped: false };
+        Self { metrics, capacity, waiting: Mutex::new(waiting), changed: Condvar::new() }
     }
 
-    fn push(&self, priority: Priority, job: BoxedJob<S>) -> Result<(), SubmitError> {
+    fn push(&self, class: Priority, due: Instant, job: BoxedJob<S>) -> Result<(), SubmitError> {
+        let since = clock::now();
         // Declared before the lock is taken, so that what it gets is dropped after the lock is released: a job may own
         // what is not ours.
-        let _cancelled: VecDeque<BoxedJob<S>>;
+        let _cancelled: Vec<Queued<S>>;
         let mut waiting = lock(&self.waiting);
         if waiting.stopped {
             return Err(SubmitError::Stopped);
         }
-        let jobs = match priority {
-            Priority::Caller => &mut waiting.caller,
-            Priority::Background => &mut waiting.background,
-        };
-        if jobs.len() >= self.capacity {
-            (_cancelled, *jobs) = std::mem::take(jobs).into_iter().partition(|job| job.cancel().is_cancelled());
+        if waiting.jobs.len(class) >= self.capacity {
+            _cancelled = waiting.jobs.clear_out(class, Queued::is_stale);
         }
-        if jobs.len() >= self.capacity {
+        if waiting.jobs.len(class) >= self.capacity {
             return Err(SubmitError::Full);
         }
-        jobs.push_back(job);
+        waiting.jobs.push(since, class, due, Queued { job, since });
+        self.tell(&waiting, class);
         self.changed.notify_one();
         Ok(())
     }
@@ -208,18 +248,28 @@ impl<S: 'static> Queue<S> {
             if waiting.stopped {
                 return None;
             }
-            if let Some(job) = waiting.caller.pop_front().or_else(|| waiting.background.pop_front()) {
-                if let Some(running) = waiting.running.get_mut(worker) {
-                    *running = Some(job.cancel().clone());
-                }
-                return Some(job);
-            }
+            let next = waiting.jobs.pop(Queued::is_stale);
             // Nobody's job: a shutdown must not cancel what ended long ago.
             if let Some(running) = waiting.running.get_mut(worker) {
-                *running = None;
+                *running = next.as_ref().map(|(_, queued)| queued.job.cancel().clone());
             }
+            if let Some((class, queued)) = next {
+                self.tell(&waiting, class);
+                if !queued.is_stale() {
+                    let waited = clock::now().saturating_duration_since(queued.since);
+                    histogram!(self.metrics.wait, "class" => class.name()).record(waited);
+                }
+                return Some(queued.job);
+            }
+            gauge!(self.metrics.running).set(waiting.running.iter().flatten().count() as f64);
             waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Under the lock, so that an older figure does not come after a newer one.
+    fn tell(&self, waiting: &Waiting<S>, class: Priority) {
+        gauge!(self.metrics.depth, "class" => class.name()).set(waiting.jobs.len(class) as f64);
+        gauge!(self.metrics.running).set(waiting.running.iter().flatten().count() as f64);
     }
 
     fn stop(&self) -> Vec<BoxedJob<S>> {
@@ -227,8 +277,7 @@ impl<S: 'static> Queue<S> {
         waiting.stopped = true;
         waiting.running.iter().flatten().for_each(Cancel::cancel);
         self.changed.notify_all();
-        let caller = std::mem::take(&mut waiting.caller);
-        caller.into_iter().chain(std::mem::take(&mut waiting.background)).collect()
+        waiting.jobs.drain().into_iter().map(|queued| queued.job).collect()
     }
 }
 
@@ -248,9 +297,20 @@ pub(crate) fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
     use std::io;
+    use std::sync::OnceLock;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+    use std::time::Duration;
+
+    const TEST: PoolMetrics = PoolMetrics { thread: "test", depth: "depth", running: "running", wait: "wait" };
+
+    /// All alike: who came first goes first.
+    fn soon() -> Instant {
+        static SOON: OnceLock<Instant> = OnceLock::new();
+        *SOON.get_or_init(|| clock::now() + Duration::from_secs(3600))
+    }
 
     /// Reports to `log`; on the way it may wait for `gate`, panic, or be cancelled.
     struct Step {
@@ -293,7 +353,7 @@ mod tests {
             let built = AtomicUsize::new(0);
             let factory = move || Ok::<_, io::Error>(built.fetch_add(1, Ordering::SeqCst));
             let (sender, log) = sync_channel(100);
-            Self { pool: Pool::start("test", 1, 2, factory).unwrap(), log, sender }
+            Self { pool: Pool::start(&TEST, 1, 2, factory).unwrap(), log, sender }
         }
 
         fn step(&self, name: &'static str) -> Step {
@@ -303,7 +363,7 @@ mod tests {
         /// Keeps the worker busy until the sender sends or goes.
         fn block(&self) -> SyncSender<()> {
             let (open, gate) = sync_channel(1);
-            self.pool.submit(Priority::Caller, Step { gate: Some(gate), ..self.step("block") }).unwrap();
+            self.pool.submit(Priority::Final, soon(), Step { gate: Some(gate), ..self.step("block") }).unwrap();
             assert_eq!(self.next(), "start block on 0");
             open
         }
@@ -322,8 +382,8 @@ mod tests {
     fn waiting_caller_goes_before_background_work() {
         let bench = Bench::new();
         let open = bench.block();
-        bench.pool.submit(Priority::Background, bench.step("warm-up")).unwrap();
-        bench.pool.submit(Priority::Caller, bench.step("caller")).unwrap();
+        bench.pool.submit(Priority::Background, soon(), bench.step("warm-up")).unwrap();
+        bench.pool.submit(Priority::Final, soon(), bench.step("caller")).unwrap();
         drop(open);
         let log: Vec<_> = (0..5).map(|_| bench.next()).collect();
         assert_eq!(log, ["done block", "start caller on 0", "done caller", "start warm-up on 0", "done warm-up"]);
@@ -334,13 +394,13 @@ mod tests {
         let bench = Bench::new();
         let _open = bench.block();
         for _ in 0..2 {
-            bench.pool.submit(Priority::Background, bench.step("b")).unwrap();
+            bench.pool.submit(Priority::Background, soon(), bench.step("b")).unwrap();
         }
-        assert_eq!(bench.pool.submit(Priority::Background, bench.step("b")), Err(SubmitError::Full));
+        assert_eq!(bench.pool.submit(Priority::Background, soon(), bench.step("b")), Err(SubmitError::Full));
         for _ in 0..2 {
-            bench.pool.submit(Priority::Caller, bench.step("c")).unwrap();
+            bench.pool.submit(Priority::Final, soon(), bench.step("c")).unwrap();
         }
-        assert_eq!(bench.pool.submit(Priority::Caller, bench.step("c")), Err(SubmitError::Full));
+        assert_eq!(bench.pool.submit(Priority::Final, soon(), bench.step("c")), Err(SubmitError::Full));
     }
 
     #[test]
@@ -350,10 +410,10 @@ mod tests {
         let stale = [bench.step("first"), bench.step("second")];
         let cancels: Vec<_> = stale.iter().map(|step| step.cancel.clone()).collect();
         for step in stale {
-            bench.pool.submit(Priority::Caller, step).unwrap();
+            bench.pool.submit(Priority::Final, soon(), step).unwrap();
         }
         cancels[0].cancel();
-        bench.pool.submit(Priority::Caller, bench.step("third")).unwrap();
+        bench.pool.submit(Priority::Final, soon(), bench.step("third")).unwrap();
         cancels[1].cancel();
         drop(open);
         let log: Vec<_> = (0..4).map(|_| bench.next()).collect();
@@ -361,10 +421,40 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_due_first_goes_first() {
+        let bench = Bench::new();
+        let open = bench.block();
+        bench.pool.submit(Priority::Final, soon() + Duration::from_millis(1), bench.step("second")).unwrap();
+        bench.pool.submit(Priority::Final, soon(), bench.step("first")).unwrap();
+        drop(open);
+        let log: Vec<_> = (0..4).map(|_| bench.next()).collect();
+        assert_eq!(log, ["done block", "start first on 0", "done first", "start second on 0"]);
+    }
+
+    #[test]
+    fn what_waits_and_runs_is_told() {
+        let recorder = DebuggingRecorder::new();
+        let figures = recorder.snapshotter();
+        metrics::with_local_recorder(&recorder, || {
+            let bench = Bench::new();
+            let open = bench.block();
+            bench.pool.submit(Priority::Background, soon(), bench.step("one")).unwrap();
+            bench.pool.submit(Priority::Background, soon(), bench.step("two")).unwrap();
+            assert_eq!((bench.pool.waiting(Priority::Background), bench.pool.running()), (2, 1));
+            drop(open);
+        });
+        let told: Vec<_> = figures.snapshot().into_vec().into_iter().map(|(key, _, _, value)| (key, value)).collect();
+        let depth = told.iter().find(|(key, _)| {
+            key.key().name() == "depth" && key.key().labels().any(|label| label.value() == "background")
+        });
+        assert_eq!(depth.map(|(_, value)| value), Some(&DebugValue::Gauge(2.0.into())), "{told:?}");
+    }
+
+    #[test]
     fn panic_fails_its_job_and_the_next_gets_a_fresh_state() {
         let bench = Bench::new();
-        bench.pool.submit(Priority::Caller, Step { panics: true, ..bench.step("bad") }).unwrap();
-        bench.pool.submit(Priority::Caller, bench.step("good")).unwrap();
+        bench.pool.submit(Priority::Final, soon(), Step { panics: true, ..bench.step("bad") }).unwrap();
+        bench.pool.submit(Priority::Final, soon(), bench.step("good")).unwrap();
         let log: Vec<_> = (0..4).map(|_| bench.next()).collect();
         let expected = ["start bad on 0", "bad: the worker panicked: step bad", "start good on 1", "done good"];
         assert_eq!(log, expected);
@@ -378,10 +468,10 @@ mod tests {
             n => Ok(n),
         };
         let (sender, log) = sync_channel(100);
-        let bench = Bench { pool: Pool::start("test", 1, 4, factory).unwrap(), log, sender };
-        bench.pool.submit(Priority::Caller, Step { panics: true, ..bench.step("bad") }).unwrap();
-        bench.pool.submit(Priority::Caller, bench.step("unlucky")).unwrap();
-        bench.pool.submit(Priority::Caller, bench.step("good")).unwrap();
+        let bench = Bench { pool: Pool::start(&TEST, 1, 4, factory).unwrap(), log, sender };
+        bench.pool.submit(Priority::Final, soon(), Step { panics: true, ..bench.step("bad") }).unwrap();
+        bench.pool.submit(Priority::Final, soon(), bench.step("unlucky")).unwrap();
+        bench.pool.submit(Priority::Final, soon(), bench.step("good")).unwrap();
         let log: Vec<_> = (0..5).map(|_| bench.next()).collect();
         assert_eq!(log[2], "unlucky: the worker could not be restarted: no memory");
         assert_eq!(log[3..], ["start good on 2", "done good"]);
@@ -391,7 +481,7 @@ mod tests {
     fn shutdown_fails_what_waits_and_cancels_what_runs() {
         let bench = Bench::new();
         let open = bench.block();
-        bench.pool.submit(Priority::Caller, bench.step("late")).unwrap();
+        bench.pool.submit(Priority::Final, soon(), bench.step("late")).unwrap();
         // The gate opens once the waiting job has been told, which is when the running one has been cancelled.
         let (pool, log) = (bench.pool, bench.log);
         let stopping = thread::spawn(move || pool.shutdown());
@@ -404,7 +494,7 @@ mod tests {
     #[test]
     fn first_state_that_fails_to_build_is_the_error_of_start() {
         let factory = || Err::<usize, _>(io::Error::other("no model"));
-        let error = Pool::start("test", 2, 4, factory).err().unwrap();
+        let error = Pool::start(&TEST, 2, 4, factory).err().unwrap();
         assert_eq!(error.to_string(), "no model");
     }
 
@@ -412,7 +502,7 @@ mod tests {
     fn job_submitted_after_shutdown_is_refused_and_not_called() {
         let bench = Bench::new();
         bench.pool.shutdown();
-        assert_eq!(bench.pool.submit(Priority::Caller, bench.step("late")), Err(SubmitError::Stopped));
+        assert_eq!(bench.pool.submit(Priority::Final, soon(), bench.step("late")), Err(SubmitError::Stopped));
         assert!(bench.rest().is_empty());
     }
 
@@ -442,26 +532,26 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_of_a_job_is_called_on_the_thread_that_submits() {
-        let pool = Arc::new(Pool::start("test", 1, 1, || Ok::<_, io::Error>(())).unwrap());
+        let pool = Arc::new(Pool::start(&TEST, 1, 1, || Ok::<_, io::Error>(())).unwrap());
         let (answer, mut answers) = tokio::sync::mpsc::channel(9);
         let job = |gate| Answering { cancel: Cancel::default(), gate, answer: answer.clone() };
         let (open, gate) = sync_channel(1);
-        pool.submit(Priority::Caller, job(Some(gate))).unwrap();
+        pool.submit(Priority::Final, soon(), job(Some(gate))).unwrap();
         // The place is free once the worker has taken the first one.
         let stale = job(None);
         let cancel = stale.cancel.clone();
-        while pool.queue.waiting.lock().unwrap().caller.len() == 1 {
+        while pool.waiting(Priority::Final) == 1 {
             tokio::task::yield_now().await;
         }
-        pool.submit(Priority::Caller, stale).unwrap();
-        assert_eq!(pool.submit(Priority::Caller, job(None)), Err(SubmitError::Full));
+        pool.submit(Priority::Final, soon(), stale).unwrap();
+        assert_eq!(pool.submit(Priority::Final, soon(), job(None)), Err(SubmitError::Full));
         cancel.cancel();
-        pool.submit(Priority::Caller, job(None)).unwrap();
+        pool.submit(Priority::Final, soon(), job(None)).unwrap();
         drop(open);
         assert_eq!((answers.recv().await, answers.recv().await), (Some(Ok(())), Some(Ok(()))));
         let stopped = Arc::clone(&pool);
         tokio::task::spawn_blocking(move || stopped.shutdown()).await.unwrap();
-        assert_eq!(pool.submit(Priority::Caller, job(None)), Err(SubmitError::Stopped));
+        assert_eq!(pool.submit(Priority::Final, soon(), job(None)), Err(SubmitError::Stopped));
         drop(answer);
         assert_eq!(answers.recv().await, None, "neither the cancelled job nor the refused ones answer");
     }

@@ -233,6 +233,8 @@ pub(super) mod tests {
             keys: String::new(),
             secretary_text: "Добрый день. Чем помочь?".to_owned(),
             heard_text: "Добрый день.".to_owned(),
+            machine: None,
+            turn_end: None,
             latency: Latency::default(),
         }
     }

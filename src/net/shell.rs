@@ -473,7 +473,8 @@ impl Shell {
             self.sessions.insert(key, events.clone());
             if events.try_send((key, SessionEvent::Incoming(incoming))).is_err() {
                 self.sessions.remove(&key);
-                self.endpoint.handle_input(now(), Input::Command(Command::Reject { call: key, status: 503 }));
+                self.endpoint
+                    .handle_input(now(), Input::Command(Command::Reject { call: key, status: 503, retry_after: None }));
             }
             return;
         }
@@ -482,7 +483,8 @@ impl Shell {
         if self.calls.as_ref().is_some_and(|calls| calls.try_send(call).is_ok()) {
             self.sessions.insert(key, events);
         } else {
-            self.endpoint.handle_input(now(), Input::Command(Command::Reject { call: key, status: 503 }));
+            self.endpoint
+                .handle_input(now(), Input::Command(Command::Reject { call: key, status: 503, retry_after: None }));
         }
     }
 }

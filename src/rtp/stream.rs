@@ -19,7 +19,7 @@ use super::jitter::{COMFORT_NOISE, DEFAULT_TARGET, JitterBuffer, Payload, Receiv
 use super::latch::Latch;
 use super::pace::{Pace, Silence};
 use super::packet::{Packet, PacketError, RtpTimestamp, Seq, Ssrc};
-use super::playout::{Playout, Unplayed};
+use super::playout::{Loudness, Playout, Unplayed};
 use super::quality::{Path, Quality, SentQuality, tenths};
 use super::reception::Reception;
 use super::rtcp::{Outgoing, Rtcp, RtcpPath, RtcpStart, Sent};
@@ -341,6 +341,11 @@ impl Stream {
     /// Stops sending what was queued, within 5 ms, and returns what was not sent.
     pub fn stop_playing(&mut self) -> Vec<Unplayed> {
         self.playout.clear()
+    }
+
+    /// How loud what is queued is sent from now on, until [`Self::stop_playing`].
+    pub fn set_loudness(&mut self, loudness: Loudness) {
+        self.playout.set_loudness(loudness);
     }
 
     /// How many samples wait to be sent.

@@ -97,20 +97,25 @@ fn key(window: &[i16], rate: Rate) -> Option<char> {
 
 /// The tone that stands out of its group, and its energy.
 fn strongest(window: &[i16], group: &[f32; 4], rate: Rate) -> Option<(usize, f32)> {
-    let energies = group.map(|hz| energy_at(window, hz, rate));
+    let energies = energies(window, group, rate);
     let (index, most) = energies.into_iter().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let stands_out = energies.iter().enumerate().all(|(other, energy)| other == index || most >= CLEAR * energy);
     stands_out.then_some((index, most))
 }
 
-/// The energy of a window at one frequency (Goertzel's algorithm), in the units of the sum of its squares.
-fn energy_at(window: &[i16], hz: f32, rate: Rate) -> f32 {
-    let turn = 2.0 * (TAU * hz / rate.hz() as f32).cos();
-    let (mut last, mut before) = (0.0_f32, 0.0_f32);
+/// The energy of a window at each of some frequencies in Hz (Goertzel's algorithm), in the units of the sum of its squares.
+pub(crate) fn energies<const N: usize>(window: &[i16], hz: &[f32; N], rate: Rate) -> [f32; N] {
+    let turns = hz.map(|hz| 2.0 * (TAU * hz / rate.hz() as f32).cos());
+    let (mut last, mut before) = ([0.0_f32; N], [0.0_f32; N]);
+    // All at once: a processor has several lanes.
     for &sample in window {
-        (last, before) = (f32::from(sample) + turn * last - before, last);
+        let sample = f32::from(sample);
+        for n in 0..N {
+            (last[n], before[n]) = (sample + turns[n] * last[n] - before[n], last[n]);
+        }
     }
-    (last * last + before * before - turn * last * before) * 2.0 / window.len() as f32
+    let energy = |n: usize| last[n] * last[n] + before[n] * before[n] - turns[n] * last[n] * before[n];
+    std::array::from_fn(|n| energy(n) * 2.0 / window.len().max(1) as f32)
 }
 
 #[cfg(test)]

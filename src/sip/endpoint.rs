@@ -151,7 +151,7 @@ impl Endpoint {
                 self.wish(now, call, Wish::Answer(sdp));
                 self.end_replaced(now, call);
             }
-            Command::Reject { call, status } => self.wish(now, call, Wish::Reject(status)),
+            Command::Reject { call, status, retry_after } => self.wish(now, call, Wish::Reject(status, retry_after)),
             Command::AnswerOffer { call, sdp } => self.wish(now, call, Wish::AnswerOffer(sdp)),
             Command::RejectOffer { call } => self.wish(now, call, Wish::RejectOffer),
             Command::Hangup { call } => self.wish(now, call, Wish::Hangup(None)),

@@ -184,8 +184,9 @@ pub enum Command {
     Ring { call: CallKey },
     /// Answers an incoming call by 200. `sdp` is the answer, or our offer if the call came without one.
     Answer { call: CallKey, sdp: Vec<u8> },
-    /// Refuses an incoming call with a status from 300 to 699; another is sent as 500.
-    Reject { call: CallKey, status: u16 },
+    /// Refuses an incoming call with a status from 300 to 699; another is sent as 500. With `retry_after` the caller is told
+    /// when to try again (RFC 3261 §20.33), in whole seconds, rounded up.
+    Reject { call: CallKey, status: u16, retry_after: Option<Duration> },
     /// Answers [`SessionEvent::Offer`]; our offer if that came without one.
     AnswerOffer { call: CallKey, sdp: Vec<u8> },
     /// Refuses [`SessionEvent::Offer`] by 488: the session goes on as it was.

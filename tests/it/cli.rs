@@ -145,6 +145,43 @@ fn transcribe_prints_json_for_programs() {
 }
 
 #[test]
+fn transcribe_writes_a_file_of_minutes_with_rising_times() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("long.wav");
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 16_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
+    let spoken = [
+        ("en_real_cities_1.wav", "It was the best of times, it was the worst of times."),
+        ("en_real_goforward.wav", "go forward ten meters"),
+        ("en_real_cities_3.wav", "It was the epoch of belief, it was the epoch of incredulity."),
+        ("en_real_austen_0880.wav", "he was not an ill disposed young man"),
+    ];
+    let (mut said, mut length_s) = (String::new(), 0.0);
+    for (file, text) in spoken.iter().cycle().take(32) {
+        for sample in hound::WavReader::open(clip(file)).unwrap().samples::<i16>() {
+            writer.write_sample(sample.unwrap()).unwrap();
+            length_s += 1.0 / 16_000.0;
+        }
+        said += &format!("{text} ");
+    }
+    writer.finalize().unwrap();
+    let output = run(&["transcribe", "--json", "--language", "en", &path.display().to_string()], "");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(wer(&said, json["text"].as_str().unwrap()) <= 0.15, "{json}");
+    let starts: Vec<f64> =
+        json["segments"].as_array().unwrap().iter().map(|segment| segment["start_s"].as_f64().unwrap()).collect();
+    println!("{starts:?}");
+    assert!(starts.is_sorted() && starts[starts.len() - 1] > 0.9 * length_s, "{starts:?}");
+    assert!((json["audio_s"].as_f64().unwrap() - length_s).abs() < 0.1 && length_s > 100.0);
+}
+
+#[test]
 fn transcribe_refuses_what_is_no_wav_file() {
     let output = run(&["transcribe", &PathBuf::from(HOME).join("Cargo.toml").display().to_string()], "");
     assert!(!output.status.success());

@@ -1,133 +1,21 @@
-//! The real models on real speech, as the telephone carries it. Text is judged by its word error rate.
+//! The real models on real speech, as the telephone carries it, but for recognition, which has a file of its own.
 
 use std::ops::ControlFlow;
-use std::sync::LazyLock;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 use secretary::engine::onnx::OnnxRuntime;
-use secretary::engine::stt::{Stt, SttConfig, SttError, SttJob, Transcript};
 use secretary::engine::tts::{CommandConfig, SpeakJob, SpeechChunk, Tts, TtsConfig, TtsError, VitsConfig, VoiceConfig};
 use secretary::engine::vad::{FRAME_LEN, Silero, Vad};
 use secretary::engine::worker::Priority;
 use secretary::engine::{Cancel, Language};
 
+use crate::recognition::{assert_heard, transcribe};
 use crate::support::speech::{by_telephone, models, through_telephone};
 use crate::support::wer::wer;
 
-static STT: LazyLock<Stt> = LazyLock::new(|| {
-    Stt::start(&SttConfig { model: models().join("ggml-base.bin"), workers: 1, threads: 1, ..SttConfig::default() })
-        .unwrap()
-});
-
 fn onnx() -> OnnxRuntime {
     OnnxRuntime::load(&models().join("libonnxruntime.so")).unwrap()
-}
-
-fn job(pcm: Vec<i16>, languages: &[Language]) -> SttJob {
-    let languages = languages.to_vec();
-    SttJob { pcm, rate_hz: 8_000, languages, cancel: Cancel::default(), priority: Priority::Caller }
-}
-
-fn run(job: SttJob) -> Result<Transcript, SttError> {
-    let (reply, result) = sync_channel(1);
-    STT.submit(job, move |result| reply.send(result).unwrap()).unwrap();
-    result.recv().unwrap()
-}
-
-fn transcribe(pcm: Vec<i16>, languages: &[Language]) -> Transcript {
-    run(job(pcm, languages)).unwrap()
-}
-
-fn assert_heard(said: &str, transcript: &Transcript, bound: f64) {
-    let wer = wer(said, &transcript.text);
-    let Transcript { text, language, audio_s, processing_s, .. } = transcript;
-    println!("WER {wer:.2} {language} {audio_s:.1} s in {processing_s:.2} s: {text}");
-    assert!(wer <= bound, "said {said:?}, heard {text:?}");
-}
-
-mod recognition {
-    use super::*;
-    use Language::{En, Ru};
-
-    const SAID: [(&str, Language, &str); 5] = [
-        ("ru_real_0114", Ru, "Лишь одна ночь отделяла его от земли, от мучительных теней."),
-        ("ru_real_0308", Ru, "Это странно, но я уж как-то привыкла к вам."),
-        ("ru_ivr_pls-hold-while-try", Ru, "Оставайтесь на линии. Происходит соединение с абонентом."),
-        ("en_real_cities_1", En, "It was the best of times, it was the worst of times."),
-        ("en_real_goforward", En, "go forward ten meters"),
-    ];
-
-    #[test]
-    fn understands_russian_and_english_by_telephone() {
-        for (name, language, said) in SAID {
-            let transcript = transcribe(by_telephone(&format!("{name}.wav")), &[language]);
-            assert_heard(said, &transcript, 0.25);
-            assert_eq!(transcript.language, language);
-        }
-    }
-
-    #[test]
-    fn tells_the_languages_apart_and_says_how_long_it_took() {
-        for (name, language, said) in SAID {
-            let transcript = transcribe(by_telephone(&format!("{name}.wav")), &[Ru, En]);
-            assert_heard(said, &transcript, 0.25);
-            assert_eq!(transcript.language, language, "{name}");
-            assert!(transcript.processing_s > 0.0);
-        }
-    }
-
-    #[test]
-    fn writes_nothing_where_nobody_speaks() {
-        for name in ["ns_silence", "ns_keyboard", "ns_hold_music", "ns_street"] {
-            for language in [Ru, En] {
-                let text = transcribe(by_telephone(&format!("{name}.wav")), &[language]).text;
-                println!("{name} {language}: {text:?}");
-                assert_eq!(text, "", "{name}");
-            }
-        }
-        assert_eq!(transcribe(Vec::new(), &[Ru]).text, "");
-    }
-
-    #[test]
-    fn long_recording_is_transcribed_whole_with_rising_times() {
-        let (mut pcm, mut said) = (Vec::new(), String::new());
-        for (name, language, text) in SAID.iter().cycle().take(12) {
-            if *language == Ru {
-                pcm.extend(by_telephone(&format!("{name}.wav")));
-                said += &format!(" {text}");
-            }
-        }
-        let transcript = transcribe(pcm, &[Ru]);
-        assert!(transcript.audio_s > 30.0);
-        assert_heard(&said, &transcript, 0.25);
-        let segments = &transcript.segments;
-        segments.iter().for_each(|s| println!("{:6.2}-{:6.2} {}", s.start_s, s.end_s, s.text));
-        assert!(segments.iter().all(|s| s.start_s < s.end_s && s.end_s <= transcript.audio_s + 0.01));
-        assert!(segments.windows(2).all(|pair| pair[0].end_s <= pair[1].start_s + 0.01));
-    }
-
-    #[test]
-    fn cancelled_utterance_stops_and_the_next_is_heard() {
-        let cancel = Cancel::default();
-        let (reply, result) = sync_channel(1);
-        let long = by_telephone("en_real_cities_1.wav").repeat(5);
-        let long = SttJob { cancel: cancel.clone(), ..job(long, &[En]) };
-        STT.submit(long, move |result| reply.send(result).unwrap()).unwrap();
-        cancel.cancel();
-        assert!(matches!(result.recv().unwrap(), Err(SttError::Cancelled)));
-        let transcript = transcribe(by_telephone("en_real_goforward.wav"), &[En]);
-        assert_heard("go forward ten meters", &transcript, 0.25);
-    }
-
-    #[test]
-    fn odd_input_does_no_harm() {
-        assert!(matches!(run(job(vec![0; 8_000], &[])), Err(SttError::NoLanguage)));
-        assert!(matches!(run(SttJob { rate_hz: 0, ..job(vec![0; 800], &[Ru]) }), Err(SttError::Audio(_))));
-        for samples in [1, 3, 400, 880, 881, 960] {
-            assert_eq!(transcribe(vec![100; samples], &[Ru, En]).text, "");
-        }
-    }
 }
 
 mod voice_activity {
@@ -199,7 +87,7 @@ mod voices {
 
     /// What a voice says, as the telephone carries it.
     fn speak(tts: &Tts, text: &str, language: Language) -> Vec<i16> {
-        speak_at(tts, text, language, Priority::Caller)
+        speak_at(tts, text, language, Priority::Final)
     }
 
     fn speak_at(tts: &Tts, text: &str, language: Language, priority: Priority) -> Vec<i16> {
@@ -305,7 +193,7 @@ mod voices {
         let tts = start(&[joe()]);
         let cancel = Cancel::default();
         let (send, chunks) = sync_channel(100);
-        let (stop, priority) = (cancel.clone(), Priority::Caller);
+        let (stop, priority) = (cancel.clone(), Priority::Final);
         let job = SpeakJob { text: "One. Two. Three.".into(), language: En, rate_hz: 8_000, cancel, priority };
         let sink = move |chunk| {
             stop.cancel();

@@ -2,12 +2,14 @@
 //! a real PBX. One binary. A peer or a model that is missing fails its test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bundle;
 mod call;
 mod cli;
 mod codecs;
 mod comfort;
 mod dialog;
 mod encrypted;
+mod end_of_turn;
 mod engines;
 mod handshake_paths;
 mod ice;
@@ -18,6 +20,7 @@ mod moved_keys;
 mod nat;
 mod peers;
 mod program;
+mod recognition;
 mod rekey;
 mod rtp;
 mod sdp;
@@ -42,3 +45,4 @@ mod srtp;
 mod support;
 mod telephones;
 mod tidy;
+mod turns;

@@ -310,7 +310,7 @@ fn a_rejected_call_tells_the_status() {
     pair.lose_first(2, Caller, "ACK");
     pair.call();
     let (theirs, _) = incoming(&mut pair);
-    pair.command(Callee, Command::Reject { call: theirs, status: 486 });
+    pair.command(Callee, Command::Reject { call: theirs, status: 486, retry_after: None });
     let busy = EndCause::Rejected { status: 486, reason: "Busy Here".into() };
     assert_eq!((pair.ended(Callee), pair.ended(Caller)), (busy.clone(), busy));
     nothing_left(&mut pair);

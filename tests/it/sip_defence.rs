@@ -210,8 +210,20 @@ fn when_full_calls_are_told_to_come_later_and_leave_nothing_behind() {
     let usage = desk.endpoint.usage();
     assert_eq!((usage.transactions, usage.overloaded), (before, 1));
     assert_eq!(desk.answers.last().unwrap().1.headers.get("Retry-After"), Some("5"));
-    desk.input(Input::Command(Command::Reject { call: desk.calls[0], status: 486 }));
+    desk.input(Input::Command(Command::Reject { call: desk.calls[0], status: 486, retry_after: None }));
     assert_eq!(desk.invite(host(3)), [100], "there is room again");
+}
+
+#[test]
+fn a_call_that_is_refused_is_told_when_to_come_again() {
+    let mut desk = Desk::new(Limits::NONE, 9);
+    for (retry_after, told) in [(None, None), (Some(Duration::from_millis(29_001)), Some("30"))] {
+        desk.invite(host(1));
+        let call = *desk.calls.last().unwrap();
+        desk.input(Input::Command(Command::Reject { call, status: 486, retry_after }));
+        let (_, busy) = desk.answers.last().unwrap();
+        assert_eq!((busy.status, busy.headers.get("Retry-After")), (486, told));
+    }
 }
 
 #[test]
@@ -342,7 +354,7 @@ fn strangers_leave_half_of_the_lines_to_the_accounts_and_one_of_them_half_of_the
     assert_eq!(desk.endpoint.usage().transactions, before + 4, "what was refused left nothing");
     let statuses: Vec<_> = (0..4).map(|_| desk.invite(trunk_host(1))).collect();
     assert_eq!(statuses, [[100]; 4], "the trunk has the rest");
-    desk.input(Input::Command(Command::Reject { call: desk.calls[0], status: 486 }));
+    desk.input(Input::Command(Command::Reject { call: desk.calls[0], status: 486, retry_after: None }));
     assert_eq!(desk.invite(host(5)), [100], "there is room again");
 }
 

@@ -172,7 +172,7 @@ impl Life {
             SessionEvent::Incoming(_) => {
                 let after = self.soon();
                 let answer = match self.rng.random_range(0..10) {
-                    0 => Command::Reject { call, status: 486 },
+                    0 => Command::Reject { call, status: 486, retry_after: None },
                     1 => Command::Hangup { call },
                     // Nobody is at home: the caller gives up.
                     2 => Command::Ring { call },

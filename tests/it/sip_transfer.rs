@@ -125,7 +125,7 @@ fn a_transfer_to_somebody_busy_fails_and_the_call_goes_on() {
     transfer(&mut exchange, ours, THIRD);
     let new_call = follow(&mut exchange);
     let (at_third, _) = incoming(&mut exchange, THIRD);
-    exchange.command(THIRD, Command::Reject { call: at_third, status: 486 });
+    exchange.command(THIRD, Command::Reject { call: at_third, status: 486, retry_after: None });
     assert_eq!(result(&mut exchange), TransferProgress::Failed(486));
     let refused = EndCause::Rejected { status: 486, reason: "Busy Here".into() };
     assert_eq!(ended(&mut exchange, PEER), (new_call, refused));
@@ -137,7 +137,7 @@ fn a_transfer_to_somebody_busy_fails_and_the_call_goes_on() {
     assert!(notifies.next_back().unwrap().contains("|Event: refer;id="), "the second REFER is named");
     assert_eq!(ended(&mut exchange, THIRD).0, at_third);
     let (at_third, _) = incoming(&mut exchange, THIRD);
-    exchange.command(THIRD, Command::Reject { call: at_third, status: 603 });
+    exchange.command(THIRD, Command::Reject { call: at_third, status: 603, retry_after: None });
     assert_eq!(result(&mut exchange), TransferProgress::Failed(603));
     exchange.command(PEER, Command::Hangup { call: theirs });
     assert_eq!(ended(&mut exchange, US), (ours, EndCause::RemoteBye(None)));
@@ -574,7 +574,7 @@ fn a_call_of_another_account_is_not_replaced() {
     exchange.send(PEER, US, replacing_invite(2, &replaces));
     let (call, Incoming { replaces, .. }) = incoming(&mut exchange, US);
     assert_eq!(replaces, Some(ours));
-    exchange.command(US, Command::Reject { call, status: 486 });
+    exchange.command(US, Command::Reject { call, status: 486, retry_after: None });
     assert_eq!(ended(&mut exchange, US).0, call);
     exchange.run_for(Duration::from_secs(60));
     assert_eq!(exchange.count_sent(US, "BYE"), 0);

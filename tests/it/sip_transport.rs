@@ -202,7 +202,7 @@ async fn the_public_address_is_not_shown_to_peers_of_the_private_network() {
     let (_, mut events) = caller.call(format!("sip:a@127.0.0.1:{}", callee.sip.listen().port())).await;
     let call = callee.calls.recv().await.unwrap();
     assert_eq!(call.incoming.our_address, HERE);
-    callee.sip.command(Command::Reject { call: call.key, status: 486 }).await;
+    callee.sip.command(Command::Reject { call: call.key, status: 486, retry_after: None }).await;
     assert!(matches!(event(&mut events).await, SessionEvent::Ended { .. }));
     caller.stop().await;
     callee.stop().await;

@@ -40,7 +40,7 @@ fn invite(call_id: &str, uri: &str, fields: &str) -> String {
 fn called(phone: &mut Phone, from: SocketAddr, uri: &str, fields: &str) -> Incoming {
     phone.receive(from, &invite(&format!("call{}", phone.answers.len()), uri, fields));
     let (call, incoming) = phone.incoming();
-    phone.input(Input::Command(Command::Reject { call, status: 486 }));
+    phone.input(Input::Command(Command::Reject { call, status: 486, retry_after: None }));
     phone.calls.clear();
     incoming
 }

@@ -147,7 +147,8 @@ impl Driver {
 
     /// Somebody takes the place of our caller: the conversation goes on with him.
     async fn replaced(&mut self, key: CallKey, incoming: Box<Incoming>) {
-        let refuse = async |status| self.office.sip.command(Command::Reject { call: key, status }).await;
+        let refuse =
+            async |status| self.office.sip.command(Command::Reject { call: key, status, retry_after: None }).await;
         if self.call.is_over() {
             // RFC 3891 §3: there is nobody's place to take any more.
             return refuse(603).await;

@@ -4,17 +4,17 @@ use std::time::{Duration, Instant};
 
 use super::{GIVE_UP_AFTER, NOISE, Part, Talk, Tongue};
 use crate::call::timeline::{Moment, Timeline};
-use crate::call::turn::{Answer, Filler, Stage, Then, Turn};
+use crate::call::turn::{Answer, Deciding, Over, Stage, Then, Turn};
 use crate::call::{Expects, Output, PartId};
+use crate::engine::end_of_turn::WINDOW_S;
 use crate::engine::stt::Transcript;
+use crate::engine::worker::Priority;
 use crate::rtp::Stream;
 
 /// A part this long is transcribed once and for all when the caller pauses; a shorter one again with what follows.
 const LONG_PART: Duration = Duration::from_secs(15);
 /// The longest part: Whisper reads 30 s at once.
 const MAX_PART: Duration = Duration::from_secs(25);
-/// Times in a row that the caller is asked to say it again.
-const MAX_MISSES: u8 = 2;
 /// After such a pause a typed number is whole.
 const KEYS_PAUSE: Duration = Duration::from_secs(2);
 /// Keys of one turn that are kept.
@@ -27,29 +27,37 @@ impl Talk {
     pub(super) fn onset(&mut self, now: Instant, stream: &mut Stream) {
         match self.turn {
             Turn::Listening { .. } => self.hear(now),
-            Turn::Deciding { ahead, .. } => {
+            Turn::Deciding(Deciding { ahead, guess: Some(_), .. })
+            | Turn::Thinking { stage: Stage::Transcript { pause: Deciding { ahead, .. } }, .. } => {
+                self.go_on(ahead, stream);
+            }
+            Turn::Deciding(Deciding { ahead, guess: None, .. }) => {
                 self.resume(ahead);
                 self.turn = Turn::Hearing;
             }
-            Turn::Thinking { stage: Stage::Transcript { .. }, ahead, .. } => self.go_on(ahead, stream),
-            // Speech over an answer, or while it is being made, counts when there is enough of it (`advance`).
-            Turn::Thinking { .. } | Turn::Speaking { .. } | Turn::Hearing | Turn::Silent => {}
+            Turn::Speaking { answer, over } => self.onset_over(now, answer, over, stream),
+            // Speech while an answer is being made counts when there is enough of it (`advance`).
+            Turn::Thinking { .. } | Turn::Hearing | Turn::Silent => {}
             // Tones of the keys, as some telephones send them as well.
             Turn::Keying { .. } => {}
         }
     }
 
-    /// The caller pressed a key. While a number is awaited, the keys are that number, up to `#` or a pause.
+    /// The caller pressed a key: she stops. While a number is awaited, the keys are that number, up to `#` or a pause.
     pub(in crate::call) fn key(&mut self, now: Instant, key: char, stream: &mut Stream) {
-        if self.expects == Expects::Number {
-            match self.turn {
-                Turn::Listening { .. } => self.hear(now),
-                Turn::Speaking { answer: Answer::Coming(Then::Listen) | Answer::Whole(Then::Listen) } => {
-                    self.interrupt(now, stream);
-                    self.hear(now);
+        match self.turn {
+            Turn::Listening { .. } if self.expects == Expects::Number => self.hear(now),
+            Turn::Speaking { answer: Answer::Coming(Then::Listen) | Answer::Whole(Then::Listen), over }
+                if over != Over::Unheard =>
+            {
+                self.interrupt(now, stream);
+                self.quiet_since = now;
+                match self.expects {
+                    Expects::Number => self.hear(now),
+                    Expects::Anything | Expects::YesNo => self.turn = Turn::Listening { since: now },
                 }
-                _ => {}
             }
+            _ => {}
         }
         if self.keys.len() < MAX_KEYS {
             self.keys.push(key);
@@ -61,12 +69,17 @@ impl Talk {
             Turn::Keying { .. } => self.turn = Turn::Keying { ends_at },
             Turn::Hearing if self.expects == Expects::Number => {
                 if self.ears.voiced() >= NOISE {
-                    self.transcribe();
+                    self.transcribe(now, Priority::Final);
                 }
                 self.turn = Turn::Keying { ends_at };
             }
-            Turn::Deciding { .. } if self.expects == Expects::Number => self.turn = Turn::Keying { ends_at },
-            Turn::Hearing | Turn::Deciding { .. } | Turn::Thinking { .. } | Turn::Speaking { .. } | Turn::Silent => {}
+            Turn::Deciding(Deciding { guess, .. }) if self.expects == Expects::Number => {
+                if guess.is_some() {
+                    self.take_back(stream);
+                }
+                self.turn = Turn::Keying { ends_at };
+            }
+            Turn::Hearing | Turn::Deciding(_) | Turn::Thinking { .. } | Turn::Speaking { .. } | Turn::Silent => {}
         }
     }
 
@@ -74,8 +87,8 @@ impl Talk {
     pub(super) fn read_keys(&mut self) {
         let number: String = self.keys.chars().filter(char::is_ascii_digit).collect();
         if !number.is_empty() {
-            self.parts.push(Part { id: PartId(self.next_part), samples: 0, text: Some(number) });
-            self.next_part += 1;
+            let id = self.new_part();
+            self.parts.push(Part { id, samples: 0, text: Some(number) });
         }
     }
 
@@ -84,17 +97,22 @@ impl Talk {
         self.ears.end_part();
         match self.parts.is_empty() {
             true => self.turn = Turn::Listening { since: now },
-            false => self.end_turn(now, None),
+            false => self.end_keyed(now),
         }
     }
 
     /// The caller goes on before a word of the answer was heard: his turn is not over after all.
     pub(super) fn go_on(&mut self, ahead: Option<PartId>, stream: &mut Stream) {
+        self.take_back(stream);
+        self.resume(ahead);
+        self.turn = Turn::Hearing;
+    }
+
+    /// As if no answer had been asked for.
+    pub(super) fn take_back(&mut self, stream: &mut Stream) {
         self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
         self.silence(stream);
         self.turn_id = self.turn_id.next();
-        self.resume(ahead);
-        self.turn = Turn::Hearing;
     }
 
     pub(super) fn hear(&mut self, now: Instant) {
@@ -117,44 +135,71 @@ impl Talk {
     }
 
     pub(super) fn advance_hearing(&mut self, now: Instant) {
-        let last_voiced = self.ears.last_voiced().unwrap_or(now);
-        if !self.ears.is_talking() && now.saturating_duration_since(last_voiced) >= self.config.turn.pause() {
-            self.timeline.note(Moment::SpeechEnded, last_voiced);
-            let ahead = self.transcribe();
-            let ends_at = last_voiced + self.config.turn.end_silence(self.expects);
-            self.turn = Turn::Deciding { ends_at, ahead };
+        if let Some(paused_at) = self.paused_at(now) {
+            let ahead = self.transcribe(now, Priority::Final);
+            self.pause(paused_at, ahead);
         } else if self.ears.part_length() >= MAX_PART {
-            self.transcribe();
+            self.transcribe(now, Priority::Partial);
             self.ears.end_part();
         }
     }
 
-    pub(super) fn transcribe(&mut self) -> Option<PartId> {
+    /// Since when the caller has paused, if he has.
+    pub(super) fn paused_at(&self, now: Instant) -> Option<Instant> {
+        let last_voiced = self.ears.last_voiced().unwrap_or(now);
+        let silence = now.saturating_duration_since(last_voiced);
+        (!self.ears.is_talking() && silence >= self.config.turn.pause()).then_some(last_voiced)
+    }
+
+    /// The caller paused, and his words so far are known or will be: it is to be decided whether he has finished.
+    pub(super) fn pause(&mut self, paused_at: Instant, ahead: Option<PartId>) {
+        self.timeline.note(Moment::SpeechEnded, paused_at);
+        let voiced = self.ears.voiced();
+        self.turn = Turn::Deciding(Deciding { paused_at, ahead, voiced, complete: None, guess: None });
+        if let (Some(part), Some(pcm)) = (ahead, self.ears.part()) {
+            let window = WINDOW_S * self.ears.rate().hz() as usize;
+            let pcm = pcm.get(pcm.len().saturating_sub(window)..).unwrap_or_default().to_vec();
+            self.out.push_back(Output::Judge { part, pcm });
+        }
+    }
+
+    pub(super) fn transcribe(&mut self, now: Instant, priority: Priority) -> Option<PartId> {
         let pcm = self.ears.part()?.to_vec();
-        let id = PartId(self.next_part);
-        self.next_part += 1;
+        let id = self.new_part();
         self.parts.push(Part { id, samples: pcm.len(), text: None });
+        self.ask_for_text(now, id, pcm, priority);
+        Some(id)
+    }
+
+    pub(super) fn ask_for_text(&mut self, now: Instant, part: PartId, pcm: Vec<i16>, priority: Priority) {
         let languages = match self.tongue {
             Tongue::Assumed(_) => self.config.languages.clone(),
             Tongue::Settled(language) => vec![language],
         };
-        self.out.push_back(Output::Transcribe { part: id, pcm, languages });
-        Some(id)
+        let due = match priority {
+            Priority::Final => now + self.config.turn.sure_silence(),
+            Priority::Partial | Priority::Background => now + GIVE_UP_AFTER,
+        };
+        self.out.push_back(Output::Transcribe { part, pcm, languages, priority, due });
     }
 
-    pub(super) fn end_turn(&mut self, now: Instant, ahead: Option<PartId>) {
-        self.timeline.note(Moment::TurnEnded, now);
-        self.turn = Turn::Thinking {
-            stage: Stage::Transcript { voiced: self.ears.voiced() },
-            ahead,
-            filler: Filler::DueAt(now + self.config.turn.filler_after()),
-            give_up_at: now + GIVE_UP_AFTER,
-        };
-        self.reply_when_heard(now);
+    pub(super) fn new_part(&mut self) -> PartId {
+        let id = PartId(self.next_part);
+        self.next_part += 1;
+        id
     }
 
     /// A part was transcribed.
-    pub(in crate::call) fn heard(&mut self, now: Instant, id: PartId, result: Result<Transcript, String>) {
+    pub(in crate::call) fn heard(
+        &mut self,
+        now: Instant,
+        id: PartId,
+        result: Result<Transcript, String>,
+        stream: &mut Stream,
+    ) {
+        if self.is_probe(id) {
+            return self.probed(now, result, stream);
+        }
         let Some(part) = self.parts.iter_mut().find(|p| p.id == id) else { return };
         match result {
             Ok(transcript) => {
@@ -171,45 +216,12 @@ impl Talk {
                 part.text = Some(String::new());
             }
         }
-        self.reply_when_heard(now);
+        self.answer_when_heard(now);
     }
 
     pub(super) fn caller_text(&self) -> String {
         let texts: Vec<&str> =
             self.parts.iter().filter_map(|p| p.text.as_deref()).filter(|text| !text.is_empty()).collect();
         texts.join(" ")
-    }
-
-    pub(super) fn reply_when_heard(&mut self, now: Instant) {
-        let Turn::Thinking { stage: Stage::Transcript { voiced }, ahead, filler, give_up_at } = self.turn else {
-            return;
-        };
-        if self.parts.iter().any(|p| p.text.is_none()) {
-            return;
-        }
-        self.timeline.note(Moment::Transcribed, now);
-        let text = self.caller_text();
-        if text.is_empty() {
-            return self.unheard(now, voiced);
-        }
-        self.misses = 0;
-        self.silence_prompts = 0;
-        self.turn = Turn::Thinking { stage: Stage::Reply(Answer::Coming(Then::Listen)), ahead, filler, give_up_at };
-        self.out.push_back(Output::Reply { turn: self.turn_id, text, language: self.language() });
-    }
-
-    /// There was speech, but no words.
-    pub(super) fn unheard(&mut self, now: Instant, voiced: Duration) {
-        if voiced < NOISE || self.misses >= MAX_MISSES {
-            self.parts.clear();
-            self.ears.end_part();
-            self.mouth.clear();
-            self.out.push_back(Output::Silence);
-            self.turn = Turn::Listening { since: self.quiet_since };
-            return;
-        }
-        self.misses += 1;
-        let line = self.script.lines(self.language()).not_heard.clone();
-        self.say(now, &line, Then::Listen);
     }
 }

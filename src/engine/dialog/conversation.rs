@@ -35,6 +35,17 @@ pub struct Message {
     pub matter: Option<String>,
 }
 
+/// What the secretary has asked the caller for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Expects {
+    #[default]
+    Anything,
+    /// A telephone number, which people dictate with pauses.
+    Number,
+    /// Yes or no.
+    YesNo,
+}
+
 /// The state of a call's dialog.
 #[derive(Debug, Clone)]
 pub struct Conversation {
@@ -93,9 +104,9 @@ impl Conversation {
         self.add(Who::Secretary, heard);
     }
 
-    /// Whether a telephone number is what was asked for last: people dictate it with pauses.
-    pub fn expects_number(&self) -> bool {
-        self.desk.expects_number()
+    /// What was asked for last.
+    pub fn expects(&self) -> Expects {
+        self.desk.expects()
     }
 
     pub(super) fn add(&mut self, who: Who, text: &str) {

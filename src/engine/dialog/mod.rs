@@ -21,7 +21,7 @@ use secrecy::SecretString;
 use crate::engine::Language;
 
 pub use config::{ByLanguage, DialogConfig, FrontDeskConfig, OfficeConfig};
-pub use conversation::{Conversation, Line, Message, Who};
+pub use conversation::{Conversation, Expects, Line, Message, Who};
 pub use front_desk::faq::Faq;
 pub use front_desk::hours::{Day, Hours};
 pub use gemini::{GeminiConfig, GeminiSetupError};

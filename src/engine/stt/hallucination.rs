@@ -4,6 +4,8 @@
 //! Source of the phrases: what whisper.cpp with the multilingual models wrote on silence, noise and hold music, and
 //! users' reports of the same. Left out: invented text that a caller could say.
 
+use super::{Caught, Why};
+
 /// Never said on the telephone: dropped wherever a sentence begins so. Without case and punctuation.
 const INVENTED: &[&str] = &[
     "субтитры",
@@ -73,21 +75,31 @@ const DOUBTFUL: &[&str] = &[
 ];
 
 /// From this probability of "no speech" on, a doubtful word is taken for invented.
-const NO_SPEECH: f32 = 0.5;
+const NO_SPEECH: f32 = 0.3;
 
-/// The text without what nobody said; `no_speech` is the model's own probability that nobody spoke.
-pub fn clean(text: &str, no_speech: f32) -> String {
-    let spoken = without_sound_tags(text);
-    let kept: Vec<&str> = sentences(&spoken).filter(|sentence| !is_invented(sentence)).collect();
+/// The text without what nobody said, which is added to `caught`; `no_speech` is the model's own probability that nobody
+/// spoke.
+pub fn clean(text: &str, no_speech: f32, caught: &mut Vec<Caught>) -> String {
+    let mut catch = |text: &str, why| {
+        if text.chars().any(char::is_alphanumeric) {
+            caught.push(Caught { text: text.trim().to_owned(), why });
+        }
+    };
+    let spoken = without_sound_tags(text, |tag| catch(tag, Why::Sound));
+    let mut kept = Vec::new();
+    for sentence in sentences(&spoken) {
+        if is_invented(sentence) { catch(sentence, Why::Phrase) } else { kept.push(sentence) }
+    }
     let kept = kept.join(" ");
-    if !kept.chars().any(char::is_alphanumeric) || (no_speech >= NO_SPEECH && DOUBTFUL.contains(&&*key(&kept))) {
+    if no_speech >= NO_SPEECH && DOUBTFUL.contains(&&*key(&kept)) {
+        catch(&kept, Why::NoSpeech);
         return String::new();
     }
-    kept
+    if kept.chars().any(char::is_alphanumeric) { kept } else { String::new() }
 }
 
 /// Drops `[музыка]`, `(music)`, `*sigh*` and notes.
-fn without_sound_tags(text: &str) -> String {
+fn without_sound_tags(text: &str, mut dropped: impl FnMut(&str)) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(['[', '(', '*', '♪', '♫']) {
@@ -102,7 +114,9 @@ fn without_sound_tags(text: &str) -> String {
         };
         let inner = chars.as_str();
         // A tag that never closes ran into the end of the text.
-        rest = inner.split_once(close).map_or("", |(_, after)| after);
+        let (sound, after) = inner.split_once(close).unwrap_or((inner, ""));
+        dropped(sound);
+        rest = after;
         out.push(' ');
     }
     out.push_str(rest);
@@ -142,6 +156,20 @@ fn key(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn clean(text: &str, no_speech: f32) -> String {
+        super::clean(text, no_speech, &mut Vec::new())
+    }
+
+    #[test]
+    fn what_is_dropped_is_told() {
+        let mut caught = Vec::new();
+        let text = super::clean("[Музыка] Алло. Продолжение следует...", 0.1, &mut caught);
+        assert_eq!((text.as_str(), super::clean("Спасибо.", 0.9, &mut caught).as_str()), ("Алло.", ""));
+        let caught: Vec<_> = caught.iter().map(|caught| (caught.text.as_str(), caught.why)).collect();
+        let expected = [("Музыка", Why::Sound), ("Продолжение следует...", Why::Phrase), ("Спасибо.", Why::NoSpeech)];
+        assert_eq!(caught, expected);
+    }
 
     #[test]
     fn invented_text_is_dropped() {

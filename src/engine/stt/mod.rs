@@ -2,30 +2,46 @@
 //!
 //! Left out: partial results while the caller still speaks.
 
+mod admission;
+mod ctc;
+mod decoder;
 mod hallucination;
+mod load;
+mod models;
 mod noise;
 mod repetition;
 mod whisper;
+pub mod windows;
 
-use std::num::NonZero;
+use std::num::{NonZero, NonZeroU32};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::worker::{Job, JobError, Pool, Priority, SubmitError, at_least_one};
-use super::{Cancel, Language};
+pub use admission::Admission;
+pub use load::Load;
 
-/// Utterances of callers that may wait, and as many files. A caller who waits behind more of them has hung up.
-const QUEUE_LEN: usize = 8;
+use self::load::{Ledger, Work};
+use super::worker::{Job, JobError, Pool, Priority, SubmitError, at_least_one};
+use super::{Cancel, Language, metrics};
+use crate::clock;
+
+/// Utterances of each class that may wait. A caller who waits behind more of them has hung up.
+const QUEUE_LEN: usize = 32;
 
 /// `[stt]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SttConfig {
-    /// Whisper weights in whisper.cpp's format.
+    /// Whisper weights in whisper.cpp's format, for which a model's name stands for `ggml-NAME.bin`; or the folder of a bundle
+    /// (`ctc` says how).
+    #[serde(deserialize_with = "models::by_name")]
     pub model: PathBuf,
+    /// Names and words of the business, so that they are spelled right. Whisper reads 223 tokens of them, some 60 words.
+    pub terms: Vec<String>,
     /// Utterances recognised at the same time; at least 1.
     #[serde(deserialize_with = "at_least_one")]
     pub workers: usize,
@@ -34,13 +50,50 @@ pub struct SttConfig {
     pub threads: usize,
     /// Whether noise is made softer before an utterance is recognised, which helps against steady hiss and harms otherwise.
     pub noise_suppression: bool,
+    /// The longest time to the words of an utterance that is over, in milliseconds; it orders what waits and is what
+    /// `overload` goes by.
+    pub final_deadline_ms: NonZeroU32,
+    /// What becomes of a call with which the others would no longer be answered in that time.
+    pub overload: Overload,
+    /// The library that runs a bundle; `[models]` says where.
+    #[serde(skip)]
+    pub onnxruntime: PathBuf,
+}
+
+/// What becomes of one caller too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overload {
+    /// He is answered like all others, and all wait longer.
+    #[default]
+    Answer,
+    /// He is told that the line is busy, and when to call again.
+    Busy,
+}
+
+/// Three quarters of a second are the patience of the end of a turn, as much again is heard as a pause.
+const FINAL_DEADLINE_MS: NonZeroU32 = NonZeroU32::new(1_500).unwrap();
+
+impl SttConfig {
+    fn final_deadline(&self) -> Duration {
+        Duration::from_millis(self.final_deadline_ms.get().into())
+    }
 }
 
 impl Default for SttConfig {
     fn default() -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         // The other half is for the voices, and for the calls themselves.
-        Self { model: "ggml-base.bin".into(), workers: 1, threads: (cores / 2).clamp(1, 4), noise_suppression: false }
+        Self {
+            model: "ggml-base-q8_0.bin".into(),
+            terms: Vec::new(),
+            workers: 1,
+            threads: (cores / 2).clamp(1, 4),
+            noise_suppression: false,
+            final_deadline_ms: FINAL_DEADLINE_MS,
+            overload: Overload::Answer,
+            onnxruntime: "libonnxruntime.so".into(),
+        }
     }
 }
 
@@ -51,10 +104,30 @@ pub struct Transcript {
     pub text: String,
     pub language: Language,
     pub segments: Vec<Segment>,
+    /// What the model wrote and nobody said.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub caught: Vec<Caught>,
     /// Length of the audio in seconds.
     pub audio_s: f32,
     /// Time the recognition took in seconds, waiting not included.
     pub processing_s: f32,
+}
+
+impl Transcript {
+    /// Adds what was said in the next stretch of a recording, which begins so far into it.
+    pub fn append(&mut self, next: Self, start_s: f32) {
+        if self.text.is_empty() {
+            self.language = next.language;
+        }
+        if !self.text.is_empty() && !next.text.is_empty() {
+            self.text.push(' ');
+        }
+        self.text.push_str(&next.text);
+        self.segments.extend(next.segments.into_iter().map(|segment| segment.later_by(start_s)));
+        self.caught.extend(next.caught);
+        self.audio_s = start_s + next.audio_s;
+        self.processing_s += next.processing_s;
+    }
 }
 
 /// A part of the text with its place in the audio, in seconds.
@@ -63,6 +136,55 @@ pub struct Segment {
     pub start_s: f32,
     pub end_s: f32,
     pub text: String,
+    /// Where each word is, to some tenths of a second.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<Word>,
+}
+
+impl Segment {
+    /// The same in a longer recording that it was cut out of.
+    pub fn later_by(mut self, s: f32) -> Self {
+        (self.start_s, self.end_s) = (self.start_s + s, self.end_s + s);
+        for word in &mut self.words {
+            (word.start_s, word.end_s) = (word.start_s + s, word.end_s + s);
+        }
+        self
+    }
+}
+
+/// A word with its place in the audio, in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Word {
+    pub start_s: f32,
+    pub end_s: f32,
+    pub text: String,
+}
+
+/// Text that was taken out of a transcript.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Caught {
+    pub text: String,
+    pub why: Why,
+}
+
+/// Why text is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// The model itself says that nobody speaks.
+    NoSpeech,
+    /// A phrase that Whisper invents and nobody says on the telephone.
+    Phrase,
+    /// Nothing but terms of the configuration, where the model hears hardly any speech.
+    Terms,
+    /// The name of a sound.
+    Sound,
+    /// The same words over and over.
+    Repetition,
+    /// So much of it repeats that it is no speech.
+    Compression,
+    /// The model hardly believes it itself.
+    Improbable,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -74,14 +196,16 @@ pub enum SttError {
     Cancelled,
     #[error("transcribe: {0}")]
     Worker(JobError),
-    #[error("transcribe: no language to recognise was given")]
+    #[error("transcribe: no language was given, or none that the model knows")]
     NoLanguage,
     #[error("transcribe: {0}")]
     Audio(#[from] crate::rtp::codec::resample::ResampleError),
-    #[error("load the Whisper model {path}: {reason}; run ./run.sh to fetch it", path = .path.display())]
-    Load { path: PathBuf, reason: String },
+    #[error("load the Whisper model {path}: {reason}; {remedy}", path = .path.display())]
+    Load { path: PathBuf, reason: String, remedy: String },
     #[error("transcribe: Whisper failed: {0}")]
     Model(String),
+    #[error("load the bundle {path}: {reason}", path = .path.display())]
+    Bundle { path: PathBuf, reason: String },
     #[error("start a recognition thread: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -114,6 +238,8 @@ pub struct SttJob {
     pub languages: Vec<Language>,
     pub cancel: Cancel,
     pub priority: Priority,
+    /// When the words are wanted: within a class of [`Priority`] the first one goes first.
+    pub due: Instant,
 }
 
 /// Turns speech into text, one utterance at a time.
@@ -127,16 +253,34 @@ pub trait Recognizer: Send {
 #[derive(Clone)]
 pub struct Stt {
     pool: Arc<Pool<Box<dyn Recognizer>>>,
+    workers: usize,
+    ledger: Ledger,
+    final_deadline: Duration,
 }
 
 impl Stt {
-    /// Loads Whisper and warms up every worker: about a second.
+    /// Loads Whisper, or a bundle if the model is one, and warms up every worker: about a second.
     ///
     /// # Errors
-    /// [`SttError::Load`] when the model is missing or broken.
+    /// [`SttError::Load`] or [`SttError::Bundle`] when the model is missing or broken.
     pub fn start(config: &SttConfig) -> Result<Self, SttError> {
-        let model = whisper::Model::load(config)?;
-        Self::with_recognizer(config.workers, move || Ok(Box::new(model.worker()?)))
+        type Make = Box<dyn Fn() -> Result<Box<dyn Recognizer>, SttError> + Send + Sync>;
+        let make: Make = if ctc::is_bundle(&config.model) {
+            let bundle = ctc::Bundle::load(config)?;
+            Box::new(move || Ok(Box::new(bundle.worker()?)))
+        } else {
+            let model = whisper::Model::load(config)?;
+            Box::new(move || Ok(Box::new(model.worker()?)))
+        };
+        let ledger = Ledger::new(config.workers, config.final_deadline());
+        let warm_up = ledger.clone();
+        let factory = move || {
+            let started = clock::now();
+            let worker = make()?;
+            warm_up.warmed_up(started.elapsed());
+            Ok(worker)
+        };
+        Self::new(config.workers, config.final_deadline(), ledger, factory)
     }
 
     /// Starts workers on recognisers of any kind.
@@ -147,7 +291,18 @@ impl Stt {
         workers: usize,
         factory: impl Fn() -> Result<Box<dyn Recognizer>, SttError> + Send + Sync + 'static,
     ) -> Result<Self, SttError> {
-        Ok(Self { pool: Arc::new(Pool::start("stt", workers, QUEUE_LEN, factory)?) })
+        let final_deadline = SttConfig::default().final_deadline();
+        Self::new(workers, final_deadline, Ledger::new(workers, final_deadline), factory)
+    }
+
+    fn new(
+        workers: usize,
+        final_deadline: Duration,
+        ledger: Ledger,
+        factory: impl Fn() -> Result<Box<dyn Recognizer>, SttError> + Send + Sync + 'static,
+    ) -> Result<Self, SttError> {
+        let pool = Arc::new(Pool::start(&metrics::STT, workers, QUEUE_LEN, factory)?);
+        Ok(Self { pool, workers, ledger, final_deadline })
     }
 
     /// Queues a job. `reply` is called once, on a worker's thread or by [`shutdown`](Self::shutdown); it may block it.
@@ -160,8 +315,31 @@ impl Stt {
         job: SttJob,
         reply: impl FnOnce(Result<Transcript, SttError>) + Send + 'static,
     ) -> Result<(), SttError> {
-        let priority = job.priority;
-        Ok(self.pool.submit(priority, Utterance { job, reply: Some(reply) })?)
+        let (priority, due) = (job.priority, job.due);
+        Ok(self.pool.submit(priority, due, Utterance { job, reply: Some(reply), ledger: self.ledger.clone() })?)
+    }
+
+    /// How long after the end of an utterance its words are [`due`](SttJob::due) at the latest.
+    pub fn final_deadline(&self) -> Duration {
+        self.final_deadline
+    }
+
+    /// What the workers do now and have done.
+    pub fn load(&self) -> Load {
+        let waiting = Priority::ALL.map(|class| self.pool.waiting(class));
+        let finals = waiting[Priority::Final as usize];
+        self.ledger.load(self.workers, waiting.iter().sum(), finals, self.pool.running())
+    }
+
+    /// From now on so many calls may want something: what [`admits`](Self::admits) learns from.
+    pub fn callers(&self, callers: usize) {
+        self.ledger.callers(callers);
+    }
+
+    /// Whether a caller more than these would still leave all of them their words by the
+    /// [`final_deadline`](Self::final_deadline). The first one is always taken.
+    pub fn admits(&self, callers_now: usize) -> bool {
+        self.ledger.admits(callers_now)
     }
 
     /// Fails what waits, cancels what runs and waits for the threads: at most one pass of the encoder (about a second).
@@ -175,6 +353,7 @@ struct Utterance<F> {
     job: SttJob,
     /// `None` once called.
     reply: Option<F>,
+    ledger: Ledger,
 }
 
 impl<F: FnOnce(Result<Transcript, SttError>) + Send + 'static> Utterance<F> {
@@ -191,7 +370,13 @@ impl<F: FnOnce(Result<Transcript, SttError>) + Send + 'static> Job<Box<dyn Recog
     }
 
     fn run(&mut self, recognizer: &mut Box<dyn Recognizer>) {
+        let started = clock::now();
         let result = recognizer.transcribe(&self.job);
+        let took = started.elapsed();
+        let audio = Duration::from_secs_f64(self.job.pcm.len() as f64 / f64::from(self.job.rate_hz.max(1)));
+        // Who has cancelled it does not want it, even if it was ready just before.
+        let wanted = !self.job.cancel.is_cancelled();
+        self.ledger.enter(&Work { class: self.job.priority, audio, took, wanted });
         self.reply(result);
     }
 
@@ -203,7 +388,8 @@ impl<F: FnOnce(Result<Transcript, SttError>) + Send + 'static> Job<Box<dyn Recog
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::sync_channel;
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
     /// Says how many samples it got; panics on none.
     struct Counter;
@@ -212,7 +398,14 @@ mod tests {
         fn transcribe(&mut self, job: &SttJob) -> Result<Transcript, SttError> {
             assert!(!job.pcm.is_empty(), "no samples");
             let text = job.pcm.len().to_string();
-            Ok(Transcript { text, language: Language::Ru, segments: Vec::new(), audio_s: 0.0, processing_s: 0.0 })
+            Ok(Transcript {
+                text,
+                language: Language::Ru,
+                segments: Vec::new(),
+                caught: Vec::new(),
+                audio_s: 0.0,
+                processing_s: 0.0,
+            })
         }
     }
 
@@ -220,7 +413,7 @@ mod tests {
         let (reply, result) = sync_channel(1);
         let languages = vec![Language::Ru];
         let pcm = vec![0; samples];
-        let job = SttJob { pcm, rate_hz: 8_000, languages, cancel, priority: Priority::Caller };
+        let job = SttJob { pcm, rate_hz: 8_000, languages, cancel, priority: Priority::Final, due: clock::now() };
         stt.submit(job, move |result| reply.send(result).unwrap()).unwrap();
         result.recv().unwrap()
     }
@@ -246,7 +439,7 @@ mod tests {
     fn missing_model_is_named_with_what_to_do() {
         let config = SttConfig { model: "nowhere/ggml-base.bin".into(), ..SttConfig::default() };
         let error = Stt::start(&config).err().unwrap().to_string();
-        assert!(error.contains("nowhere/ggml-base.bin") && error.contains("./run.sh"), "{error}");
+        assert!(error.contains("nowhere/ggml-base.bin") && error.contains("models/fetch.py base"), "{error}");
     }
 
     #[test]
@@ -256,9 +449,26 @@ mod tests {
     }
 
     #[test]
+    fn model_is_a_name_or_a_file() {
+        let model = |value: &str| toml::from_str::<SttConfig>(&format!("model = {value:?}")).map(|config| config.model);
+        assert_eq!(model("large-v3-turbo-q5_0").unwrap(), PathBuf::from("ggml-large-v3-turbo-q5_0.bin"));
+        assert_eq!(model("base").unwrap(), PathBuf::from("ggml-base.bin"));
+        assert_eq!(model("/srv/own.bin").unwrap(), PathBuf::from("/srv/own.bin"));
+        let error = model("huge").unwrap_err().to_string();
+        assert!(
+            error.contains("\"huge\"") && error.contains("tiny, ") && error.contains("large-v3-turbo-q5_0"),
+            "{error}"
+        );
+        let manifest = include_str!("../../../models/manifest.toml");
+        for name in models::NAMES {
+            assert!(manifest.contains(&format!("called = {name:?}")), "{name} is not in models/manifest.toml");
+        }
+    }
+
+    #[test]
     fn configuration_refuses_nobody_to_work_and_says_where() {
         for key in ["workers", "threads"] {
-            let error = toml::from_str::<SttConfig>(&format!("model = \"x\"\n{key} = 0")).unwrap_err().to_string();
+            let error = toml::from_str::<SttConfig>(&format!("model = \"x.bin\"\n{key} = 0")).unwrap_err().to_string();
             assert!(error.contains("line 2, column 11") && error.contains("0, expected at least 1"), "{error}");
         }
     }
@@ -269,17 +479,88 @@ mod tests {
         stt.shutdown();
         let (reply, result) = sync_channel::<()>(1);
         let (languages, cancel) = (vec![Language::Ru], Cancel::default());
-        let job = SttJob { pcm: vec![0; 5], rate_hz: 8_000, languages, cancel, priority: Priority::Caller };
+        let job =
+            SttJob { pcm: vec![0; 5], rate_hz: 8_000, languages, cancel, priority: Priority::Final, due: clock::now() };
         let error = stt.submit(job, move |_| reply.send(()).unwrap()).unwrap_err();
         assert_eq!(error.to_string(), "transcribe: the program is shutting down");
         assert!(result.recv().is_err());
     }
 
+    /// Works until it is cancelled or told to end.
+    struct Patient(Arc<Mutex<Receiver<()>>>, SyncSender<()>);
+
+    impl Recognizer for Patient {
+        fn transcribe(&mut self, job: &SttJob) -> Result<Transcript, SttError> {
+            self.1.send(()).unwrap();
+            self.0.lock().unwrap().recv().unwrap();
+            if job.cancel.is_cancelled() {
+                return Err(SttError::Cancelled);
+            }
+            let (text, segments) = (String::new(), Vec::new());
+            Ok(Transcript {
+                text,
+                language: Language::Ru,
+                segments,
+                caught: Vec::new(),
+                audio_s: 0.0,
+                processing_s: 0.0,
+            })
+        }
+    }
+
+    #[test]
+    fn load_tells_what_waits_runs_and_was_thrown_away() {
+        let (begun, begins) = sync_channel(9);
+        let (end, ends) = sync_channel(9);
+        let ends = Arc::new(Mutex::new(ends));
+        let stt = Stt::with_recognizer(1, move || Ok(Box::new(Patient(Arc::clone(&ends), begun.clone())))).unwrap();
+        let idle = stt.load();
+        assert_eq!((idle.waiting, idle.running, idle.speed, idle.expected_wait), (0, 0, None, Duration::ZERO));
+        let (reply, replies) = sync_channel(9);
+        let submit = |priority, cancel: &Cancel| {
+            let (reply, languages) = (reply.clone(), vec![Language::Ru]);
+            let (pcm, cancel, due) = (vec![0; 16_000], cancel.clone(), clock::now());
+            let job = SttJob { pcm, rate_hz: 8_000, languages, cancel, priority, due };
+            stt.submit(job, move |result| reply.send(result.is_ok()).unwrap()).unwrap();
+        };
+        let given_up = Cancel::default();
+        submit(Priority::Partial, &given_up);
+        begins.recv().unwrap();
+        submit(Priority::Partial, &Cancel::default());
+        submit(Priority::Final, &Cancel::default());
+        let busy = stt.load();
+        assert_eq!((busy.waiting, busy.running), (2, 1));
+        // The one that runs, and the final that waits; no partial.
+        assert_eq!(busy.expected_wait, Duration::from_secs(1));
+        given_up.cancel();
+        (0..3).for_each(|_| end.send(()).unwrap());
+        assert_eq!(replies.iter().take(3).collect::<Vec<_>>(), [false, true, true]);
+        let after = stt.load();
+        assert_eq!((after.waiting, after.wasted_audio), (0, Duration::from_secs(2)));
+        assert!(after.wasted_processing > Duration::ZERO && after.speed.is_some_and(|speed| speed > 0.0), "{after:?}");
+    }
+
+    #[test]
+    fn overload_is_one_of_two() {
+        for (text, overload) in [("answer", Overload::Answer), ("busy", Overload::Busy)] {
+            let config: SttConfig = toml::from_str(&format!("overload = \"{text}\"")).unwrap();
+            assert_eq!(config.overload, overload);
+        }
+        assert!(toml::from_str::<SttConfig>("overload = \"panic\"").is_err());
+        assert!(toml::from_str::<SttConfig>("final_deadline_ms = 0").is_err());
+    }
+
     #[test]
     fn transcript_is_the_documented_json() {
-        let segments = vec![Segment { start_s: 0.5, end_s: 1.5, text: "Да.".into() }];
-        let transcript =
-            Transcript { text: "Да.".into(), language: Language::Ru, segments, audio_s: 2.0, processing_s: 0.25 };
+        let segments = vec![Segment { start_s: 0.5, end_s: 1.5, text: "Да.".into(), words: Vec::new() }];
+        let transcript = Transcript {
+            text: "Да.".into(),
+            language: Language::Ru,
+            segments,
+            caught: Vec::new(),
+            audio_s: 2.0,
+            processing_s: 0.25,
+        };
         let json = serde_json::to_string(&transcript).unwrap();
         let expected = r#"{"text":"Да.","language":"ru","segments":[{"start_s":0.5,"end_s":1.5,"text":"Да."}],"audio_s":2.0,"processing_s":0.25}"#;
         assert_eq!(json, expected);

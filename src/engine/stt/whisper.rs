@@ -1,50 +1,65 @@
 //! Whisper (Radford et al. 2022, arXiv:2212.04356) by whisper.cpp: one set of weights, a state for each worker.
 //!
-//! Whisper looks at 30 s at a time, and its encoder costs the same for one word as for all of them. So an utterance
-//! is shown a shorter context, not below the length where it starts to invent. Greedy, without falling back to higher
-//! temperatures, which cost up to six passes; a text that repeats itself is decoded once more with the full context.
+//! Whisper looks at 30 s at a time, and its encoder costs the same for one word as for all of them. So an utterance is shown
+//! a shorter context; a text that shows that it was too short for it, because it repeats itself or is improbable or empty,
+//! is decoded once more with the full one. `cargo bench --bench recognition` has the figures behind the numbers here.
 //!
-//! Left out: beam search, translation, word times, carrying text from one window of a long recording to the next.
+//! Left out: beam search, higher temperatures (up to six passes), translation, carrying text from one window of a long
+//! recording to the next.
 
-use std::ffi::{c_int, c_void};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperError, WhisperState};
+use whisper_rs::{WhisperContext, WhisperContextParameters, WhisperError, WhisperTokenId};
 
-use super::hallucination;
-use super::repetition;
-use super::{Recognizer, Segment, SttConfig, SttError, SttJob, Transcript, noise};
+use super::decoder::{Decoder, FULL_CONTEXT, Heard, TOO_SHORT, Token, Written};
+use super::windows::windows;
+use super::{Caught, Recognizer, Segment, SttConfig, SttError, SttJob, Transcript, Why, Word};
+use super::{hallucination, models, noise, repetition};
 use crate::engine::{Cancel, Language};
 use crate::rtp::codec::resample::resample;
 
 const RATE_HZ: u32 = noise::RATE_HZ;
 /// Encoder positions per second of audio.
 const CONTEXT_PER_S: usize = 50;
-/// Below this many positions the word error rate doubles and loops appear.
-const MIN_CONTEXT: usize = 768;
-/// The model's own 30 s.
-const FULL_CONTEXT: usize = 1_500;
-/// Enough to tell two languages apart; of 53 clips of telephone speech none was mistaken with half of it.
-const DETECTION_CONTEXT: c_int = 256;
-/// whisper.cpp decodes nothing up to this many samples, 0.11 s.
-const TOO_SHORT: usize = 1_760;
-
-/// Longest stretch decoded at once, and the shortest that a longer recording is cut into, in seconds.
-const WINDOW_S: Range<usize> = 15..28;
-/// A cut is made in the middle of the quietest stretch of this length.
-const PAUSE_MS: usize = 200;
+/// Silence that the encoder sees after the sound, in positions.
+const CONTEXT_AFTER: usize = 64;
+/// Below this many positions errors become more.
+const MIN_CONTEXT: usize = 448;
 
 /// Nobody says more tokens in a second, times included; what is longer is a loop.
 const TOKENS_PER_S: usize = 14;
 const TOKENS_AT_LEAST: usize = 24;
+/// What Whisper reads of a prompt.
+const PROMPT_TOKENS: usize = 223;
+
+/// OpenAI's limits for a text that is to be believed: mean logarithm of its tokens' probabilities, compression ratio.
+const MIN_LOG_PROBABILITY: f32 = -1.0;
+const MAX_COMPRESSION: f32 = 2.4;
+/// Silence when nobody seems to speak, unless the text is more probable than the limit above.
+const NO_SPEECH: f32 = 0.6;
+/// From here on a text that is doubted all the same, or is nothing but terms, is not taken for speech.
+const PERHAPS_NO_SPEECH: f32 = 0.3;
+/// A language below this is not taken without a look at the other.
+const SURE_OF_LANGUAGE: f32 = 0.5;
+
+/// Sound is looked at in pieces of this length to find where it is quiet, which is so far below the loudest piece.
+const PIECE: usize = RATE_HZ as usize / 50;
+const QUIET_DB: f32 = 35.0;
+/// Kept of the quiet before and after what is louder, in pieces.
+const MARGIN: usize = 15;
 
 /// The weights, ready for workers.
 pub struct Model {
     context: Arc<WhisperContext>,
     threads: usize,
     noise_suppression: bool,
+    /// The terms of the business, as tokens.
+    prompt: Arc<[WhisperTokenId]>,
+    /// The words of the terms, as they are compared.
+    terms: Arc<[String]>,
 }
 
 impl Model {
@@ -52,7 +67,7 @@ impl Model {
     /// [`SttError::Load`] when the file is missing, damaged, or knows only English.
     pub fn load(config: &SttConfig) -> Result<Self, SttError> {
         let path = config.model.as_path();
-        let failed = |reason: String| SttError::Load { path: path.to_owned(), reason };
+        let failed = |reason: String| SttError::Load { path: path.to_owned(), reason, remedy: models::remedy(path) };
         if !path.is_file() {
             return Err(failed("no such file".into()));
         }
@@ -64,13 +79,14 @@ impl Model {
         }
         // Without a sink compiled in, this only keeps whisper.cpp's chatter off stderr.
         whisper_rs::install_logging_hooks();
-        let context = WhisperContext::new_with_params(path, WhisperContextParameters::default())
-            .map_err(|e| failed(e.to_string()))?;
+        let context = Arc::new(open(path).map_err(|e| failed(e.to_string()))?);
         if !context.is_multilingual() {
             return Err(failed("it knows only English; take a model without .en in its name".into()));
         }
         let SttConfig { threads, noise_suppression, .. } = *config;
-        Ok(Self { context: Arc::new(context), threads: threads.max(1), noise_suppression })
+        let prompt = prompt(&context, &config.terms).into();
+        let terms = config.terms.iter().flat_map(|term| keys(term)).collect();
+        Ok(Self { context, threads: threads.max(1), noise_suppression, prompt, terms })
     }
 
     /// A recogniser with its own state, warmed up.
@@ -78,46 +94,65 @@ impl Model {
     /// # Errors
     /// [`SttError::Model`] when there is no memory for it.
     pub fn worker(&self) -> Result<Whisper, SttError> {
-        let state = self.context.create_state().map_err(model_error)?;
-        let (ru, en) = (parameters(Language::Ru, self.threads), parameters(Language::En, self.threads));
-        let mut whisper = Whisper {
-            context: Arc::clone(&self.context),
-            state,
-            threads: self.threads,
-            noise_suppression: self.noise_suppression,
-            ru,
-            en,
-        };
+        let decoder = Decoder::new(Arc::clone(&self.context), self.threads)?;
+        let Self { noise_suppression, .. } = *self;
+        let (prompt, terms) = (Arc::clone(&self.prompt), Arc::clone(&self.terms));
+        let mut whisper = Whisper { decoder, noise_suppression, prompt, terms };
         // The first run allocates.
-        whisper.decode(&vec![0.0; RATE_HZ as usize], Language::En, MIN_CONTEXT, &Cancel::default())?;
+        whisper.decoder.encode(&[0.0; RATE_HZ as usize], FULL_CONTEXT, &Cancel::default())?;
+        let heard = whisper.decoder.begin(&[])?;
+        whisper.decoder.write(heard, Language::En, 1, &Cancel::default())?;
         Ok(whisper)
     }
 }
 
-/// The parameters of every run in a language. They are cloned for each, because setting a language leaks its name.
-fn parameters(language: Language, threads: usize) -> FullParams<'static, 'static> {
-    let mut params = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
-    params.set_n_threads(c_int::try_from(threads).unwrap_or(1));
-    params.set_language(Some(language.code()));
-    params.set_temperature_inc(0.0);
-    params.set_no_context(true);
-    // Times of segments are read from the tokens: whisper.cpp would decode what follows the last one again.
-    params.set_single_segment(true);
-    params.set_print_progress(false);
-    params.set_print_realtime(false);
-    params.set_print_special(false);
-    params.set_print_timestamps(false);
-    params
+/// On the graphics card where the program was built for one and it answers.
+fn open(path: &Path) -> Result<WhisperContext, WhisperError> {
+    let mut parameters = WhisperContextParameters::default();
+    if cfg!(feature = "cuda") {
+        if has_cuda_device() {
+            let context = WhisperContext::new_with_params(path, WhisperContextParameters::default());
+            match context.and_then(|context| context.create_state().map(|_| context)) {
+                Ok(context) => return Ok(context),
+                Err(error) => {
+                    tracing::warn!(%error, "the CUDA device refuses the model: the processor recognises speech")
+                }
+            }
+        } else {
+            tracing::warn!("no CUDA device answers: the processor recognises speech");
+        }
+    }
+    parameters.use_gpu(false);
+    WhisperContext::new_with_params(path, parameters)
+}
+
+fn has_cuda_device() -> bool {
+    // What NVIDIA's driver shows; Windows' own Linux shows the card as /dev/dxg.
+    let cards = std::fs::read_dir("/proc/driver/nvidia/gpus").map_or(0, Iterator::count);
+    cards > 0 || Path::new("/dev/dxg").exists()
+}
+
+/// The terms as a text that might have come before, as far as it fits.
+fn prompt(context: &WhisperContext, terms: &[String]) -> Vec<WhisperTokenId> {
+    let tokens = |terms: &[String]| {
+        let text = format!(" {}.", terms.join(", "));
+        // Room for a token per byte: whisper-rs 0.16 writes past the end of a vector that is too short.
+        context.tokenize(&text, text.len()).ok().filter(|tokens| tokens.len() <= PROMPT_TOKENS)
+    };
+    let fitting = (1..=terms.len()).map_while(|n| tokens(terms.get(..n)?).map(|tokens| (n, tokens))).last();
+    let (kept, tokens) = fitting.unwrap_or_default();
+    if let Some(left_out @ [_, ..]) = terms.get(kept..) {
+        tracing::warn!(terms = left_out.join(", "), "[stt] terms are more than the recogniser can read: left out");
+    }
+    tokens
 }
 
 /// A worker's recogniser.
 pub struct Whisper {
-    context: Arc<WhisperContext>,
-    state: WhisperState,
-    threads: usize,
+    decoder: Decoder,
     noise_suppression: bool,
-    ru: FullParams<'static, 'static>,
-    en: FullParams<'static, 'static>,
+    prompt: Arc<[WhisperTokenId]>,
+    terms: Arc<[String]>,
 }
 
 impl Recognizer for Whisper {
@@ -126,177 +161,254 @@ impl Recognizer for Whisper {
         let started = Instant::now();
         let mut language = None;
         let mut segments = Vec::new();
+        let mut caught = Vec::new();
         for window in windows(&job.pcm, job.rate_hz) {
             let start_s = window.start as f32 / job.rate_hz as f32;
-            let mut pcm = resample(job.pcm.get(window).unwrap_or_default(), job.rate_hz, RATE_HZ)?;
-            if pcm.len() <= TOO_SHORT {
-                continue;
-            }
+            let mut pcm = resample(&window.pcm, job.rate_hz, RATE_HZ)?;
             if self.noise_suppression {
                 noise::suppress(&mut pcm);
             }
             let pcm: Vec<f32> = pcm.iter().map(|&s| f32::from(s) / 32_768.0).collect();
-            let spoken = match language {
-                Some(language) => language,
-                None => self.language(&pcm, &job.languages, &job.cancel)?,
-            };
-            let found = self.window(&pcm, spoken, &job.cancel)?;
-            // Silence in front of a recording tells nothing of its language.
-            if language.is_none() && (!found.is_empty() || job.languages.len() == 1) {
-                language = Some(spoken);
+            let loud = loud(&pcm);
+            let start_s = start_s + loud.start as f32 / RATE_HZ as f32;
+            let pcm = pcm.get(loud).unwrap_or_default();
+            if job.languages.is_empty() {
+                return Err(SttError::NoLanguage);
             }
-            segments.extend(found.into_iter().map(|s| Segment {
-                start_s: s.start_s + start_s,
-                end_s: s.end_s + start_s,
-                ..s
-            }));
+            if pcm.len() <= TOO_SHORT {
+                continue;
+            }
+            let allowed = language.map_or(job.languages.clone(), |language| vec![language]);
+            let found = self.window(pcm, &allowed, &job.cancel)?;
+            // Silence in front of a recording tells nothing of its language.
+            if !found.segments.is_empty() {
+                language = Some(found.language);
+            }
+            segments.extend(found.segments.into_iter().map(|segment| segment.later_by(start_s)));
+            caught.extend(found.caught);
         }
-        let text = segments.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" ");
+        for Caught { text, why } in &caught {
+            tracing::debug!(text, ?why, "caught");
+        }
+        let text = text(&segments);
         let language = language.or(job.languages.first().copied()).ok_or(SttError::NoLanguage)?;
         let audio_s = job.pcm.len() as f32 / job.rate_hz as f32;
-        Ok(Transcript { text, language, segments, audio_s, processing_s: started.elapsed().as_secs_f32() })
+        Ok(Transcript { text, language, segments, caught, audio_s, processing_s: started.elapsed().as_secs_f32() })
+    }
+}
+
+/// What one attempt at a window gave.
+struct Found {
+    language: Language,
+    segments: Vec<Segment>,
+    caught: Vec<Caught>,
+    log_probability: f32,
+    no_speech: f32,
+    /// Why it is not to be believed.
+    doubt: Option<Why>,
+}
+
+impl Found {
+    /// The better of two attempts comes first: believed before doubted, words before none, then the more probable.
+    fn rank(&self) -> (bool, bool, f32) {
+        (self.doubt.is_none(), !self.segments.is_empty(), self.log_probability)
+    }
+
+    fn better(self, other: Self) -> Self {
+        if other.rank() > self.rank() { other } else { self }
     }
 }
 
 impl Whisper {
-    /// The language spoken, of those allowed. A choice costs a pass of the encoder over the first 5 s.
-    fn language(&mut self, pcm: &[f32], allowed: &[Language], cancel: &Cancel) -> Result<Language, SttError> {
-        let &[first, _, ..] = allowed else { return allowed.first().copied().ok_or(SttError::NoLanguage) };
-        if cancel.is_cancelled() {
-            return Err(SttError::Cancelled);
-        }
-        // Detection looks at as much as the last run, and a run on so little sets that and does nothing else.
-        let mut params = self.en.clone();
-        params.set_audio_ctx(DETECTION_CONTEXT);
-        self.state.full(params, &[0.0; TOO_SHORT]).map_err(model_error)?;
-        self.state.pcm_to_mel(pcm, self.threads).map_err(model_error)?;
-        let (_, probabilities) = self.state.lang_detect(0, self.threads).map_err(model_error)?;
-        let probability = |language: Language| {
-            let id = whisper_rs::get_lang_id(language.code()).and_then(|id| usize::try_from(id).ok());
-            id.and_then(|id| probabilities.get(id)).copied().unwrap_or(0.0)
-        };
-        let best = allowed.iter().copied().max_by(|&a, &b| probability(a).total_cmp(&probability(b)));
-        Ok(best.unwrap_or(first))
-    }
-
-    /// Recognises at most 30 s; decodes again with the full context when the text repeats itself.
-    fn window(&mut self, pcm: &[f32], language: Language, cancel: &Cancel) -> Result<Vec<Segment>, SttError> {
-        let needed = (pcm.len() * CONTEXT_PER_S).div_ceil(RATE_HZ as usize);
+    /// Recognises at most 30 s in one of the languages.
+    fn window(&mut self, pcm: &[f32], allowed: &[Language], cancel: &Cancel) -> Result<Found, SttError> {
+        let needed = (pcm.len() * CONTEXT_PER_S).div_ceil(RATE_HZ as usize) + CONTEXT_AFTER;
         let context = needed.clamp(MIN_CONTEXT, FULL_CONTEXT);
-        let segments = self.decode(pcm, language, context, cancel)?;
-        if repetition::without_loops(&text(&segments)).is_none() {
-            return Ok(segments);
+        let found = self.attempt(pcm, context, allowed, cancel)?;
+        // A text that is nothing but names of sounds stays that however much is looked at.
+        let settled = found.doubt.is_none_or(|why| matches!(why, Why::NoSpeech | Why::Terms))
+            || (found.segments.is_empty() && !found.caught.is_empty());
+        if settled || context == FULL_CONTEXT {
+            return Ok(found.settled());
         }
-        tracing::debug!(context, "the text repeats itself: decoding again with the full context");
-        let segments = self.decode(pcm, language, FULL_CONTEXT, cancel)?;
-        let Some(text) = repetition::without_loops(&text(&segments)) else { return Ok(segments) };
-        Ok(vec![Segment { start_s: 0.0, end_s: pcm.len() as f32 / RATE_HZ as f32, text }])
+        tracing::debug!(context, why = ?found.doubt, "decoding again with the full context");
+        Ok(self.attempt(pcm, FULL_CONTEXT, allowed, cancel)?.better(found).settled())
     }
 
-    fn decode(
+    fn attempt(
         &mut self,
         pcm: &[f32],
-        language: Language,
         context: usize,
+        allowed: &[Language],
         cancel: &Cancel,
-    ) -> Result<Vec<Segment>, SttError> {
-        if cancel.is_cancelled() {
-            return Err(SttError::Cancelled);
+    ) -> Result<Found, SttError> {
+        self.decoder.encode(pcm, context, cancel)?;
+        let heard = self.decoder.begin(&self.prompt)?;
+        let mut allowed = allowed.to_vec();
+        allowed.sort_by(|&a, &b| heard.probability(b).total_cmp(&heard.probability(a)));
+        let mut best: Option<Found> = None;
+        for language in allowed {
+            let audio_s = pcm.len() as f32 / RATE_HZ as f32;
+            let max_tokens = TOKENS_AT_LEAST + pcm.len() * TOKENS_PER_S / RATE_HZ as usize;
+            let written = self.decoder.write(heard, language, max_tokens, cancel)?;
+            let found = self.found(&written, heard, language, audio_s);
+            tracing::debug!(
+                context,
+                %language,
+                p = heard.probability(language),
+                no_speech = heard.no_speech,
+                log_probability = found.log_probability,
+                doubt = ?found.doubt,
+                text = text(&found.segments),
+                "heard"
+            );
+            let found = match best {
+                Some(best) => best.better(found),
+                None => found,
+            };
+            let sure = heard.probability(language) >= SURE_OF_LANGUAGE && found.doubt.is_none();
+            if sure && !found.segments.is_empty() {
+                return Ok(found);
+            }
+            best = Some(found);
         }
-        let base = match language {
-            Language::Ru => &self.ru,
-            Language::En => &self.en,
-        };
-        let mut params: FullParams<'_, '_> = base.clone();
-        params.set_audio_ctx(c_int::try_from(context).unwrap_or(0));
-        let max_tokens = TOKENS_AT_LEAST + pcm.len() * TOKENS_PER_S / RATE_HZ as usize;
-        params.set_max_tokens(c_int::try_from(max_tokens).unwrap_or(c_int::MAX));
-        abort_when(&mut params, cancel);
-        match self.state.full(params, pcm) {
-            Ok(()) => Ok(self.segments(pcm.len() as f32 / RATE_HZ as f32)),
-            Err(_) if cancel.is_cancelled() => Err(SttError::Cancelled),
-            Err(error) => Err(model_error(error)),
-        }
+        best.ok_or(SttError::NoLanguage)
     }
 
-    /// What the last run found, cut where the model put times.
-    fn segments(&self, audio_s: f32) -> Vec<Segment> {
-        let (eot, beg) = (self.context.token_eot(), self.context.token_beg());
+    /// What is to be made of a text.
+    fn found(&self, written: &Written, heard: Heard, language: Language, audio_s: f32) -> Found {
+        let mut caught = Vec::new();
+        let segments = self.segments(written, heard, audio_s, &mut caught);
+        let all = text(&segments);
+        let improbable = written.log_probability < MIN_LOG_PROBABILITY;
+        let mut words = keys(&all).peekable();
+        let only_terms = words.peek().is_some() && words.all(|word| self.terms.iter().any(|term| is_form(&word, term)));
+        let doubt = if improbable && heard.no_speech > NO_SPEECH {
+            Some(Why::NoSpeech)
+        } else if only_terms && heard.no_speech > PERHAPS_NO_SPEECH {
+            Some(Why::Terms)
+        } else if written.looped || repetition::without_loops(&all).is_some() {
+            Some(Why::Repetition)
+        } else if repetition::compression_ratio(&all) > MAX_COMPRESSION {
+            Some(Why::Compression)
+        } else if improbable {
+            Some(Why::Improbable)
+        } else {
+            None
+        };
+        let Heard { no_speech, .. } = heard;
+        Found { language, segments, caught, log_probability: written.log_probability, no_speech, doubt }
+    }
+
+    /// The text, cut where the model put times.
+    fn segments(&self, written: &Written, heard: Heard, audio_s: f32, caught: &mut Vec<Caught>) -> Vec<Segment> {
         let mut found = Vec::new();
-        for segment in self.state.as_iter() {
-            let no_speech = segment.no_speech_probability();
-            let mut push = |start_s: f32, end_s: f32, bytes: &mut Vec<u8>| {
-                let text = hallucination::clean(&String::from_utf8_lossy(bytes), no_speech);
-                bytes.clear();
-                if !text.is_empty() {
-                    found.push(Segment { start_s: start_s.min(audio_s), end_s: end_s.min(audio_s), text });
-                }
-            };
-            let mut start_s = 0.0;
-            // A character may be spread over several tokens, so text is put together as bytes.
-            let mut bytes = Vec::new();
-            for token in (0..segment.n_tokens()).filter_map(|n| segment.get_token(n)) {
-                let id = token.token_id();
-                if id < eot {
-                    bytes.extend_from_slice(token.to_bytes().unwrap_or_default());
-                } else if id >= beg {
-                    let time_s = (id - beg) as f32 * 0.02;
-                    push(start_s, time_s, &mut bytes);
+        let mut start_s = 0.0;
+        let mut tokens: Vec<(&[u8], Option<f32>)> = Vec::new();
+        let end = Token::Time(audio_s);
+        for token in written.tokens.iter().chain([&end]) {
+            match *token {
+                Token::Text { id, start_s } => tokens.push((self.decoder.bytes(id), start_s)),
+                Token::Time(time_s) => {
+                    let (from_s, to_s) = (f32::min(start_s, audio_s), time_s.min(audio_s));
+                    // A character may be spread over several tokens, so text is put together as bytes.
+                    let bytes: Vec<u8> = tokens.iter().flat_map(|(bytes, _)| *bytes).copied().collect();
+                    let text = hallucination::clean(&String::from_utf8_lossy(&bytes), heard.no_speech, caught);
+                    if !text.is_empty() {
+                        let words = words(&tokens, from_s, to_s);
+                        found.push(Segment { start_s: from_s, end_s: to_s, text, words });
+                    }
+                    tokens.clear();
                     start_s = time_s;
                 }
             }
-            push(start_s, audio_s, &mut bytes);
         }
         found
     }
+}
+
+impl Found {
+    /// What is left of it for the caller's words: nothing where nobody speaks, loops said once.
+    fn settled(mut self) -> Self {
+        let all = text(&self.segments);
+        if self.doubt.is_some_and(|why| why != Why::Terms) && self.no_speech > PERHAPS_NO_SPEECH {
+            self.doubt = Some(Why::NoSpeech);
+        }
+        match self.doubt {
+            Some(why @ (Why::NoSpeech | Why::Terms)) => {
+                self.segments.clear();
+                if !all.is_empty() {
+                    self.caught.push(Caught { text: all, why });
+                }
+            }
+            Some(why @ (Why::Repetition | Why::Compression)) => {
+                if let Some(text) = repetition::without_loops(&all) {
+                    let end_s = self.segments.last().map_or(0.0, |last| last.end_s);
+                    self.segments = vec![Segment { start_s: 0.0, end_s, text, words: Vec::new() }];
+                    self.caught.push(Caught { text: all, why });
+                }
+            }
+            _ => {}
+        }
+        self
+    }
+}
+
+/// The words of a segment with their times. Where the model puts none, the time between is shared out by length.
+fn words(tokens: &[(&[u8], Option<f32>)], start_s: f32, end_s: f32) -> Vec<Word> {
+    let mut words: Vec<(Vec<u8>, Option<f32>)> = Vec::new();
+    for &(bytes, placed) in tokens {
+        match words.last_mut() {
+            Some((word, _)) if !bytes.starts_with(b" ") => word.extend_from_slice(bytes),
+            _ => words.push((bytes.to_vec(), placed)),
+        }
+    }
+    let texts: Vec<String> = words.iter().map(|(bytes, _)| String::from_utf8_lossy(bytes).trim().to_owned()).collect();
+    let mut starts: Vec<f32> = Vec::with_capacity(words.len());
+    for n in 0..words.len() {
+        let before = starts.last().copied().unwrap_or(start_s);
+        let known = words.get(n).and_then(|word| word.1).filter(|at| (before..=end_s).contains(at) && n > 0);
+        starts.push(known.unwrap_or_else(|| {
+            let Some(last) = n.checked_sub(1) else { return start_s };
+            let letters = |from: usize, to: usize| {
+                texts.get(from..to).unwrap_or_default().iter().map(|word| word.chars().count() + 1).sum::<usize>()
+                    as f32
+            };
+            // Up to the next word whose time is known.
+            let next = (n + 1..words.len())
+                .find_map(|m| words.get(m)?.1.filter(|at| (before..=end_s).contains(at)).map(|at| (m, at)));
+            let (to, to_s) = next.unwrap_or((words.len(), end_s));
+            before + (to_s - before) * letters(last, n) / letters(last, to).max(1.0)
+        }));
+    }
+    let ends = starts.iter().copied().skip(1).chain([end_s]);
+    let timed = texts.into_iter().zip(starts.iter().copied().zip(ends.collect::<Vec<_>>()));
+    timed.filter(|(text, _)| !text.is_empty()).map(|(text, (start_s, end_s))| Word { start_s, end_s, text }).collect()
+}
+
+/// The words of a text as they are compared: letters and digits without case.
+fn keys(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
+}
+
+/// Whether a word is a term with whatever ending.
+fn is_form(word: &str, term: &str) -> bool {
+    let same = word.chars().zip(term.chars()).take_while(|(a, b)| a == b).count();
+    same == term.chars().count() || (same >= 4 && same + 3 >= term.chars().count())
 }
 
 fn text(segments: &[Segment]) -> String {
     segments.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-fn model_error(error: WhisperError) -> SttError {
-    SttError::Model(error.to_string())
-}
-
-/// Stops the run when `cancel` is set. whisper.cpp looks after each pass of the encoder and after each token.
-#[expect(unsafe_code, reason = "a C callback; whisper-rs 0.16's safe one calls the closure through a wrong type")]
-fn abort_when<'a>(params: &mut FullParams<'a, '_>, cancel: &'a Cancel) {
-    unsafe extern "C" fn is_cancelled(cancel: *mut c_void) -> bool {
-        // SAFETY: the pointer set below, to a `Cancel` that is borrowed for as long as the parameters live.
-        unsafe { &*cancel.cast::<Cancel>() }.is_cancelled()
-    }
-    // SAFETY: the callback reads an atomic flag and touches no whisper.cpp object.
-    unsafe {
-        params.set_abort_callback_user_data(std::ptr::from_ref(cancel).cast_mut().cast());
-        params.set_abort_callback(Some(is_cancelled));
-    }
-}
-
-/// Cuts a recording into stretches that Whisper can take, at pauses. Nothing is left out or said twice.
-fn windows(pcm: &[i16], rate_hz: u32) -> impl Iterator<Item = Range<usize>> {
-    let rate = rate_hz.max(1) as usize;
-    let mut start = 0;
-    std::iter::from_fn(move || {
-        let rest = pcm.get(start..).filter(|rest| !rest.is_empty())?;
-        let len = if rest.len() <= WINDOW_S.end * rate {
-            rest.len()
-        } else {
-            WINDOW_S.start * rate + quietest(rest.get(WINDOW_S.start * rate..WINDOW_S.end * rate)?, rate)
-        };
-        let window = start..start + len;
-        start += len;
-        Some(window)
-    })
-}
-
-/// The middle of the quietest [`PAUSE_MS`] of a sound.
-fn quietest(pcm: &[i16], rate: usize) -> usize {
-    let pause = (PAUSE_MS * rate / 1_000).max(1);
-    let energy = |stretch: &[i16]| stretch.iter().map(|&s| u64::from(s.unsigned_abs()).pow(2)).sum::<u64>();
-    let starts = (0..pcm.len()).step_by(pause.div_ceil(2));
-    let whole = starts.filter_map(|at| pcm.get(at..at + pause).map(|stretch| (at, energy(stretch))));
-    whole.min_by_key(|&(_, energy)| energy).map_or(pcm.len(), |(at, _)| at + pause / 2)
+/// The sound without the quiet before and after it. Whisper writes nothing, or in a wrong language, after a long silence.
+fn loud(pcm: &[f32]) -> Range<usize> {
+    let energy: Vec<f32> = pcm.chunks(PIECE).map(|piece| piece.iter().map(|s| s * s).sum::<f32>()).collect();
+    let least = energy.iter().copied().fold(0.0, f32::max) * 10f32.powf(-QUIET_DB / 10.0);
+    let heard = |&energy: &f32| energy > least;
+    let first = energy.iter().position(heard).unwrap_or(0).saturating_sub(MARGIN);
+    let last = energy.iter().rposition(heard).unwrap_or(0) + 1 + MARGIN;
+    first * PIECE..(last * PIECE).min(pcm.len())
 }
 
 #[cfg(test)]
@@ -304,30 +416,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_recording_is_one_window() {
-        assert_eq!(windows(&[5; 80_000], 8_000).collect::<Vec<_>>(), vec![0..80_000]);
-        assert_eq!(windows(&[], 8_000).count(), 0);
+    fn quiet_before_and_after_is_left_out() {
+        let mut pcm = vec![0.0001; 16_000 * 4];
+        pcm[32_000..40_000].fill(0.1);
+        assert_eq!(loud(&pcm), 32_000 - 15 * 320..40_000 + 15 * 320);
+        assert_eq!(loud(&pcm[30_000..42_000]), 30_000 - 30_000..12_000);
+        assert_eq!(loud(&[]), 0..0);
+        // Noise that is not so far below speech stays.
+        pcm.iter_mut().for_each(|sample| *sample += 0.01);
+        assert_eq!(loud(&pcm), 0..64_000);
     }
 
     #[test]
-    fn long_recording_is_cut_at_pauses() {
-        let mut pcm = vec![1_000; 60 * 8_000];
-        // Half a second of silence at 20 s, and at 44 s.
-        pcm[160_000..164_000].fill(0);
-        pcm[352_000..356_000].fill(0);
-        let cuts: Vec<_> = windows(&pcm, 8_000).collect();
-        println!("{cuts:?}");
-        assert_eq!(cuts.len(), 3);
-        assert!((160_000..164_000).contains(&cuts[0].end));
-        assert!((352_000..356_000).contains(&cuts[1].end));
-        assert_eq!(cuts[2].end, pcm.len());
-        assert!(cuts.windows(2).all(|pair| pair[0].end == pair[1].start));
+    fn terms_are_known_by_other_endings() {
+        for (word, term, expected) in [
+            ("садова", "садовая", true),
+            ("садовой", "садовая", true),
+            ("brown", "brown", true),
+            ("сад", "садовая", false),
+        ] {
+            assert_eq!(is_form(word, term), expected, "{word}");
+        }
     }
 
     #[test]
-    fn recording_without_pauses_is_cut_all_the_same() {
-        let pcm = vec![1_000; 100 * 8_000];
-        assert!(windows(&pcm, 8_000).all(|w| w.len() <= 28 * 8_000 && !w.is_empty()));
-        assert_eq!(windows(&pcm, 8_000).map(|w| w.len()).sum::<usize>(), pcm.len());
+    fn words_have_times_between_those_of_their_segment() {
+        let tokens: [(&[u8], _); 5] =
+            [(b" One", Some(1.1)), (b" two", Some(1.5)), (b"fold", None), (b" three", None), (b" four.", Some(9.0))];
+        let words = words(&tokens, 1.0, 3.0);
+        let found: Vec<_> = words.iter().map(|word| (word.text.as_str(), word.start_s)).collect();
+        println!("{words:?}");
+        assert_eq!(found[..2], [("One", 1.0), ("twofold", 1.5)]);
+        assert_eq!((found[2].0, found[3].0), ("three", "four."));
+        assert!(words.windows(2).all(|pair| pair[0].end_s == pair[1].start_s && pair[0].start_s < pair[0].end_s));
+        assert_eq!(words[3].end_s, 3.0);
     }
 }

@@ -24,7 +24,8 @@ use self::cache::Cache;
 use self::voices::Voices;
 use super::onnx::{OnnxError, OnnxRuntime};
 use super::worker::{Job, JobError, Pool, Priority, SubmitError, at_least_one};
-use super::{Cancel, Language};
+use super::{Cancel, Language, metrics};
+use crate::clock;
 use crate::rtp::codec::resample::ResampleError;
 
 /// Texts of callers that may wait, and as many prepared ones: all that she says of herself, in two languages at two rates.
@@ -182,7 +183,7 @@ impl Tts {
             shared.get_or_init(|| found);
             Ok::<_, TtsError>(voices)
         };
-        let pool = Pool::start("tts", workers, QUEUE_LEN, factory)?;
+        let pool = Pool::start(&metrics::TTS, workers, QUEUE_LEN, factory)?;
         Ok(Self { pool: Arc::new(pool), cache: Arc::default(), reports })
     }
 
@@ -203,7 +204,7 @@ impl Tts {
     ) -> Result<(), TtsError> {
         let priority = job.priority;
         let speech = Speech { job, sink, cache: Arc::clone(&self.cache), keep: false, ended: false };
-        Ok(self.pool.submit(priority, speech)?)
+        Ok(self.pool.submit(priority, clock::now(), speech)?)
     }
 
     /// The text's sound at once, clause by clause, if all of it was said or prepared before at that rate.
@@ -226,7 +227,7 @@ impl Tts {
             ControlFlow::Continue(())
         };
         let speech = Speech { job, sink, cache: Arc::clone(&self.cache), keep: true, ended: false };
-        Ok(self.pool.submit(priority, speech)?)
+        Ok(self.pool.submit(priority, clock::now(), speech)?)
     }
 
     /// Fails what waits, cancels what runs and waits for the threads: at most one clause. Voices' programs are ended.

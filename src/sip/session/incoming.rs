@@ -82,12 +82,12 @@ impl Ringing {
         match wish {
             Wish::Ring => State::Ringing(self.ring(cx)),
             Wish::Answer(sdp) => self.accept(cx, sdp),
-            Wish::Reject(status) => {
+            Wish::Reject(status, retry_after) => {
                 let status = if (300..700).contains(&status) { status } else { 500 };
-                self.reject(cx, status)
+                self.reject(cx, status, retry_after)
             }
             // RFC 3261 §21.4.18
-            Wish::Hangup(_) => self.reject(cx, 480),
+            Wish::Hangup(_) => self.reject(cx, 480, None),
             Wish::AnswerOffer(_) | Wish::RejectOffer | Wish::Offer(_) => State::Ringing(self),
         }
     }
@@ -220,13 +220,27 @@ impl Ringing {
         State::Established(call)
     }
 
-    fn reject(self: Box<Self>, cx: &mut Context<'_>, status: u16) -> State {
-        let reason = Response::answer(&self.invite.request, status).reason;
-        self.end(cx, status, EndCause::Rejected { status, reason })
+    fn reject(self: Box<Self>, cx: &mut Context<'_>, status: u16, retry_after: Option<Duration>) -> State {
+        let mut refusal = self.refusal(status);
+        // RFC 3261 §20.33
+        if let Some(after) = retry_after {
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            refusal.headers.push("Retry-After", seconds.to_string());
+        }
+        let cause = EndCause::Rejected { status, reason: refusal.reason.clone() };
+        self.end_with(cx, refusal, cause)
+    }
+
+    fn refusal(&self, status: u16) -> Response {
+        Response::answer(&self.invite.request, status).with_to_tag(&self.leg.dialog.id.local_tag)
     }
 
     fn end(self: Box<Self>, cx: &mut Context<'_>, status: u16, cause: EndCause) -> State {
-        let refusal = Response::answer(&self.invite.request, status).with_to_tag(&self.leg.dialog.id.local_tag);
+        let refusal = self.refusal(status);
+        self.end_with(cx, refusal, cause)
+    }
+
+    fn end_with(self: Box<Self>, cx: &mut Context<'_>, refusal: Response, cause: EndCause) -> State {
         cx.respond(&self.invite.key, refusal);
         cx.end(cause);
         State::Over

@@ -22,7 +22,7 @@ mod replaces;
 mod targets;
 mod transfer;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use closing::Closing;
 pub(super) use closing::end_late;
@@ -50,7 +50,8 @@ use super::{AccountId, CallKey, EndCause, Flow, Reason, ResolveId, SessionEvent}
 pub(super) enum Wish {
     Ring,
     Answer(Vec<u8>),
-    Reject(u16),
+    /// With a status, and when the caller may try again.
+    Reject(u16, Option<Duration>),
     AnswerOffer(Vec<u8>),
     RejectOffer,
     Offer(Vec<u8>),

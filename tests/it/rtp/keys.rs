@@ -115,7 +115,8 @@ fn speech_is_not_taken_for_keys() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/speech");
     let (mut files, mut seconds) = (0, 0.0);
     for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        if path.extension().is_none_or(|ending| ending != "wav") {
+        let has_keys = path.file_name().is_some_and(|name| name == "dtmf_inband.wav");
+        if has_keys || path.extension().is_none_or(|ending| ending != "wav") {
             continue;
         }
         let mut reader = hound::WavReader::open(&path).unwrap();

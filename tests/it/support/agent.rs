@@ -92,10 +92,10 @@ fn described(offer: Option<&[u8]>) -> Option<Vec<u8>> {
 async fn take(sip: SipHandle, call: NewCall) {
     let NewCall { key, incoming, events } = call;
     let Some(sdp) = described(incoming.offer.as_deref()) else {
-        return sip.command(Command::Reject { call: key, status: 488 }).await;
+        return sip.command(Command::Reject { call: key, status: 488, retry_after: None }).await;
     };
     match incoming.callee.user.as_deref().unwrap_or_default() {
-        "busy" => return sip.command(Command::Reject { call: key, status: 486 }).await,
+        "busy" => return sip.command(Command::Reject { call: key, status: 486, retry_after: None }).await,
         "ring" => sip.command(Command::Ring { call: key }).await,
         "slow" => {
             sip.command(Command::Ring { call: key }).await;
@@ -128,7 +128,7 @@ pub async fn answer(sip: &SipHandle, key: CallKey, event: &SessionEvent) {
         SessionEvent::Incoming(incoming) => {
             let command = match described(incoming.offer.as_deref()) {
                 Some(sdp) => Command::Answer { call: key, sdp },
-                None => Command::Reject { call: key, status: 488 },
+                None => Command::Reject { call: key, status: 488, retry_after: None },
             };
             sip.command(command).await;
         }

@@ -15,6 +15,8 @@ use secretary::call::{
     StreamStart, TurnRecord, ears::EarsConfig, turn::TurnConfig,
 };
 use secretary::engine::stt::Transcript;
+use secretary::engine::vad::Vad;
+use secretary::engine::worker::Priority;
 use secretary::engine::{Language, TurnId};
 use secretary::rtp::codec::Codec;
 use secretary::rtp::codec::resample::resample;
@@ -43,11 +45,16 @@ pub struct Network {
     pub jitter: Duration,
 }
 
+/// A recogniser that has its answer at once.
+pub type Recognise = fn(Vec<i16>, &[Language]) -> Transcript;
+
 /// How the engines behave.
 #[derive(Debug, Clone)]
 pub struct Engines {
     /// From a request to the text; `None`: never.
     pub hearing: Option<Duration>,
+    /// From a pause to what the end-of-turn model says of it; `None`: never.
+    pub judging: Option<(Duration, f32)>,
     /// From the question to the sentence; `None`: never.
     pub thinking: Option<Duration>,
     /// What is understood, one part after the other; then nothing.
@@ -66,12 +73,21 @@ pub struct Engines {
     pub offers: Option<KeyExchange>,
     /// His SDP comes with the fingerprint of somebody else.
     pub is_impostor: bool,
+    /// Recognises for real, instead of `texts`; mono at 8 kHz.
+    pub recognise: Option<Recognise>,
+    /// Judges pauses for real; mono at 8 kHz.
+    pub judge: Option<fn(Vec<i16>) -> f32>,
+    /// Tells his speech from other sound.
+    pub vad: fn() -> Box<dyn Vad>,
+    /// What every phrase of hers sounds like, at 8 kHz; a tone as long as its text if that is empty.
+    pub voice: Vec<i16>,
 }
 
 impl Default for Engines {
     fn default() -> Self {
         Self {
             hearing: Some(Duration::from_millis(400)),
+            judging: None,
             thinking: Some(Duration::from_millis(100)),
             texts: VecDeque::new(),
             answer: "Мы работаем с девяти до шести каждый день кроме воскресенья.",
@@ -83,6 +99,10 @@ impl Default for Engines {
             codec: Codec::Pcma,
             offers: None,
             is_impostor: false,
+            recognise: None,
+            judge: None,
+            vad: || Box::new(Loudness),
+            voice: Vec::new(),
         }
     }
 }
@@ -94,6 +114,15 @@ enum Event {
     ReportToUs(Vec<u8>),
     ReportToCaller(Vec<u8>),
     Input(Input),
+    Recognised(PartId, Transcript),
+}
+
+/// A part that was to be transcribed.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    pub part: PartId,
+    pub priority: Priority,
+    pub due: Instant,
 }
 
 /// One call and its caller.
@@ -116,7 +145,11 @@ pub struct Line {
     pub moved_to: Option<SocketAddr>,
     /// Who was the caller before that.
     pub former: Option<Stream>,
+    /// Keys that the secretary pressed.
+    pub pressed: String,
     pub cancelled: Vec<PartId>,
+    /// Parts that were to be transcribed, in order.
+    pub wanted: Vec<Wanted>,
     /// What was to be transcribed.
     pub parts: Vec<Vec<i16>>,
     /// How much speech each part had.
@@ -186,7 +219,7 @@ fn setup(seed: u64, codecs: &[Codec], engines: &Engines) -> CallSetup {
             media_timeout: MEDIA_TIMEOUT,
         }),
         script: Arc::new(Script { ru: lines(Language::Ru), en: lines(Language::En) }),
-        vad: Box::new(Loudness),
+        vad: (engines.vad)(),
         media: our_side(),
         codecs: codecs.to_vec(),
         dtmf: engines.dtmf,
@@ -324,7 +357,9 @@ impl Line {
             is_dead: false,
             moved_to: None,
             former: None,
+            pressed: String::new(),
             cancelled: Vec::new(),
+            wanted: Vec::new(),
             parts: Vec::new(),
             parts_ms: Vec::new(),
             turns: Vec::new(),
@@ -458,11 +493,20 @@ impl Line {
                 Output::RejectOffer => self.rejected_offers += 1,
                 Output::Offer { sdp } => self.offers.push(sdp),
                 Output::HangUp => self.hung_up = true,
-                Output::Transcribe { part, pcm, languages } => {
+                Output::Judge { part, pcm } => {
+                    if let Some((delay, scripted)) = self.engines.judging {
+                        let complete = self.engines.judge.map_or(scripted, |judge| judge(pcm));
+                        self.later(delay, Event::Input(Input::Judged { part, complete: Ok(complete) }));
+                    }
+                }
+                Output::Transcribe { part, pcm, languages, priority, due } => {
+                    self.wanted.push(Wanted { part, priority, due });
                     assert!(!languages.is_empty());
                     self.parts_ms.push(loud_ms(&resample(&pcm, self.call.rate().hz(), 8_000).unwrap()));
-                    self.parts.push(pcm);
-                    if let Some(delay) = self.engines.hearing {
+                    self.parts.push(pcm.clone());
+                    if let (Some(delay), Some(recognise)) = (self.engines.hearing, self.engines.recognise) {
+                        self.later(delay, Event::Recognised(part, recognise(pcm, &languages)));
+                    } else if let Some(delay) = self.engines.hearing {
                         self.later(delay, Event::Input(Input::Heard { part, result: Ok(transcript("")) }));
                     }
                 }
@@ -471,7 +515,10 @@ impl Line {
                 Output::CancelReply { .. } | Output::Silence => {}
                 Output::Speak { phrase, text, .. } => {
                     // A voice that needs 60 ms a character and begins at once.
-                    let pcm = voice(text.chars().count() as u64 * 60, self.call.rate());
+                    let pcm = match self.engines.voice.as_slice() {
+                        [] => voice(text.chars().count() as u64 * 60, self.call.rate()),
+                        pcm => resample(pcm, 8_000, self.call.rate().hz()).unwrap(),
+                    };
                     self.spoken.push(text);
                     self.later(Duration::from_millis(30), Event::Input(Input::Sound { phrase, pcm: pcm.into() }));
                     let whole = Input::Synthesised { phrase, result: Ok(()) };
@@ -520,6 +567,10 @@ impl Line {
                 let text = self.engines.texts.pop_front().unwrap_or_default();
                 self.call.handle_input(self.now, Input::Heard { part, result: Ok(transcript(text)) });
             }
+            Event::Recognised(part, _) if self.cancelled.contains(&part) => {}
+            Event::Recognised(part, transcript) => {
+                self.call.handle_input(self.now, Input::Heard { part, result: Ok(transcript) });
+            }
             Event::Input(input) => self.call.handle_input(self.now, input),
         }
         self.drain();
@@ -548,7 +599,7 @@ impl Line {
                     self.over_the_network(|| Event::ReportToUs(datagram.clone()));
                 }
                 rtp::Output::Tick { received, .. } => self.caller_heard.extend_from_slice(&received),
-                rtp::Output::Key { key } => panic!("the secretary pressed {key}"),
+                rtp::Output::Key { key } => self.pressed.push(key),
                 rtp::Output::NoKeys(error) => self.no_keys = Some(error),
                 rtp::Output::Skipped { .. } => panic!("time goes on evenly"),
             }
@@ -598,11 +649,12 @@ fn voice(ms: u64, rate: Rate) -> Vec<i16> {
     pcm
 }
 
-fn transcript(text: &str) -> Transcript {
+pub fn transcript(text: &str) -> Transcript {
     Transcript {
         text: text.to_owned(),
         language: if text.is_ascii() { Language::En } else { Language::Ru },
         segments: Vec::new(),
+        caught: Vec::new(),
         audio_s: 1.0,
         processing_s: 0.4,
     }

@@ -67,6 +67,11 @@ impl Secretary {
         self.process.wait_exit(Duration::from_secs(10));
     }
 
+    /// All calls of the log, the newest last.
+    pub fn calls(&self) -> Vec<CallFiles> {
+        CallFiles::all(&self.calls_log)
+    }
+
     /// The newest call of the log, once there is one.
     pub fn wait_call(&self, within: Duration) -> CallFiles {
         self.wait_calls(1, within)
@@ -75,7 +80,7 @@ impl Secretary {
     /// Until so many calls are in the call log, and all of them over as they should be.
     pub fn wait_completed(&self, count: usize, within: Duration) {
         wait_until(&format!("{count} calls are completed"), within, || {
-            let calls = CallFiles::all(&self.calls_log);
+            let calls = self.calls();
             let completed = calls.iter().filter(|call| call.record().status() == "completed").count();
             (calls.len() == count && completed == count).then_some(())
         });
@@ -85,7 +90,7 @@ impl Secretary {
     pub fn wait_calls(&self, count: usize, within: Duration) -> CallFiles {
         let what = format!("{count} calls are in the call log");
         wait_until(&what, within, || {
-            let mut calls = CallFiles::all(&self.calls_log);
+            let mut calls = self.calls();
             if calls.len() >= count { calls.pop() } else { None }
         })
     }
@@ -121,7 +126,7 @@ fn password_env(username: &str) -> String {
 }
 
 fn require_models() {
-    for model in ["ggml-base.bin", "silero_vad.onnx", "en_US-joe-medium.onnx", "libonnxruntime.so"] {
+    for model in ["ggml-base-q8_0.bin", "silero_vad.onnx", "en_US-joe-medium.onnx", "libonnxruntime.so"] {
         let path = Path::new(HOME).join("models").join(model);
         assert!(path.is_file(), "{} is missing: run ./test.sh, which fetches the models", path.display());
     }
@@ -215,6 +220,11 @@ impl Record {
                 secretary: text(turn, "secretary_text"),
                 heard: text(turn, "heard_text"),
                 keys: text(turn, "keys"),
+                started_s: turn["started_s"].as_f64().unwrap_or_default(),
+                end: text(turn, "turn_end"),
+                to_text_ms: turn["latency"]["speech_end_to_text_ms"].as_f64(),
+                waited_for: Wait::of(&turn["latency"]["waited_for"]),
+                to_filler_ms: turn["latency"]["speech_end_to_filler_ms"].as_f64(),
                 to_first_audio_ms: turn["latency"]["speech_end_to_first_audio_ms"].as_f64(),
                 greeting_ms: turn["latency"]["answer_to_first_audio_ms"].as_f64(),
             })
@@ -228,6 +238,7 @@ impl Record {
 }
 
 #[derive(Debug)]
+#[allow(dead_code, reason = "some figures are for benches/answer.rs alone")]
 pub struct Turn {
     /// What the caller said, as it was understood.
     pub caller: String,
@@ -236,10 +247,44 @@ pub struct Turn {
     pub heard: String,
     /// The keys that the caller pressed.
     pub keys: String,
+    /// When it began, from the answered call on.
+    pub started_s: f64,
+    /// What ended the caller's turn.
+    pub end: String,
+    /// From the end of the caller's speech to his words.
+    pub to_text_ms: Option<f64>,
+    /// What the time to the first sample of the answer went to.
+    pub waited_for: Option<Wait>,
+    /// From the end of his speech to «Секунду…».
+    pub to_filler_ms: Option<f64>,
     /// From the end of the caller's speech to the first sample of the answer on the wire.
     pub to_first_audio_ms: Option<f64>,
     /// From the answered call to the first sample of the greeting.
     pub greeting_ms: Option<f64>,
+}
+
+/// The parts of the wait for an answer, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+#[allow(dead_code, reason = "for benches/answer.rs")]
+pub struct Wait {
+    pub decide: f64,
+    pub transcribe: f64,
+    pub think: f64,
+    pub speak: f64,
+    pub play: f64,
+}
+
+impl Wait {
+    fn of(value: &Value) -> Option<Self> {
+        let ms = |name: &str| value[name].as_f64();
+        Some(Self {
+            decide: ms("decide_ms")?,
+            transcribe: ms("transcribe_ms")?,
+            think: ms("think_ms")?,
+            speak: ms("speak_ms")?,
+            play: ms("play_ms")?,
+        })
+    }
 }
 
 /// `secretary call`: plays each recording when the other side falls silent, and returns when the call is over.

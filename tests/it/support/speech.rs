@@ -1,8 +1,15 @@
 //! Recordings and models that tests use. What is missing fails the test.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use secretary::rtp::codec::resample::resample;
+
+/// When a job is due that nobody waits with.
+#[expect(clippy::disallowed_methods, reason = "a test has no other clock at hand")]
+pub fn now() -> Instant {
+    Instant::now()
+}
 
 /// The folder of the models: `$SECRETARY_MODELS`, or `models/` of the repository.
 pub fn models() -> PathBuf {

@@ -11,16 +11,16 @@ pub mod hours;
 mod intent;
 mod message;
 mod names;
-mod numbers;
+pub(crate) mod numbers;
 pub mod phrases;
-mod words;
+pub(crate) mod words;
 
 use chrono::NaiveDateTime;
 
 use crate::engine::Language;
 
 use super::config::FrontDeskConfig;
-use super::{DialogEvent, Message, sentences};
+use super::{DialogEvent, Expects, Message, sentences};
 use intent::Heard;
 use message::Step;
 use phrases::Phrase;
@@ -54,9 +54,15 @@ impl State {
         matches!(self.task, Task::TakingMessage(_))
     }
 
-    /// A telephone number was asked for, or what was dictated so far is not yet one.
-    pub fn expects_number(&self) -> bool {
-        matches!(self.task, Task::TakingMessage(Step::Number { .. }))
+    /// What the last question is about; a number that was dictated so far is not yet one either.
+    pub fn expects(&self) -> Expects {
+        match &self.task {
+            Task::TakingMessage(Step::Number { .. }) => Expects::Number,
+            Task::TakingMessage(Step::Confirm { .. }) => Expects::YesNo,
+            Task::TakingMessage(Step::Name { .. } | Step::Matter { .. }) | Task::Listening | Task::AskedForMore => {
+                Expects::Anything
+            }
+        }
     }
 
     /// What was taken so far; empty if nothing was.

@@ -32,6 +32,20 @@ pub fn find(text: &str, language: Language) -> Option<String> {
     (count(&best) > 0).then_some(best)
 }
 
+/// The digits that the words end with, fillers behind them not counted, and how many words stand before them.
+pub fn at_end(words: &[Word], language: Language) -> Option<(String, usize)> {
+    let end = words.iter().rposition(|word| !is_filler(&word.plain))? + 1;
+    let mut at = 0;
+    while at < end {
+        let run = Run::read(words.get(at..end)?, language);
+        if run.words > 0 && at + run.words == end {
+            return Some((run.digits, at));
+        }
+        at += run.words.max(1);
+    }
+    None
+}
+
 /// Whether the word is part of a number, in words or digits.
 pub fn is_number_word(word: &Word, language: Language) -> bool {
     read_word(word, language, &mut Vec::new())

@@ -1,0 +1,187 @@
+//! Speech over the secretary's: she is softer at once, waits when there is enough of it, and stops for words. «Угу» and
+//! coughs are none: she goes on where she was.
+
+use std::time::{Duration, Instant};
+
+use super::{Part, Talk};
+use crate::call::turn::{Answer, Over, Probe, Turn};
+use crate::call::{Expects, Output};
+use crate::engine::end_of_turn::is_backchannel;
+use crate::engine::stt::Transcript;
+use crate::engine::worker::Priority;
+use crate::rtp::Stream;
+use crate::rtp::playout::Loudness;
+
+/// Nobody answers so soon after the first sound of what he answers, by the time at which his speech is certain: he had not
+/// finished.
+const REACTION: Duration = Duration::from_millis(400);
+/// Speech whose words are worth a look although it goes on.
+const ENOUGH: Duration = Duration::from_millis(800);
+/// The longest wait for words; then the length tells.
+const PATIENCE: Duration = Duration::from_millis(2_500);
+/// Speech of unknown words that is for her.
+const LONG: Duration = Duration::from_millis(1_000);
+/// «Да» this long before the end of a question answers it.
+const ANSWERS_WITHIN: Duration = Duration::from_millis(1_000);
+
+impl Talk {
+    /// The caller begins to speak while she does.
+    pub(super) fn onset_over(&mut self, now: Instant, answer: Answer, over: Over, stream: &mut Stream) {
+        match over {
+            Over::Unheard | Over::Begun | Over::Held { .. } => {}
+            Over::Nothing if self.has_just_begun(now) => self.go_on(None, stream),
+            Over::Nothing | Over::Asked { .. } => {
+                self.forget_probe(over);
+                stream.set_loudness(Loudness::Ducked);
+                self.turn = Turn::Speaking { answer, over: Over::Begun };
+            }
+        }
+    }
+
+    /// Whether what is heard now cannot be meant for the answer that is being said.
+    fn has_just_begun(&self, now: Instant) -> bool {
+        let is_soon = |at: Instant| now.saturating_duration_since(at) <= REACTION;
+        !self.parts.is_empty() && self.spoken_since.is_none_or(is_soon)
+    }
+
+    /// What time brings about while both speak.
+    pub(super) fn advance_over(&mut self, now: Instant, answer: Answer, over: Over, stream: &mut Stream) {
+        let paused = self.paused_at(now).is_some();
+        let voiced = self.ears.voiced();
+        let next = match over {
+            Over::Begun if paused => {
+                stream.set_loudness(Loudness::Full);
+                self.probe(now).map_or(Over::Nothing, |probe| Over::Asked { probe })
+            }
+            Over::Begun if voiced >= self.config.turn.barge_in() => {
+                stream.set_loudness(Loudness::Held);
+                Over::Held { since: now, probe: None }
+            }
+            Over::Held { since, .. } if now.saturating_duration_since(since) >= PATIENCE => {
+                if voiced >= LONG {
+                    self.interrupt(now, stream);
+                    return self.hear(now);
+                }
+                self.forget_probe(over);
+                stream.set_loudness(Loudness::Full);
+                Over::Nothing
+            }
+            Over::Held { since, probe: None } if paused || voiced >= ENOUGH => {
+                Over::Held { since, probe: self.probe(now) }
+            }
+            Over::Unheard | Over::Nothing | Over::Begun | Over::Held { .. } | Over::Asked { .. } => over,
+        };
+        self.turn = Turn::Speaking { answer, over: next };
+        if next == Over::Nothing && !self.ears.is_talking() && self.quiet_for(now) >= ANSWERS_WITHIN {
+            // Too short to interrupt, too long ago to begin an answer with.
+            self.ears.end_part();
+        }
+    }
+
+    fn quiet_for(&self, now: Instant) -> Duration {
+        self.ears.last_voiced().map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
+    }
+
+    /// Has what was said over her transcribed.
+    fn probe(&mut self, now: Instant) -> Option<Probe> {
+        let pcm = self.ears.part()?.to_vec();
+        let probe = Probe { part: self.new_part(), samples: pcm.len(), voiced: self.ears.voiced() };
+        self.ask_for_text(now, probe.part, pcm, Priority::Final);
+        Some(probe)
+    }
+
+    pub(super) fn forget_probe(&mut self, over: Over) {
+        if let Some(Probe { part, .. }) = over.probe() {
+            self.out.push_back(Output::CancelPart { part });
+        }
+    }
+
+    /// Whether the part is what was said over her.
+    pub(super) fn is_probe(&self, part: crate::call::PartId) -> bool {
+        matches!(self.turn, Turn::Speaking { over, .. } if over.probe().is_some_and(|probe| probe.part == part))
+    }
+
+    /// The words of what was said over her are known, or cannot be had.
+    pub(super) fn probed(&mut self, now: Instant, result: Result<Transcript, String>, stream: &mut Stream) {
+        let Turn::Speaking { answer, over } = self.turn else { return };
+        let Some(probe) = over.probe() else { return };
+        let text = match result {
+            Ok(transcript) => transcript.text.trim().to_owned(),
+            Err(error) => {
+                tracing::warn!(%error, "speech over hers could not be transcribed");
+                String::new()
+            }
+        };
+        let goes_on = self.ears.is_talking() || self.ears.voiced() > probe.voiced;
+        let is_meant = !text.is_empty() && !is_backchannel(&text, self.language()) && !self.is_echo(&text);
+        let next = match over {
+            _ if is_meant => return self.is_interrupted(now, probe, text, goes_on, stream),
+            // What follows may have words.
+            Over::Held { since, .. } if goes_on => Over::Held { since, probe: None },
+            _ => {
+                stream.set_loudness(Loudness::Full);
+                // «Да» may be the answer to a question that she is about to finish.
+                if !goes_on && (text.is_empty() || self.expects != Expects::YesNo) {
+                    self.ears.end_part();
+                }
+                Over::Nothing
+            }
+        };
+        self.turn = Turn::Speaking { answer, over: next };
+    }
+
+    /// Whether the words are hers: of what comes back of her voice, some may be left.
+    fn is_echo(&self, text: &str) -> bool {
+        let hers = words(&self.mouth.text());
+        let heard = words(text);
+        let same = heard.iter().filter(|word| hers.contains(word)).count();
+        self.may_echo && same * 3 >= heard.len() * 2
+    }
+
+    /// She has finished, and the caller began to speak before that.
+    pub(super) fn hear_after(&mut self, now: Instant, over: Over) {
+        self.hear(now);
+        self.began_over = true;
+        let Some(probe) = over.probe() else { return };
+        match self.paused_at(now) {
+            Some(paused_at) if self.ears.voiced() == probe.voiced => {
+                let Probe { part: id, samples, .. } = probe;
+                self.parts.push(Part { id, samples, text: None });
+                self.pause(paused_at, Some(id));
+            }
+            _ => self.forget_probe(over),
+        }
+    }
+
+    /// Whether words that began over hers are none for her: «угу», but for an answer to her question.
+    pub(super) fn is_aside(&self, text: &str) -> bool {
+        self.began_over && self.expects != Expects::YesNo && is_backchannel(text, self.language())
+    }
+
+    fn is_interrupted(&mut self, now: Instant, probe: Probe, text: String, goes_on: bool, stream: &mut Stream) {
+        self.interrupt(now, stream);
+        self.hear(now);
+        // Who has finished need not be transcribed again.
+        if let (false, Some(paused_at)) = (goes_on, self.paused_at(now)) {
+            let Probe { part: id, samples, .. } = probe;
+            self.parts.push(Part { id, samples, text: Some(text) });
+            self.pause(paused_at, Some(id));
+            self.answer_when_heard(now);
+        }
+    }
+}
+
+fn words(text: &str) -> Vec<String> {
+    let text = text.to_lowercase();
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+impl Over {
+    fn probe(self) -> Option<Probe> {
+        match self {
+            Over::Held { probe, .. } => probe,
+            Over::Asked { probe } => Some(probe),
+            Over::Unheard | Over::Nothing | Over::Begun => None,
+        }
+    }
+}
