@@ -458,7 +458,7 @@ impl Peer {
         let call = self.call;
         match step {
             b"a" => self.command(Command::Answer { call, sdp: b"v=0".to_vec() }),
-            b"r" => self.command(Command::Reject { call, status: 603 }),
+            b"r" => self.command(Command::Reject { call, status: 603, retry_after: None }),
             b"o" => self.command(Command::AnswerOffer { call, sdp: b"v=0".to_vec() }),
             b"n" => self.command(Command::RejectOffer { call }),
             b"h" => self.command(Command::Hangup { call }),
