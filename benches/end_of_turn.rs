@@ -54,7 +54,7 @@ fn main() {
     let used = usage::cpu_seconds(std::process::id()) - before;
     println!("\nat {THRESHOLD}; {:.0} ms of CPU an answer\n", 1_000.0 * used / asked as f64);
 
-    let stt = SttConfig { model: models().join("ggml-base.bin"), ..SttConfig::default() };
+    let stt = SttConfig { model: models().join(SttConfig::default().model), ..SttConfig::default() };
     let stt = Stt::start(&stt).expect("Whisper");
     let mut answers = ask(&model, SILENCE_MS);
     for (answer, turn) in answers.iter_mut().zip(turns(SILENCE_MS, |_| true)) {

@@ -3,7 +3,8 @@
 //!
 //! [`EchoGuard`] takes it out with the canceller of WebRTC (AEC3, by sonora), which knows what was played. That costs far
 //! more than all else of a call's sound: so it runs from when something is first heard over our voice until that has been
-//! out for some seconds without coming back ([`Coupling`] tells), and again from when it does.
+//! out for some seconds without coming back ([`Coupling`] tells), and for the rest of the call once it has come back: what a
+//! caller says at the same time hides it.
 //!
 //! Left out: echoes later than 600 ms.
 
@@ -44,12 +45,14 @@ pub struct EchoGuard {
     rate_hz: u32,
     need: Need,
     coupling: Coupling,
+    /// Our voice has come back in this call.
+    is_proved: bool,
 }
 
 impl EchoGuard {
     /// For sound of 8,000 or 16,000 Hz.
     pub fn new(rate_hz: u32) -> Self {
-        Self { rate_hz, need: Need::Unknown, coupling: Coupling::default() }
+        Self { rate_hz, need: Need::Unknown, coupling: Coupling::default(), is_proved: false }
     }
 
     /// Whether what is heard may be our voice: all of it is not taken out before the canceller knows the line.
@@ -64,8 +67,10 @@ impl EchoGuard {
             let heard = level_db(received);
             self.coupling.push(heard, level_db(sent));
             let is_heard = heard >= HEARD_DB && self.coupling.is_speaking();
-            match (&mut self.need, self.coupling.verdict()) {
-                (Need::Running(_), Some(false)) => self.need = Need::None,
+            let verdict = self.coupling.verdict();
+            self.is_proved |= verdict == Some(true);
+            match (&mut self.need, verdict) {
+                (Need::Running(_), Some(false)) if !self.is_proved => self.need = Need::None,
                 (Need::None, Some(true)) => self.need = Need::Running(canceller(self.rate_hz)),
                 (Need::Unknown, _) if is_heard => self.need = Need::Running(canceller(self.rate_hz)),
                 _ => {}

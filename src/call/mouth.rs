@@ -12,6 +12,11 @@ use crate::rtp::{Rate, Stream};
 /// is, which for what is often said is one place for all calls.
 const LEAD_FRAMES: usize = 20;
 
+/// A sample that can be heard: -46 dB of full scale.
+const AUDIBLE: u16 = 160;
+/// What is left before the first of those: 10 ms, in samples at 8 kHz.
+const MARGIN_SAMPLES: usize = 80;
+
 /// One phrase of a call; the marks of the RTP playout carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PhraseId(pub u64);
@@ -107,10 +112,16 @@ impl Mouth {
         Some(id)
     }
 
-    /// Takes sound of a phrase; sound of a phrase that was silenced is dropped. Tells the phrase's purpose.
+    /// Takes sound of a phrase; sound of a phrase that was silenced is dropped. The silence that a voice begins with is left out
+    /// of the first: somebody waits. Tells the phrase's purpose.
     pub fn sound(&mut self, id: PhraseId, pcm: Arc<[i16]>) -> Option<Purpose> {
+        let is_awaited = self.phrases.iter().all(|p| p.samples == 0);
+        let margin = self.rate.scaled(MARGIN_SAMPLES);
         let phrase = self.phrases.iter_mut().find(|p| p.id == id)?;
-        phrase.samples += pcm.len();
+        let first = pcm.iter().position(|sample| sample.unsigned_abs() >= AUDIBLE).filter(|_| is_awaited);
+        let silent = first.map_or(0, |first| first.saturating_sub(margin));
+        phrase.taken += silent;
+        phrase.samples += pcm.len() - silent;
         phrase.waiting.push_back(pcm);
         Some(phrase.purpose)
     }
@@ -267,6 +278,36 @@ mod tests {
         assert_eq!(Arc::strong_count(&often_said), 1);
         assert_eq!(played[..10_000], often_said[..]);
         assert_eq!(played[10_000..10_100], [-1; 100]);
+    }
+
+    #[test]
+    fn the_silence_that_a_voice_begins_with_is_left_out_where_somebody_waits() {
+        let mut now = clock::now();
+        let (mut mouth, mut stream) = (Mouth::new(Rate::Narrow), stream(now));
+        let spoken: Arc<[i16]> = [vec![20; 1_000], vec![3_000; 800]].concat().into();
+        let first = mouth.say("Добрый день.", Purpose::Answer).unwrap();
+        let second = mouth.say("Слушаю вас.", Purpose::Answer).unwrap();
+        for phrase in [first, second] {
+            mouth.sound(phrase, Arc::clone(&spoken));
+            mouth.synthesised(phrase);
+        }
+        let mut played = Vec::new();
+        while !mouth.is_empty_of_work() || stream.is_playing() {
+            mouth.feed(&mut stream);
+            stream.handle_timeout(now);
+            now += FRAME_DURATION;
+            while let Some(output) = stream.poll_output() {
+                if let Output::Tick { sent, mark, .. } = output {
+                    played.extend_from_slice(&sent);
+                    mark.map(|mark| mouth.played(mark, sent.len()));
+                }
+            }
+        }
+        let loud = played.iter().position(|sample| *sample == 3_000).unwrap();
+        assert_eq!(loud % Rate::Narrow.frame_samples(), MARGIN_SAMPLES, "10 ms before the first word");
+        let pause = played[loud..].iter().skip_while(|sample| **sample == 3_000).take_while(|sample| **sample == 20);
+        assert_eq!(pause.count(), 1_000, "what is between two sentences stays");
+        assert_eq!(mouth.heard(), mouth.text());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::party::MenuKey;
 use super::ears::{EarEvent, Ears};
 use super::mouth::{Mouth, Purpose};
 use super::party::PartyEar;
@@ -18,6 +19,7 @@ use super::turn::{Answer, Deciding, Filler, Over, Stage, Then, Turn};
 use super::{CallConfig, EndedBy, Expects, Output, PartId, PhraseId, Script, TurnEnd, TurnRecord, seconds};
 use crate::engine::worker::Priority;
 use crate::engine::{Language, TurnId};
+use crate::rtp::playout::Loudness;
 use crate::rtp::{Rate, Stream};
 
 /// The longest wait for an answer before the caller is asked to say it again.
@@ -45,6 +47,17 @@ struct Part {
     /// Its samples at the time it was sent.
     samples: usize,
     text: Option<String>,
+}
+
+/// How a turn of the caller's began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overlap {
+    /// When she had finished.
+    None,
+    /// While she spoke.
+    Begun,
+    /// While she asked something that «да» answers.
+    Answers,
 }
 
 /// One side has put the other on hold: nobody hears, and the time does not count.
@@ -98,14 +111,16 @@ pub(super) struct Talk {
     machine_since: Option<Instant>,
     /// What has just spoken in the caller's place.
     kind: Option<Kind>,
-    /// The key of its menu that is to be pressed.
-    menu_key: Option<char>,
+    /// The key of its menu for a person.
+    menu_key: MenuKey,
     /// The words of the last turn, and how often they were said in a row.
     same_words: (String, u8),
     /// Whether what is heard over her voice may be her voice that comes back.
     may_echo: bool,
-    /// Whether the caller's turn began while she spoke.
-    began_over: bool,
+    /// How the caller's turn began.
+    over: Overlap,
+    /// What the answer that is being made asks for.
+    next_expects: Option<Expects>,
     /// When the answer that is being said was first heard.
     spoken_since: Option<Instant>,
     answered_at: Instant,
@@ -147,10 +162,11 @@ impl Talk {
             party: PartyEar::new(rate),
             machine_since: None,
             kind: None,
-            menu_key: None,
+            menu_key: MenuKey::NotAsked,
             same_words: (String::new(), 0),
             may_echo: false,
-            began_over: false,
+            over: Overlap::None,
+            next_expects: None,
             spoken_since: None,
             answered_at: now,
             turn_started: now,
@@ -197,12 +213,11 @@ impl Talk {
             Turn::Hearing | Turn::Keying { .. } | Turn::Deciding(_) | Turn::Thinking { .. } => {
                 self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
                 self.silence(stream);
-                for part in self.parts.iter().filter(|part| part.text.is_none()) {
-                    self.out.push_back(Output::CancelPart { part: part.id });
-                }
                 self.record(now);
             }
         }
+        (self.machine_since, self.kind, self.menu_key) = (None, None, MenuKey::NotAsked);
+        self.same_words = (String::new(), 0);
         self.ears.end_part();
         self.turn_started = now;
         self.greet(now);
@@ -234,6 +249,7 @@ impl Talk {
         self.hold.note(now, on_hold);
         if on_hold {
             self.last_sound = now;
+            self.machine_since = self.machine_since.map(|_| now);
         }
         match self.ears.push(now, if on_hold { &SILENCE[..received.len().min(SILENCE.len())] } else { received }) {
             Ok(Some(EarEvent::Onset)) => self.onset(now, stream),
@@ -246,10 +262,19 @@ impl Talk {
         {
             return Some(by);
         }
-        if let Some(key) = self.menu_key.take() {
-            stream.press(key);
+        self.press_menu_key(stream);
+        let ended = self.advance(now, stream);
+        stream.set_loudness(self.loudness());
+        ended
+    }
+
+    /// She is softer while somebody begins to speak over her, and waits while he goes on.
+    fn loudness(&self) -> Loudness {
+        match self.turn {
+            Turn::Speaking { over: Over::Begun, .. } => Loudness::Ducked,
+            Turn::Speaking { over: Over::Held { .. }, .. } => Loudness::Held,
+            _ => Loudness::Full,
         }
-        self.advance(now, stream)
     }
 
     /// Hands over what is to be heard soon: nothing of an answer while it is open whether the caller has finished.
@@ -284,8 +309,10 @@ impl Talk {
             && !self.is_saying_goodbye()
         {
             self.interrupt(now, stream);
-            if let Turn::Hearing = self.turn {
-                self.transcribe(now, Priority::Background);
+            match self.turn {
+                Turn::Hearing => drop(self.transcribe(now, Priority::Final)),
+                Turn::Deciding(Deciding { guess: Some(_), .. }) => self.take_back(stream),
+                _ => {}
             }
             let line = self.script.lines(self.language()).goodbye.clone();
             self.say(now, &line, Then::HangUp(EndedBy::TimeLimit));
@@ -369,7 +396,11 @@ impl Talk {
 
     pub(super) fn replied(&mut self, turn: TurnId, expects: Expects) {
         if turn == self.turn_id {
-            self.expects = expects;
+            // Until she speaks, the last question counts.
+            match self.turn {
+                Turn::Speaking { .. } => self.expects = expects,
+                _ => self.next_expects = Some(expects),
+            }
             self.change_answer(Answer::whole);
         }
     }
@@ -414,7 +445,12 @@ impl Talk {
         let is_last =
             matches!(answer, Answer::Coming(then) | Answer::Whole(then) if then == Then::HangUp(EndedBy::TimeLimit));
         let is_greeting = self.greeting == Some(self.turn_id) && !self.config.turn.greeting_interruptible;
-        let over = if is_last || is_greeting { Over::Unheard } else { Over::Nothing };
+        let over = match () {
+            () if is_last || is_greeting => Over::Unheard,
+            () if self.ears.is_talking() && self.greeting != Some(self.turn_id) => Over::Begun,
+            () => Over::Nothing,
+        };
+        self.expects = self.next_expects.take().unwrap_or(self.expects);
         self.turn = Turn::Speaking { answer, over };
         self.spoken_since = None;
         self.last_sound = now;
@@ -474,6 +510,7 @@ impl Talk {
                 tracing::warn!("the rest of an answer did not come");
                 self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: Some(self.mouth.heard()) });
                 self.out.push_back(Output::Silence);
+                stream.stop_playing();
                 return self.finish(now, then);
             }
             Answer::Coming(_) | Answer::Whole(_) => self.advance_over(now, answer, over, stream),
@@ -494,11 +531,13 @@ impl Talk {
     /// The answer has been heard to its end.
     fn finish(&mut self, now: Instant, then: Then) -> Option<EndedBy> {
         let over = if let Turn::Speaking { over, .. } = self.turn { over } else { Over::Nothing };
+        self.expects = self.next_expects.take().unwrap_or(self.expects);
+        let asks = self.asks();
         self.record(now);
         self.quiet_since = now;
         match then {
             Then::HangUp(by) => return Some(by),
-            Then::Listen if self.ears.part().is_some() => self.hear_after(now, over),
+            Then::Listen if self.ears.part().is_some() => self.hear_after(now, over, asks),
             Then::Listen => self.turn = Turn::Listening { since: now },
         }
         None
@@ -520,8 +559,10 @@ impl Talk {
         };
         self.turns += 1;
         self.turn_id = self.turn_id.next();
-        self.began_over = false;
-        self.parts.clear();
+        self.over = Overlap::None;
+        for part in self.parts.drain(..).filter(|part| part.text.is_none()) {
+            self.out.push_back(Output::CancelPart { part: part.id });
+        }
         self.mouth.clear();
         self.timeline = Timeline::default();
         self.turn_started = now;

@@ -151,10 +151,12 @@ pub(super) enum Over {
         since: Instant,
         probe: Option<Probe>,
     },
-    /// It was short. She speaks on until words tell whether it was for her.
+    /// It was short, or had no words so far. She speaks on until words tell whether it is for her.
     Asked {
         probe: Probe,
     },
+    /// It goes on and has no words: noise. She speaks on; it is looked at again.
+    Noise,
 }
 
 /// Speech over hers that is being transcribed.

@@ -51,7 +51,8 @@ async fn transcribe(stt: &Stt, samples: Mono, mut languages: Vec<Language>) -> R
         let window = window?;
         let start_s = (window.start as f64 / f64::from(rate_hz)) as f32;
         let (languages_now, cancel, due) = (languages.clone(), Cancel::default(), clock::now());
-        let job = SttJob { pcm: window.pcm, rate_hz, languages: languages_now, cancel, priority: Priority::Final, due };
+        let job =
+            SttJob { pcm: window.pcm, rate_hz, languages: languages_now, cancel, priority: Priority::Background, due };
         let (done, result) = oneshot::channel();
         stt.submit(job, move |transcript| {
             // The receiver waits below.

@@ -136,9 +136,37 @@ fn a_dictated_number_is_over_once_it_is_whole() {
 }
 
 #[test]
+fn what_the_next_question_is_counts_from_when_it_is_asked() {
+    let texts = ["Запишите мой номер телефона", "8 916 123", "8 916 123 45 67", "Да"];
+    let engines = Engines {
+        hearing: Some(ms(100)),
+        judging: UNSURE,
+        texts: texts.into(),
+        expects: Expects::Number,
+        answer: "Диктуйте.",
+        ..Engines::default()
+    };
+    let mut line = Line::greeted(engines);
+    line.say(1_000);
+    line.run_until(20, |line| line.turns.len() == 2);
+    // An answer is made on a guess, whose question would be of yes and no; he goes on, and it was never asked.
+    line.engines.expects = Expects::YesNo;
+    line.say(700);
+    line.run(1_200);
+    line.say(700);
+    line.run_until(20, |line| line.turns.len() == 3);
+    assert_eq!(line.turns[2].caller_text, texts[2], "{:?}", line.asked);
+    line.say(400);
+    line.run_until(20, |line| line.turns.len() == 4);
+    assert_eq!(line.turns[3].turn_end, Some(TurnEnd::Answer));
+}
+
+#[test]
 fn one_who_goes_on_as_she_begins_to_answer_had_not_finished() {
     let texts = ["Моя фамилия Коваленко.", "По буквам: Константин, Ольга, Виктор, Анна."];
-    let mut line = Line::greeted(Engines { judging: SURE, texts: texts.into(), ..Engines::default() });
+    // A greeting long enough to tell that the line does not echo.
+    let voice = crate::support::speech::by_telephone("en_message_1.wav");
+    let mut line = Line::greeted(Engines { judging: SURE, texts: texts.into(), voice, ..Engines::default() });
     line.say(1_500);
     let heard = line.caller_heard.len();
     line.run_until(5, |line| line.caller_heard[heard..].iter().any(|s| s.unsigned_abs() > 1_000));

@@ -55,6 +55,10 @@ pub fn robot(text: &str, language: Language) -> Option<Machine> {
     if !keys.is_empty() {
         return Some(Machine::Menu { keys });
     }
+    // Who asks, or speaks of himself, is a person, whatever his words.
+    if text.contains('?') || says(phrases.persons) {
+        return None;
+    }
     if says(phrases.queue) {
         return Some(Machine::Queue);
     }
@@ -66,6 +70,8 @@ struct Phrases {
     voicemail: &'static [&'static str],
     /// What makes the same words a person's.
     of_people: &'static [&'static str],
+    /// What only persons say of themselves.
+    persons: &'static [&'static str],
     queue: &'static [&'static str],
     robot: &'static [&'static str],
     press: &'static [&'static str],
@@ -91,6 +97,7 @@ const RU: Phrases = Phrases {
         "это автоответчик",
     ],
     of_people: &["могу|можно оставить|наговорить", "я оставил*|наговорил*"],
+    persons: &["мне|меня|мной|хочу|хотел*|звоню|передайте|скажите|подскажите"],
     queue: &[
         "ваш* звон*|вызов важен|важны",
         "оставайтесь на линии",
@@ -112,7 +119,7 @@ const RU: Phrases = Phrases {
         "аппарат абонента выключен",
         "телефон абонента выключен",
         "абонент недоступен",
-        "абонент не отвечает|отвечает",
+        "абонент не отвечает",
         "абонент не может ответить",
         "вне зоны действия сети",
         "находится вне зоны",
@@ -175,6 +182,7 @@ const EN: Phrases = Phrases {
         "is not available leave|record message",
     ],
     of_people: &["i|we leave|left|record|recorded", "can|could|may i"],
+    persons: &["i want|wanted|would|need|have", "i'm calling", "my name|number|call|order|bill"],
     queue: &[
         "your call is important",
         "stay|remain on the line",
@@ -481,6 +489,9 @@ mod tests {
             "Наберите 8 916 123 45 67.",
             "Передайте, чтобы он набрал мне до двух.",
             "Можно оставить сообщение для директора?",
+            "Скажите, этот разговор записывается?",
+            "Вы принимаете в порядке очереди?",
+            "Я звоню, а абонент не отвечает, передайте ему, что я приеду.",
             "Оставьте ему, пожалуйста, сообщение, что я звонил.",
             "Я оставила сообщение после сигнала, но мне никто не перезвонил.",
             "Для меня это очень важный звонок.",

@@ -3,14 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Part, Talk};
+use super::{Overlap, Part, Talk};
 use crate::call::turn::{Answer, Over, Probe, Turn};
 use crate::call::{Expects, Output};
 use crate::engine::end_of_turn::is_backchannel;
 use crate::engine::stt::Transcript;
 use crate::engine::worker::Priority;
 use crate::rtp::Stream;
-use crate::rtp::playout::Loudness;
 
 /// Nobody answers so soon after the first sound of what he answers, by the time at which his speech is certain: he had not
 /// finished.
@@ -21,6 +20,8 @@ const ENOUGH: Duration = Duration::from_millis(800);
 const PATIENCE: Duration = Duration::from_millis(2_500);
 /// Speech of unknown words that is for her.
 const LONG: Duration = Duration::from_millis(1_000);
+/// What was played is judged by its length: so many words more may have been heard.
+const AHEAD_WORDS: usize = 4;
 /// «Да» this long before the end of a question answers it.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(1_000);
 
@@ -30,9 +31,8 @@ impl Talk {
         match over {
             Over::Unheard | Over::Begun | Over::Held { .. } => {}
             Over::Nothing if self.has_just_begun(now) => self.go_on(None, stream),
-            Over::Nothing | Over::Asked { .. } => {
+            Over::Nothing | Over::Noise | Over::Asked { .. } => {
                 self.forget_probe(over);
-                stream.set_loudness(Loudness::Ducked);
                 self.turn = Turn::Speaking { answer, over: Over::Begun };
             }
         }
@@ -41,7 +41,8 @@ impl Talk {
     /// Whether what is heard now cannot be meant for the answer that is being said.
     fn has_just_begun(&self, now: Instant) -> bool {
         let is_soon = |at: Instant| now.saturating_duration_since(at) <= REACTION;
-        !self.parts.is_empty() && self.spoken_since.is_none_or(is_soon)
+        // On a line that may echo, it may be her first sound itself.
+        !self.may_echo && !self.parts.is_empty() && self.spoken_since.is_none_or(is_soon)
     }
 
     /// What time brings about while both speak.
@@ -50,26 +51,25 @@ impl Talk {
         let voiced = self.ears.voiced();
         let next = match over {
             Over::Begun if paused => {
-                stream.set_loudness(Loudness::Full);
-                self.probe(now).map_or(Over::Nothing, |probe| Over::Asked { probe })
+                self.probe(now, Priority::Partial).map_or(Over::Nothing, |probe| Over::Asked { probe })
             }
-            Over::Begun if voiced >= self.config.turn.barge_in() => {
-                stream.set_loudness(Loudness::Held);
-                Over::Held { since: now, probe: None }
-            }
+            Over::Begun if voiced >= self.config.turn.barge_in() => Over::Held { since: now, probe: None },
             Over::Held { since, .. } if now.saturating_duration_since(since) >= PATIENCE => {
                 if voiced >= LONG {
                     self.interrupt(now, stream);
                     return self.hear(now);
                 }
                 self.forget_probe(over);
-                stream.set_loudness(Loudness::Full);
                 Over::Nothing
             }
             Over::Held { since, probe: None } if paused || voiced >= ENOUGH => {
-                Over::Held { since, probe: self.probe(now) }
+                Over::Held { since, probe: self.probe(now, Priority::Final) }
             }
-            Over::Unheard | Over::Nothing | Over::Begun | Over::Held { .. } | Over::Asked { .. } => over,
+            Over::Noise if paused => Over::Nothing,
+            Over::Noise if voiced >= 2 * ENOUGH => {
+                self.probe(now, Priority::Partial).map_or(Over::Nothing, |probe| Over::Asked { probe })
+            }
+            Over::Unheard | Over::Nothing | Over::Begun | Over::Held { .. } | Over::Asked { .. } | Over::Noise => over,
         };
         self.turn = Turn::Speaking { answer, over: next };
         if next == Over::Nothing && !self.ears.is_talking() && self.quiet_for(now) >= ANSWERS_WITHIN {
@@ -83,10 +83,10 @@ impl Talk {
     }
 
     /// Has what was said over her transcribed.
-    fn probe(&mut self, now: Instant) -> Option<Probe> {
+    fn probe(&mut self, now: Instant, priority: Priority) -> Option<Probe> {
         let pcm = self.ears.part()?.to_vec();
         let probe = Probe { part: self.new_part(), samples: pcm.len(), voiced: self.ears.voiced() };
-        self.ask_for_text(now, probe.part, pcm, Priority::Final);
+        self.ask_for_text(now, probe.part, pcm, priority);
         Some(probe)
     }
 
@@ -114,34 +114,35 @@ impl Talk {
         };
         let goes_on = self.ears.is_talking() || self.ears.voiced() > probe.voiced;
         let is_meant = !text.is_empty() && !is_backchannel(&text, self.language()) && !self.is_echo(&text);
-        let next = match over {
-            _ if is_meant => return self.is_interrupted(now, probe, text, goes_on, stream),
-            // What follows may have words.
-            Over::Held { since, .. } if goes_on => Over::Held { since, probe: None },
-            _ => {
-                stream.set_loudness(Loudness::Full);
-                // «Да» may be the answer to a question that she is about to finish.
-                if !goes_on && (text.is_empty() || self.expects != Expects::YesNo) {
-                    self.ears.end_part();
-                }
-                Over::Nothing
-            }
-        };
-        self.turn = Turn::Speaking { answer, over: next };
+        if is_meant {
+            return self.is_interrupted(now, probe, text, goes_on, stream);
+        }
+        // «Да» may be the answer to a question that she is about to finish.
+        if text.is_empty() || !self.asks() {
+            self.ears.end_part();
+        }
+        let over = if goes_on { Over::Noise } else { Over::Nothing };
+        self.turn = Turn::Speaking { answer, over };
     }
 
-    /// Whether the words are hers: of what comes back of her voice, some may be left.
+    /// Whether what she says is a question that «да» may answer.
+    pub(super) fn asks(&self) -> bool {
+        self.expects == Expects::YesNo || self.mouth.text().trim_end().ends_with('?')
+    }
+
+    /// Whether the words are those that she has just said: of what comes back of her voice, some may be left.
     fn is_echo(&self, text: &str) -> bool {
-        let hers = words(&self.mouth.text());
+        let said = words(&self.mouth.heard()).len() + AHEAD_WORDS;
+        let hers: Vec<String> = words(&self.mouth.text()).into_iter().take(said).collect();
         let heard = words(text);
         let same = heard.iter().filter(|word| hers.contains(word)).count();
         self.may_echo && same * 3 >= heard.len() * 2
     }
 
     /// She has finished, and the caller began to speak before that.
-    pub(super) fn hear_after(&mut self, now: Instant, over: Over) {
+    pub(super) fn hear_after(&mut self, now: Instant, over: Over, asks: bool) {
         self.hear(now);
-        self.began_over = true;
+        self.over = if asks { Overlap::Answers } else { Overlap::Begun };
         let Some(probe) = over.probe() else { return };
         match self.paused_at(now) {
             Some(paused_at) if self.ears.voiced() == probe.voiced => {
@@ -155,7 +156,7 @@ impl Talk {
 
     /// Whether words that began over hers are none for her: «угу», but for an answer to her question.
     pub(super) fn is_aside(&self, text: &str) -> bool {
-        self.began_over && self.expects != Expects::YesNo && is_backchannel(text, self.language())
+        self.over == Overlap::Begun && is_backchannel(text, self.language())
     }
 
     fn is_interrupted(&mut self, now: Instant, probe: Probe, text: String, goes_on: bool, stream: &mut Stream) {
@@ -181,7 +182,7 @@ impl Over {
         match self {
             Over::Held { probe, .. } => probe,
             Over::Asked { probe } => Some(probe),
-            Over::Unheard | Over::Nothing | Over::Begun => None,
+            Over::Unheard | Over::Nothing | Over::Begun | Over::Noise => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{GIVE_UP_AFTER, NOISE, Talk};
+use super::{GIVE_UP_AFTER, NOISE, Overlap, Talk};
 use crate::call::ending::{Pause, TurnEnd};
 use crate::call::timeline::Moment;
 use crate::call::turn::{Answer, Deciding, Filler, Stage, Then, Turn};
@@ -46,8 +46,6 @@ impl Talk {
         self.turn_end = Some(end);
         let (filler, give_up_at) = self.patience(now);
         if pause.guess.is_some() {
-            // A person has spoken.
-            self.machine_since = None;
             self.note_words(&self.caller_text());
         }
         match pause.guess {
@@ -82,6 +80,8 @@ impl Talk {
                 self.timeline.note(Moment::Transcribed, now);
                 let is_for_her = !text.is_empty() && !self.is_aside(&text) && self.machine(&text).is_none();
                 if is_for_her && !self.evidence(&pause, Some(&text)).is_unfinished() {
+                    // A person has spoken.
+                    self.machine_since = None;
                     self.turn = Turn::Deciding(Deciding { guess: Some(Answer::Coming(Then::Listen)), ..pause });
                     self.ask(text);
                 }
@@ -126,7 +126,7 @@ impl Talk {
         self.ears.end_part();
         self.mouth.clear();
         self.out.push_back(Output::Silence);
-        (self.began_over, self.turn_end) = (false, None);
+        (self.over, self.turn_end) = (Overlap::None, None);
         self.turn = Turn::Listening { since: self.quiet_since };
     }
 

@@ -53,8 +53,10 @@ impl Talk {
                 self.interrupt(now, stream);
                 self.quiet_since = now;
                 match self.expects {
-                    Expects::Number => self.hear(now),
-                    Expects::Anything | Expects::YesNo => self.turn = Turn::Listening { since: now },
+                    Expects::Anything | Expects::YesNo if !self.ears.is_talking() => {
+                        self.turn = Turn::Listening { since: now };
+                    }
+                    Expects::Number | Expects::Anything | Expects::YesNo => self.hear(now),
                 }
             }
             _ => {}
@@ -112,6 +114,7 @@ impl Talk {
     pub(super) fn take_back(&mut self, stream: &mut Stream) {
         self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
         self.silence(stream);
+        self.next_expects = None;
         self.turn_id = self.turn_id.next();
     }
 
@@ -216,6 +219,7 @@ impl Talk {
                 part.text = Some(String::new());
             }
         }
+        self.note_machine(now);
         self.answer_when_heard(now);
     }
 

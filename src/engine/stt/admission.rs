@@ -36,6 +36,8 @@ pub struct Admission {
     caller_s: f64,
     callers: usize,
     counted_at: Option<Instant>,
+    /// Whether calls have told anything yet.
+    has_worked: bool,
 }
 
 impl Admission {
@@ -51,12 +53,16 @@ impl Admission {
             caller_s: 0.0,
             callers: 0,
             counted_at: None,
+            has_worked: false,
         }
     }
 
     /// A first result took so long; calls have not told better yet.
     pub fn warmed_up(&mut self, took: Duration) {
-        (self.result_s, self.work_s) = (took.as_secs_f64(), took.as_secs_f64());
+        // A worker that is built again has less to tell than the others' work.
+        if !self.has_worked {
+            (self.result_s, self.work_s) = (took.as_secs_f64(), took.as_secs_f64());
+        }
     }
 
     /// From now on there are so many callers.
@@ -73,6 +79,7 @@ impl Admission {
             return;
         }
         self.callers(now, self.callers);
+        self.has_worked = true;
         learn(&mut self.result_s, took.as_secs_f64());
         learn(&mut self.work_s, std::mem::take(&mut self.worked_s));
         let between_s = std::mem::take(&mut self.caller_s);

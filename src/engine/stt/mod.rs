@@ -50,8 +50,8 @@ pub struct SttConfig {
     pub threads: usize,
     /// Whether noise is made softer before an utterance is recognised, which helps against steady hiss and harms otherwise.
     pub noise_suppression: bool,
-    /// The longest time to the words of an utterance that is over, in milliseconds; it orders what waits and is what
-    /// `overload` goes by.
+    /// The longest time to the words of an utterance that is over, in milliseconds, by which
+    /// `overload` goes.
     pub final_deadline_ms: NonZeroU32,
     /// What becomes of a call with which the others would no longer be answered in that time.
     pub overload: Overload,
@@ -255,7 +255,6 @@ pub struct Stt {
     pool: Arc<Pool<Box<dyn Recognizer>>>,
     workers: usize,
     ledger: Ledger,
-    final_deadline: Duration,
 }
 
 impl Stt {
@@ -280,7 +279,7 @@ impl Stt {
             warm_up.warmed_up(started.elapsed());
             Ok(worker)
         };
-        Self::new(config.workers, config.final_deadline(), ledger, factory)
+        Self::new(config.workers, ledger, factory)
     }
 
     /// Starts workers on recognisers of any kind.
@@ -291,18 +290,16 @@ impl Stt {
         workers: usize,
         factory: impl Fn() -> Result<Box<dyn Recognizer>, SttError> + Send + Sync + 'static,
     ) -> Result<Self, SttError> {
-        let final_deadline = SttConfig::default().final_deadline();
-        Self::new(workers, final_deadline, Ledger::new(workers, final_deadline), factory)
+        Self::new(workers, Ledger::new(workers, SttConfig::default().final_deadline()), factory)
     }
 
     fn new(
         workers: usize,
-        final_deadline: Duration,
         ledger: Ledger,
         factory: impl Fn() -> Result<Box<dyn Recognizer>, SttError> + Send + Sync + 'static,
     ) -> Result<Self, SttError> {
         let pool = Arc::new(Pool::start(&metrics::STT, workers, QUEUE_LEN, factory)?);
-        Ok(Self { pool, workers, ledger, final_deadline })
+        Ok(Self { pool, workers, ledger })
     }
 
     /// Queues a job. `reply` is called once, on a worker's thread or by [`shutdown`](Self::shutdown); it may block it.
@@ -319,11 +316,6 @@ impl Stt {
         Ok(self.pool.submit(priority, due, Utterance { job, reply: Some(reply), ledger: self.ledger.clone() })?)
     }
 
-    /// How long after the end of an utterance its words are [`due`](SttJob::due) at the latest.
-    pub fn final_deadline(&self) -> Duration {
-        self.final_deadline
-    }
-
     /// What the workers do now and have done.
     pub fn load(&self) -> Load {
         let waiting = Priority::ALL.map(|class| self.pool.waiting(class));
@@ -337,7 +329,7 @@ impl Stt {
     }
 
     /// Whether a caller more than these would still leave all of them their words by the
-    /// [`final_deadline`](Self::final_deadline). The first one is always taken.
+    /// [`SttConfig::final_deadline_ms`]. The first one is always taken.
     pub fn admits(&self, callers_now: usize) -> bool {
         self.ledger.admits(callers_now)
     }

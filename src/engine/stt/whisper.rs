@@ -24,8 +24,8 @@ use crate::rtp::codec::resample::resample;
 const RATE_HZ: u32 = noise::RATE_HZ;
 /// Encoder positions per second of audio.
 const CONTEXT_PER_S: usize = 50;
-/// Silence that the encoder sees after the sound, in positions.
-const CONTEXT_AFTER: usize = 64;
+/// Silence that the encoder sees after the sound, in positions: with less of it, digits of long numbers are lost.
+const CONTEXT_AFTER: usize = 300;
 /// Below this many positions errors become more.
 const MIN_CONTEXT: usize = 448;
 

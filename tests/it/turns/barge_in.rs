@@ -109,7 +109,18 @@ fn yes_over_the_end_of_a_question_is_its_answer() {
     line.say(300);
     line.run_until(20, |line| line.turns.len() == 3);
     assert_eq!(line.turns[1].heard_text, line.engines.answer);
-    assert_eq!(line.turns[2].caller_text, "Да.");
+    assert_eq!((line.turns[2].caller_text.as_str(), line.turns[2].heard_text.as_str()), ("Да.", line.engines.answer));
+    // What follows is as loud as ever.
+    let last = &line.recorded.1[line.recorded.1.len() - 16_000..];
+    assert!(last.iter().any(|sample| sample.unsigned_abs() > 5_000));
+}
+
+#[test]
+fn noise_without_words_does_not_stop_her_for_long() {
+    let mut line = answering(&[""; 20], TurnConfig::default());
+    line.caller.play(0, &tone(6_000));
+    line.run_until(20, |line| line.turns.len() == 2);
+    assert_eq!(line.turns[1].heard_text, line.engines.answer);
 }
 
 #[test]

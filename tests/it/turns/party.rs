@@ -69,6 +69,26 @@ fn a_menu_gets_the_key_for_a_person_once_and_no_answer() {
 }
 
 #[test]
+fn a_menu_after_music_gets_its_key_too() {
+    let menu = "Для соединения с оператором нажмите ноль";
+    let mut line = plays("ns_hold_music.wav", 20);
+    line.engines.texts = vec![menu; 5].into();
+    line.caller.play(0, &by_telephone("ru_real_0308.wav"));
+    line.run(8_000);
+    assert_eq!((line.pressed.as_str(), line.asked.len()), ("0", 0));
+}
+
+#[test]
+fn one_who_comes_in_the_last_moment_is_heard_out() {
+    let mut line = plays("ns_hold_music.wav", 60);
+    line.engines.texts = ["Это снова я, сколько стоит доставка"].into();
+    assert_eq!(line.ended, None);
+    line.caller.play(0, &by_telephone("ru_real_0722.wav"));
+    line.run_until(20, |line| line.turns.iter().any(|turn| turn.heard_text == line.engines.answer));
+    assert_eq!(line.ended, None);
+}
+
+#[test]
 fn one_who_says_the_same_again_and_again_is_a_recording() {
     let text = "Вам одобрен кредит на выгодных условиях";
     let mut line = Line::greeted(Engines { texts: vec![text; 30].into(), ..Engines::default() });
@@ -77,5 +97,5 @@ fn one_who_says_the_same_again_and_again_is_a_recording() {
         line.run(6_000);
         assert!(line.elapsed() < Duration::from_secs(180));
     }
-    assert_eq!((line.ended, line.asked.len()), (Some(EndedBy::Machine), 2), "{:?}", line.asked);
+    assert_eq!((line.ended, line.asked.len()), (Some(EndedBy::Machine), 3), "{:?}", line.asked);
 }

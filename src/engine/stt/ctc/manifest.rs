@@ -17,7 +17,7 @@ pub const MANIFEST: &str = "manifest.toml";
 pub struct Manifest {
     #[expect(dead_code, reason = "read to be checked: there is one kind")]
     pub kind: Kind,
-    /// Shown by `secretary check`.
+    /// Told in the log.
     pub licence: String,
     /// What the model understands, the usual one first.
     pub languages: Vec<Language>,
