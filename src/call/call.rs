@@ -309,7 +309,6 @@ impl Call {
         self.stream.set_rtcp(None);
         self.stream.set_ice(None);
         self.stream.meet_another();
-        self.echo = EchoGuard::new(self.stream.rate().hz());
         // His keys are his own, though his certificate may be the same.
         self.stream.protect(Protection::Awaited);
         (self.keys, self.keys_in_rtp) = (Keys::default(), false);
