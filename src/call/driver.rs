@@ -210,7 +210,9 @@ struct Driver {
     dtmf: Dtmf,
     arrivals: mpsc::Sender<Arrival>,
     arrivals_rx: Option<mpsc::Receiver<Arrival>>,
+    /// What is being transcribed, and judged.
     parts: HashMap<PartId, Cancel>,
+    judgements: HashMap<PartId, Cancel>,
     phrases: Cancel,
     conversation: Conversation,
     /// The conversation after the reply that is being said, until it is known how much of it was heard.
@@ -271,6 +273,7 @@ impl Driver {
             arrivals,
             arrivals_rx: Some(arrivals_rx),
             parts: HashMap::new(),
+            judgements: HashMap::new(),
             phrases: Cancel::default(),
             conversation: Conversation::new(language, incoming.parties.caller_number),
             after_reply: None,
@@ -320,7 +323,15 @@ impl Driver {
     fn arrived(&mut self, arrival: Arrival) {
         let now = clock::now();
         match arrival {
-            Arrival::Input(input) => self.call.handle_input(now, input),
+            Arrival::Input(input) => {
+                // What is done can no longer be cancelled.
+                match &input {
+                    Input::Heard { part, .. } => drop(self.parts.remove(part)),
+                    Input::Judged { part, .. } => drop(self.judgements.remove(part)),
+                    _ => {}
+                }
+                self.call.handle_input(now, input);
+            }
             Arrival::Replied { turn, conversation } => {
                 // The reply of a turn that is over is no part of the conversation.
                 if self.asked.as_ref().is_some_and(|asked| asked.turn == turn) {
@@ -366,7 +377,7 @@ impl Driver {
                 }
                 Output::Judge { part, pcm } => self.judge(part, pcm),
                 Output::CancelPart { part } => {
-                    if let Some(cancel) = self.parts.remove(&part) {
+                    for cancel in [self.parts.remove(&part), self.judgements.remove(&part)].into_iter().flatten() {
                         cancel.cancel();
                     }
                 }
@@ -392,7 +403,8 @@ impl Driver {
     }
 
     fn transcribe(&mut self, part: PartId, pcm: Vec<i16>, languages: Vec<Language>, priority: Priority, due: Instant) {
-        let cancel = self.parts.entry(part).or_default().clone();
+        let cancel = Cancel::default();
+        self.parts.insert(part, cancel.clone());
         let job = SttJob { pcm, rate_hz: self.call.rate().hz(), languages, cancel, priority, due };
         let arrivals = self.arrivals.clone();
         let submitted = self.office.stt.submit(job, move |result| {
@@ -407,7 +419,8 @@ impl Driver {
     }
 
     fn judge(&mut self, part: PartId, pcm: Vec<i16>) {
-        let cancel = self.parts.entry(part).or_default().clone();
+        let cancel = Cancel::default();
+        self.judgements.insert(part, cancel.clone());
         let job = TurnJob { pcm, rate_hz: self.call.rate().hz(), cancel };
         let arrivals = self.arrivals.clone();
         let submitted = self.office.end_of_turn.submit(job, move |result| {
@@ -543,7 +556,6 @@ impl Driver {
             None => {}
         }
         self.asked = None;
-        self.parts.clear();
         if let Some(log) = &mut self.log {
             log.item(LogItem::Turn(turn.into()));
         }
@@ -551,7 +563,7 @@ impl Driver {
 
     async fn finish(mut self, by: EndedBy) {
         self.phrases.cancel();
-        for cancel in self.parts.values() {
+        for cancel in self.parts.values().chain(self.judgements.values()) {
             cancel.cancel();
         }
         self.replies.shutdown().await;

@@ -155,8 +155,11 @@ pub(super) enum Over {
     Asked {
         probe: Probe,
     },
-    /// It goes on and has no words: noise. She speaks on; it is looked at again.
-    Noise,
+    /// It goes on and has had no words so far: noise. She speaks on; when there is enough more of it, it is looked at again.
+    Noise {
+        /// Speech of the part when it was last looked at.
+        voiced: Duration,
+    },
 }
 
 /// Speech over hers that is being transcribed.

@@ -114,13 +114,12 @@ fn yes_after_a_question_is_answered_sooner() {
     }
 }
 
-#[test]
-fn a_dictated_number_is_over_once_it_is_whole() {
-    let texts = ["Запишите номер телефона", "Восемь девятьсот", "8 916 123 45 67"];
+/// He is to dictate; the first text was his request.
+fn asked_for_a_number(texts: &[&'static str], judging: Option<(Duration, f32)>) -> Line {
     let engines = Engines {
         hearing: Some(ms(100)),
-        judging: SURE,
-        texts: texts.into(),
+        judging,
+        texts: texts.to_vec().into(),
         expects: Expects::Number,
         answer: "Диктуйте.",
         ..Engines::default()
@@ -128,6 +127,13 @@ fn a_dictated_number_is_over_once_it_is_whole() {
     let mut line = Line::greeted(engines);
     line.say(1_000);
     line.run_until(20, |line| line.turns.len() == 2);
+    line
+}
+
+#[test]
+fn a_dictated_number_is_over_once_it_is_whole() {
+    let texts = ["Запишите номер телефона", "Восемь девятьсот", "8 916 123 45 67"];
+    let mut line = asked_for_a_number(&texts, SURE);
     line.say(1_000);
     line.run(1_300);
     line.say(3_000);
@@ -138,17 +144,7 @@ fn a_dictated_number_is_over_once_it_is_whole() {
 #[test]
 fn what_the_next_question_is_counts_from_when_it_is_asked() {
     let texts = ["Запишите мой номер телефона", "8 916 123", "8 916 123 45 67", "Да"];
-    let engines = Engines {
-        hearing: Some(ms(100)),
-        judging: UNSURE,
-        texts: texts.into(),
-        expects: Expects::Number,
-        answer: "Диктуйте.",
-        ..Engines::default()
-    };
-    let mut line = Line::greeted(engines);
-    line.say(1_000);
-    line.run_until(20, |line| line.turns.len() == 2);
+    let mut line = asked_for_a_number(&texts, UNSURE);
     // An answer is made on a guess, whose question would be of yes and no; he goes on, and it was never asked.
     line.engines.expects = Expects::YesNo;
     line.say(700);

@@ -32,7 +32,34 @@ pub enum Kind {
     Robot,
 }
 
+/// What a menu calls a person, as the words begin.
+const PERSON: &[&str] = &[
+    "оператор",
+    "сотрудник",
+    "секретар",
+    "специалист",
+    "менеджер",
+    "человек",
+    "operator",
+    "agent",
+    "representative",
+    "receptionist",
+    "person",
+    "somebody",
+    "someone",
+];
+
 impl Machine {
+    /// The key of a menu behind which a person is.
+    pub fn key_for_a_person(&self) -> Option<char> {
+        let Machine::Menu { keys } = self else { return None };
+        let is_person = |purpose: &str| {
+            let begins = |word: &str| PERSON.iter().any(|person| word.starts_with(person));
+            purpose.to_lowercase().split_whitespace().any(begins)
+        };
+        keys.iter().find(|(_, purpose)| is_person(purpose)).map(|(key, _)| *key)
+    }
+
     pub fn kind(&self) -> Kind {
         match self {
             Machine::Menu { .. } => Kind::Menu,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Overlap, Part, Talk};
 use crate::call::turn::{Answer, Over, Probe, Turn};
 use crate::call::{Expects, Output};
+use crate::engine::dialog::front_desk::words::split;
 use crate::engine::end_of_turn::is_backchannel;
 use crate::engine::stt::Transcript;
 use crate::engine::worker::Priority;
@@ -16,6 +17,8 @@ use crate::rtp::Stream;
 const REACTION: Duration = Duration::from_millis(400);
 /// Speech whose words are worth a look although it goes on.
 const ENOUGH: Duration = Duration::from_millis(800);
+/// Sound without words that is kept, for words may follow.
+const LONGEST_NOISE: Duration = Duration::from_secs(10);
 /// The longest wait for words; then the length tells.
 const PATIENCE: Duration = Duration::from_millis(2_500);
 /// Speech of unknown words that is for her.
@@ -31,7 +34,7 @@ impl Talk {
         match over {
             Over::Unheard | Over::Begun | Over::Held { .. } => {}
             Over::Nothing if self.has_just_begun(now) => self.go_on(None, stream),
-            Over::Nothing | Over::Noise | Over::Asked { .. } => {
+            Over::Nothing | Over::Noise { .. } | Over::Asked { .. } => {
                 self.forget_probe(over);
                 self.turn = Turn::Speaking { answer, over: Over::Begun };
             }
@@ -65,11 +68,16 @@ impl Talk {
             Over::Held { since, probe: None } if paused || voiced >= ENOUGH => {
                 Over::Held { since, probe: self.probe(now, Priority::Final) }
             }
-            Over::Noise if paused => Over::Nothing,
-            Over::Noise if voiced >= 2 * ENOUGH => {
+            Over::Noise { .. } if paused => Over::Nothing,
+            Over::Noise { voiced: before } if voiced >= before + ENOUGH => {
                 self.probe(now, Priority::Partial).map_or(Over::Nothing, |probe| Over::Asked { probe })
             }
-            Over::Unheard | Over::Nothing | Over::Begun | Over::Held { .. } | Over::Asked { .. } | Over::Noise => over,
+            Over::Unheard
+            | Over::Nothing
+            | Over::Begun
+            | Over::Held { .. }
+            | Over::Asked { .. }
+            | Over::Noise { .. } => over,
         };
         self.turn = Turn::Speaking { answer, over: next };
         if next == Over::Nothing && !self.ears.is_talking() && self.quiet_for(now) >= ANSWERS_WITHIN {
@@ -117,11 +125,12 @@ impl Talk {
         if is_meant {
             return self.is_interrupted(now, probe, text, goes_on, stream);
         }
-        // «Да» may be the answer to a question that she is about to finish.
-        if text.is_empty() || !self.asks() {
+        // What goes on may have words yet, which begin with this; «да» may answer the question that she is about to finish.
+        let is_wanted = if goes_on { self.ears.part_length() < LONGEST_NOISE } else { !text.is_empty() && self.asks() };
+        if !is_wanted {
             self.ears.end_part();
         }
-        let over = if goes_on { Over::Noise } else { Over::Nothing };
+        let over = if goes_on { Over::Noise { voiced: self.ears.voiced() } } else { Over::Nothing };
         self.turn = Turn::Speaking { answer, over };
     }
 
@@ -173,8 +182,7 @@ impl Talk {
 }
 
 fn words(text: &str) -> Vec<String> {
-    let text = text.to_lowercase();
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    split(text).into_iter().map(|word| word.plain).collect()
 }
 
 impl Over {
@@ -182,7 +190,7 @@ impl Over {
         match self {
             Over::Held { probe, .. } => probe,
             Over::Asked { probe } => Some(probe),
-            Over::Unheard | Over::Nothing | Over::Begun | Over::Noise => None,
+            Over::Unheard | Over::Nothing | Over::Begun | Over::Noise { .. } => None,
         }
     }
 }

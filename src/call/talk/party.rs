@@ -15,22 +15,6 @@ const SAME_WORDS: u8 = 4;
 const MANY_WORDS: usize = 6;
 /// Whoever speaks while the time of machines is over is heard out so long.
 const GRACE: Duration = Duration::from_secs(15);
-/// What a menu calls a person, as the words begin.
-const PERSON: &[&str] = &[
-    "оператор",
-    "сотрудник",
-    "секретар",
-    "специалист",
-    "менеджер",
-    "человек",
-    "operator",
-    "agent",
-    "representative",
-    "receptionist",
-    "person",
-    "somebody",
-    "someone",
-];
 
 /// The key for a person in a menu that a machine has told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,14 +47,8 @@ impl Talk {
         };
         let kind = machine.kind();
         tracing::info!(?kind, "a machine speaks");
-        if let (Machine::Menu { keys }, MenuKey::NotAsked) = (&machine, self.menu_key) {
-            let is_person = |purpose: &str| {
-                let words = purpose.to_lowercase();
-                words.split_whitespace().any(|word| PERSON.iter().any(|person| word.starts_with(person)))
-            };
-            if let Some((key, _)) = keys.iter().find(|(_, purpose)| is_person(purpose)) {
-                self.menu_key = MenuKey::Due(*key);
-            }
+        if let (Some(key), MenuKey::NotAsked) = (machine.key_for_a_person(), self.menu_key) {
+            self.menu_key = MenuKey::Due(key);
         }
         self.machine_since.get_or_insert(now);
         self.kind = Some(kind);

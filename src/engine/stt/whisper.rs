@@ -50,6 +50,8 @@ const PIECE: usize = RATE_HZ as usize / 50;
 const QUIET_DB: f32 = 35.0;
 /// Kept of the quiet before and after what is louder, in pieces.
 const MARGIN: usize = 15;
+/// One piece in so many may be louder than what counts as the loudest.
+const LOUDER: usize = 20;
 
 /// The weights, ready for workers.
 pub struct Model {
@@ -404,7 +406,11 @@ fn text(segments: &[Segment]) -> String {
 /// The sound without the quiet before and after it. Whisper writes nothing, or in a wrong language, after a long silence.
 fn loud(pcm: &[f32]) -> Range<usize> {
     let energy: Vec<f32> = pcm.chunks(PIECE).map(|piece| piece.iter().map(|s| s * s).sum::<f32>()).collect();
-    let least = energy.iter().copied().fold(0.0, f32::max) * 10f32.powf(-QUIET_DB / 10.0);
+    let mut ranked = energy.clone();
+    ranked.sort_unstable_by(f32::total_cmp);
+    // Not the loudest piece: the handset may have been bumped.
+    let loudest = ranked.len().checked_sub(1 + ranked.len() / LOUDER).and_then(|rank| ranked.get(rank));
+    let least = loudest.copied().unwrap_or_default() * 10f32.powf(-QUIET_DB / 10.0);
     let heard = |&energy: &f32| energy > least;
     let first = energy.iter().position(heard).unwrap_or(0).saturating_sub(MARGIN);
     let last = energy.iter().rposition(heard).unwrap_or(0) + 1 + MARGIN;
@@ -422,6 +428,11 @@ mod tests {
         assert_eq!(loud(&pcm), 32_000 - 15 * 320..40_000 + 15 * 320);
         assert_eq!(loud(&pcm[30_000..42_000]), 30_000 - 30_000..12_000);
         assert_eq!(loud(&[]), 0..0);
+        // A bump of 60 ms, 40 dB louder than the speech after it.
+        let mut bumped = pcm.clone();
+        bumped[16_000..16_960].fill(0.9);
+        bumped[32_000..40_000].fill(0.009);
+        assert_eq!(loud(&bumped).end, 40_000 + 15 * 320);
         // Noise that is not so far below speech stays.
         pcm.iter_mut().for_each(|sample| *sample += 0.01);
         assert_eq!(loud(&pcm), 0..64_000);

@@ -116,6 +116,16 @@ fn yes_over_the_end_of_a_question_is_its_answer() {
 }
 
 #[test]
+fn words_after_a_noise_are_heard_from_its_beginning() {
+    let words = "Стойте, я не о том спросил";
+    let mut line = answering(&["", words, words], TurnConfig::default());
+    line.caller.play(0, &tone(3_000));
+    line.run_until(20, |line| line.turns.len() == 3);
+    assert_eq!(line.turns[2].caller_text, words);
+    assert!(line.parts_ms.last().unwrap() >= &2_900, "all that he said: {:?}", line.parts_ms);
+}
+
+#[test]
 fn noise_without_words_does_not_stop_her_for_long() {
     let mut line = answering(&[""; 20], TurnConfig::default());
     line.caller.play(0, &tone(6_000));

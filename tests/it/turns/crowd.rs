@@ -99,7 +99,9 @@ fn two_calls_and_forty_are_all_answered_each_with_its_own_words() {
     let alone = crowd(1, 1, ms(300), 5);
     assert!(alone <= 800, "{alone} ms");
     assert!(crowd(2, 1, ms(300), 5) <= alone + 400);
-    crowd(40, 2, ms(300), 3);
+    // The worst that can come of it: each of the others' parts before one's own.
+    let crowded = crowd(40, 2, ms(300), 3);
+    assert!(crowded <= alone + 40 * 300 / 2, "{crowded} ms");
 }
 
 #[test]
