@@ -26,13 +26,15 @@ use support::speech;
 use wire::Call;
 
 /// Calls at once, and how often.
-const BATCHES: [(usize, usize); 4] = [(1, 3), (2, 2), (4, 1), (8, 1)];
-/// What a caller says, and where his speech begins and ends in it, in seconds.
-const UTTERANCES: [(&str, f64, f64); 4] = [
+const BATCHES: [(usize, usize); 4] = [(1, 2), (2, 1), (4, 1), (8, 1)];
+/// What a caller says, of voices and of a person, and where his speech begins and ends in it, in seconds.
+const UTTERANCES: [(&str, f64, f64); 6] = [
     ("ru_syn_hours.wav", 0.33, 4.59),
     ("ru_syn_address.wav", 0.33, 3.98),
     ("ru_syn_price.wav", 0.33, 3.36),
     ("ru_real_0308.wav", 0.42, 3.75),
+    ("ru_real_0274.wav", 0.41, 3.63),
+    ("ru_real_0695.wav", 0.41, 4.0),
 ];
 /// The greeting, and an answer with what follows it.
 const GREETING_S: f64 = 7.0;

@@ -25,7 +25,7 @@ pub enum TurnEnd {
     Model,
     /// Silence: the model had nothing to say.
     Silence,
-    /// A longer silence: the model took the turn for unfinished.
+    /// A longer silence, up to the one configured: the model took the turn for unfinished, the surer the longer.
     Unsure,
     /// The longest silence: the words ended in the middle of a number, an address, a name or a sentence.
     Held,
@@ -54,7 +54,12 @@ impl Pause<'_> {
             TurnEnd::Answer => config.answer_silence_ms,
             TurnEnd::Model => config.sure_silence_ms,
             TurnEnd::Silence => config.end_silence_ms,
-            TurnEnd::Unsure => config.unsure_silence_ms,
+            TurnEnd::Unsure => {
+                let [sure, unsure] = [config.sure_silence_ms, config.unsure_silence_ms].map(|ms| ms as f32);
+                // The likelier, the sooner.
+                let likely = self.complete.unwrap_or_default() / config.complete_probability;
+                (unsure + (sure - unsure) * likely).round() as u32
+            }
             TurnEnd::Held | TurnEnd::Keys => config.held_silence_ms,
         };
         (end, Duration::from_millis(ms.into()))
@@ -103,7 +108,12 @@ mod tests {
         let cases = [
             (PAUSE, TurnEnd::Silence, config.end_silence_ms),
             (Pause { complete: Some(0.99), ..PAUSE }, TurnEnd::Model, config.sure_silence_ms),
-            (Pause { complete: Some(0.01), ..PAUSE }, TurnEnd::Unsure, config.unsure_silence_ms),
+            (Pause { complete: Some(0.0), ..PAUSE }, TurnEnd::Unsure, config.unsure_silence_ms),
+            (
+                Pause { complete: Some(config.complete_probability / 2.0), ..PAUSE },
+                TurnEnd::Unsure,
+                (config.sure_silence_ms + config.unsure_silence_ms) / 2,
+            ),
             (
                 Pause { complete: Some(0.99), text: Some("перезвоните мне по номеру"), ..PAUSE },
                 TurnEnd::Held,

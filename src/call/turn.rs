@@ -41,7 +41,7 @@ pub struct TurnConfig {
 impl Default for TurnConfig {
     fn default() -> Self {
         Self {
-            pause_ms: 200,
+            pause_ms: 150,
             complete_probability: 0.8,
             sure_silence_ms: 400,
             end_silence_ms: 700,

@@ -41,7 +41,8 @@ fn a_turn_ends_the_sooner_the_surer_it_is() {
     let config = TurnConfig::default();
     for (judging, end, silence_ms) in [
         (SURE, TurnEnd::Model, config.sure_silence_ms),
-        (UNSURE, TurnEnd::Unsure, config.unsure_silence_ms),
+        (Some((ms(50), 0.0)), TurnEnd::Unsure, config.unsure_silence_ms),
+        (Some((ms(50), 0.4)), TurnEnd::Unsure, (config.sure_silence_ms + config.unsure_silence_ms) / 2),
         (None, TurnEnd::Silence, config.end_silence_ms),
     ] {
         let (latency, by) = asked_once(Engines { judging, ..fast.clone() }, 2_000);

@@ -139,8 +139,12 @@ impl Talk {
 
     pub(super) fn advance_hearing(&mut self, now: Instant) {
         if let Some(paused_at) = self.paused_at(now) {
-            let ahead = self.transcribe(now, Priority::Final);
+            // It is judged first: that is short, and the words take every core there is.
+            let ahead = self.ears.part().is_some().then(|| self.new_part());
             self.pause(paused_at, ahead);
+            if let Some(part) = ahead {
+                self.transcribe_as(now, part, Priority::Final);
+            }
         } else if self.ears.part_length() >= MAX_PART {
             self.transcribe(now, Priority::Partial);
             self.ears.end_part();
@@ -167,11 +171,15 @@ impl Talk {
     }
 
     pub(super) fn transcribe(&mut self, now: Instant, priority: Priority) -> Option<PartId> {
-        let pcm = self.ears.part()?.to_vec();
-        let id = self.new_part();
+        let id = self.ears.part().is_some().then(|| self.new_part())?;
+        self.transcribe_as(now, id, priority);
+        Some(id)
+    }
+
+    fn transcribe_as(&mut self, now: Instant, id: PartId, priority: Priority) {
+        let pcm = self.ears.part().unwrap_or_default().to_vec();
         self.parts.push(Part { id, samples: pcm.len(), text: None });
         self.ask_for_text(now, id, pcm, priority);
-        Some(id)
     }
 
     pub(super) fn ask_for_text(&mut self, now: Instant, part: PartId, pcm: Vec<i16>, priority: Priority) {

@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::onnx::{OnnxError, OnnxRuntime};
 use super::worker::{Job, JobError, Pool, Priority, SubmitError};
-use super::{Cancel, metrics};
+use super::{Cancel, cores, metrics};
 use crate::clock;
 use crate::rtp::codec::resample::{ResampleError, resample};
 use features::{BANDS, FRAMES, Features, RATE_HZ, SECONDS};
@@ -28,9 +28,8 @@ pub use unfinished::{Unfinished, unfinished};
 
 /// Pauses of callers that may wait. One waits 0.1 s for each before it, and soon the silence itself says more.
 const QUEUE_LEN: usize = 8;
-/// One thread each: the cores are for recognition, which runs at the same time.
 const WORKERS: usize = 1;
-const THREADS: usize = 1;
+const THREADS: usize = 2;
 
 /// `[end_of_turn]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -182,9 +181,13 @@ impl SmartTurn {
     }
 
     fn finished(&mut self, job: &TurnJob) -> Result<f32, EndOfTurnError> {
+        // The caller's words are recognised at the same time, for which this is not to wait.
+        let cores = cores::take_for_short(THREADS);
         let heard = job.pcm.len().saturating_sub(SECONDS * job.rate_hz as usize);
         let pcm = resample(job.pcm.get(heard..).unwrap_or_default(), job.rate_hz, RATE_HZ)?;
         let probability = self.run(&pcm)?;
+        drop(cores);
+        tracing::debug!(probability, "finished?");
         match job.cancel.is_cancelled() {
             true => Err(EndOfTurnError::Cancelled),
             false => Ok(probability),

@@ -75,7 +75,6 @@ pub struct Written {
 pub struct Decoder {
     context: Arc<WhisperContext>,
     state: WhisperState,
-    threads: usize,
     /// What the state encodes at the moment, in positions; 0 before the first run.
     audio_context: usize,
     specials: Specials,
@@ -130,14 +129,14 @@ fn index(token: WhisperTokenId) -> usize {
 }
 
 impl Decoder {
-    pub fn new(context: Arc<WhisperContext>, threads: usize) -> Result<Self, WhisperError> {
+    pub fn new(context: Arc<WhisperContext>) -> Result<Self, WhisperError> {
         let state = context.create_state()?;
         let specials = Specials::of(&context);
-        Ok(Self { context, state, threads, audio_context: 0, specials, scores: Vec::new() })
+        Ok(Self { context, state, audio_context: 0, specials, scores: Vec::new() })
     }
 
     /// Encodes a sound at 16 kHz, longer than [`TOO_SHORT`], of which it sees `positions` (50 a second).
-    pub fn encode(&mut self, pcm: &[f32], positions: usize, cancel: &Cancel) -> Result<(), SttError> {
+    pub fn encode(&mut self, pcm: &[f32], positions: usize, threads: usize, cancel: &Cancel) -> Result<(), SttError> {
         let positions = positions.clamp(1, FULL_CONTEXT);
         if self.audio_context != positions {
             // Only a whole run sets it, and a run on so little does nothing else.
@@ -147,9 +146,9 @@ impl Decoder {
             self.state.full(params, &[0.0; TOO_SHORT])?;
             self.audio_context = positions;
         }
-        self.state.pcm_to_mel(pcm, self.threads)?;
+        self.state.pcm_to_mel(pcm, threads)?;
         stop_if(cancel)?;
-        self.state.encode(0, self.threads)?;
+        self.state.encode(0, threads)?;
         stop_if(cancel)
     }
 
@@ -158,10 +157,10 @@ impl Decoder {
         let mut past = 0;
         if !prompt.is_empty() {
             let prompt = [&[self.specials.previous], prompt].concat();
-            self.state.decode(&prompt, 0, self.threads)?;
+            self.state.decode(&prompt, 0, 1)?;
             past = prompt.len();
         }
-        self.state.decode(&[self.specials.start], past, self.threads)?;
+        self.state.decode(&[self.specials.start], past, 1)?;
         let scores = self.state.get_logits()?;
         let all = log_sum(scores.iter());
         let (first, end) = self.specials.languages;
@@ -219,7 +218,7 @@ impl Decoder {
 
     fn step(&mut self, token: WhisperTokenId, past: &mut usize, cancel: &Cancel) -> Result<(), SttError> {
         stop_if(cancel)?;
-        self.state.decode(&[token], *past, self.threads)?;
+        self.state.decode(&[token], *past, 1)?;
         *past += 1;
         Ok(())
     }

@@ -45,7 +45,7 @@ pub struct SttConfig {
     /// Utterances recognised at the same time; at least 1.
     #[serde(deserialize_with = "at_least_one")]
     pub workers: usize,
-    /// Threads for each; at least 1. More than there are free cores makes it several times slower.
+    /// The most cores for one utterance; at least 1. It takes those that are free.
     #[serde(deserialize_with = "at_least_one")]
     pub threads: usize,
     /// Whether noise is made softer before an utterance is recognised, which helps against steady hiss and harms otherwise.
@@ -83,12 +83,11 @@ impl SttConfig {
 impl Default for SttConfig {
     fn default() -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        // The other half is for the voices, and for the calls themselves.
         Self {
             model: "ggml-base-q8_0.bin".into(),
             terms: Vec::new(),
-            workers: 1,
-            threads: (cores / 2).clamp(1, 4),
+            workers: cores.clamp(1, 4),
+            threads: cores.clamp(1, 4),
             noise_suppression: false,
             final_deadline_ms: FINAL_DEADLINE_MS,
             overload: Overload::Answer,

@@ -18,7 +18,7 @@ use super::decoder::{Decoder, FULL_CONTEXT, Heard, TOO_SHORT, Token, Written};
 use super::windows::windows;
 use super::{Caught, Recognizer, Segment, SttConfig, SttError, SttJob, Transcript, Why, Word};
 use super::{hallucination, models, noise, repetition};
-use crate::engine::{Cancel, Language};
+use crate::engine::{Cancel, Language, cores};
 use crate::rtp::codec::resample::resample;
 
 const RATE_HZ: u32 = noise::RATE_HZ;
@@ -26,6 +26,8 @@ const RATE_HZ: u32 = noise::RATE_HZ;
 const CONTEXT_PER_S: usize = 50;
 /// Silence that the encoder sees after the sound, in positions: with less of it, digits of long numbers are lost.
 const CONTEXT_AFTER: usize = 300;
+/// whisper.cpp multiplies matrices of such a length a sixth faster than those in between.
+const CONTEXT_STEP: usize = 32;
 /// Below this many positions errors become more.
 const MIN_CONTEXT: usize = 448;
 
@@ -96,12 +98,12 @@ impl Model {
     /// # Errors
     /// [`SttError::Model`] when there is no memory for it.
     pub fn worker(&self) -> Result<Whisper, SttError> {
-        let decoder = Decoder::new(Arc::clone(&self.context), self.threads)?;
-        let Self { noise_suppression, .. } = *self;
+        let decoder = Decoder::new(Arc::clone(&self.context))?;
+        let Self { noise_suppression, threads, .. } = *self;
         let (prompt, terms) = (Arc::clone(&self.prompt), Arc::clone(&self.terms));
-        let mut whisper = Whisper { decoder, noise_suppression, prompt, terms };
+        let mut whisper = Whisper { decoder, threads, noise_suppression, prompt, terms };
         // The first run allocates.
-        whisper.decoder.encode(&[0.0; RATE_HZ as usize], FULL_CONTEXT, &Cancel::default())?;
+        whisper.decoder.encode(&[0.0; RATE_HZ as usize], FULL_CONTEXT, threads, &Cancel::default())?;
         let heard = whisper.decoder.begin(&[])?;
         whisper.decoder.write(heard, Language::En, 1, &Cancel::default())?;
         Ok(whisper)
@@ -152,6 +154,7 @@ fn prompt(context: &WhisperContext, terms: &[String]) -> Vec<WhisperTokenId> {
 /// A worker's recogniser.
 pub struct Whisper {
     decoder: Decoder,
+    threads: usize,
     noise_suppression: bool,
     prompt: Arc<[WhisperTokenId]>,
     terms: Arc<[String]>,
@@ -225,7 +228,7 @@ impl Whisper {
     /// Recognises at most 30 s in one of the languages.
     fn window(&mut self, pcm: &[f32], allowed: &[Language], cancel: &Cancel) -> Result<Found, SttError> {
         let needed = (pcm.len() * CONTEXT_PER_S).div_ceil(RATE_HZ as usize) + CONTEXT_AFTER;
-        let context = needed.clamp(MIN_CONTEXT, FULL_CONTEXT);
+        let context = needed.next_multiple_of(CONTEXT_STEP).clamp(MIN_CONTEXT, FULL_CONTEXT);
         let found = self.attempt(pcm, context, allowed, cancel)?;
         // A text that is nothing but names of sounds stays that however much is looked at.
         let settled = found.doubt.is_none_or(|why| matches!(why, Why::NoSpeech | Why::Terms))
@@ -244,7 +247,10 @@ impl Whisper {
         allowed: &[Language],
         cancel: &Cancel,
     ) -> Result<Found, SttError> {
-        self.decoder.encode(pcm, context, cancel)?;
+        let mut cores = cores::take(self.threads);
+        self.decoder.encode(pcm, context, cores.count(), cancel)?;
+        // A token is bound by memory: a second core is of no use to it.
+        cores.keep_one();
         let heard = self.decoder.begin(&self.prompt)?;
         let mut allowed = allowed.to_vec();
         allowed.sort_by(|&a, &b| heard.probability(b).total_cmp(&heard.probability(a)));

@@ -15,6 +15,7 @@ use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::windows::windows;
 use super::{Recognizer, Segment, SttConfig, SttError, SttJob, Transcript, noise};
+use crate::engine::cores;
 use crate::engine::mel::Mel;
 use crate::engine::onnx::OnnxRuntime;
 use crate::rtp::codec::resample::resample;
@@ -59,7 +60,8 @@ impl Bundle {
         check(&session, &self.manifest, self.tokens.len()).map_err(refused)?;
         let mel = self.manifest.input.mel.map(|mel| Mel::new(mel.spectrum(), self.manifest.rate_hz));
         let (manifest, tokens) = (self.manifest.clone(), self.tokens.clone());
-        let mut ctc = Ctc { session, mel, manifest, tokens, noise_suppression: self.noise_suppression };
+        let threads = self.threads;
+        let mut ctc = Ctc { session, threads, mel, manifest, tokens, noise_suppression: self.noise_suppression };
         // The first run allocates, and proves that the graph answers as it should.
         ctc.window(&vec![0; self.manifest.rate_hz as usize], 0.0).map_err(|error| refused(error.to_string()))?;
         Ok(ctc)
@@ -121,6 +123,7 @@ fn dimensions(shape: &[i64]) -> String {
 /// A worker's recogniser.
 pub struct Ctc {
     session: Session,
+    threads: usize,
     mel: Option<Mel>,
     manifest: Manifest,
     tokens: Vec<String>,
@@ -140,6 +143,7 @@ impl Recognizer for Ctc {
             }
             let start_s = window.start as f32 / job.rate_hz as f32;
             let pcm = self.heard(&window.pcm, job.rate_hz)?;
+            let _cores = cores::take(self.threads);
             segments.extend(self.window(&pcm, start_s)?);
         }
         let text = segments.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" ");
