@@ -1,8 +1,8 @@
 //! The processor's cores, shared out among the models that compute in this process.
 //!
-//! whisper.cpp's threads wait for each other by turning in circles, so with one thread more than there are cores an
-//! utterance takes several times as long. Whoever computes, or has a program compute, takes the cores that are free, one at least, and gives them
-//! back after a step. Who came first goes first, but what is short goes before what is long.
+//! Threads of a model wait for each other at every step of it, so with more of them than there are cores all take longer
+//! than one after the other. Whoever computes, or has a program compute, takes the cores that are free, one at least, and
+//! gives them back after a step. Who came first goes first, but what is short goes before what is long.
 //!
 //! Left out: the calls themselves, which wait most of the time.
 
@@ -25,6 +25,9 @@ struct State {
     short: VecDeque<u64>,
     long: VecDeque<u64>,
 }
+
+/// One of the two queues.
+type Queue = fn(&mut State) -> &mut VecDeque<u64>;
 
 /// Cores that are one's own until this is dropped.
 #[must_use]
@@ -69,7 +72,7 @@ impl Cores {
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    fn take(&self, wanted: usize, queue: fn(&mut State) -> &mut VecDeque<u64>) -> Taken<'_> {
+    fn take(&self, wanted: usize, queue: Queue) -> Taken<'_> {
         let mut state = self.lock();
         state.came += 1;
         let me = state.came;
@@ -100,7 +103,7 @@ impl Cores {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
 
     fn long(state: &mut State) -> &mut VecDeque<u64> {
         &mut state.long
@@ -126,16 +129,15 @@ mod tests {
     #[test]
     fn who_came_first_goes_first_and_what_is_short_before_what_is_long() {
         let cores = &Cores::new(1);
-        let (done, order) = channel();
+        let (done, order) = sync_channel(4);
         let waiting = || {
             let state = cores.lock();
             state.short.len() + state.long.len()
         };
         thread::scope(|scope| {
             let held = cores.take(1, long);
-            let jobs: [(_, fn(&mut State) -> &mut VecDeque<u64>); 4] =
-                [("long", long), ("longer", long), ("short", short), ("shorter", short)];
-            for (n, (name, queue)) in jobs.into_iter().enumerate() {
+            let queues: [Queue; 4] = [long, long, short, short];
+            for (n, (name, queue)) in ["long", "longer", "short", "shorter"].into_iter().zip(queues).enumerate() {
                 let done = done.clone();
                 scope.spawn(move || {
                     let _taken = cores.take(1, queue);
