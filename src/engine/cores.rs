@@ -1,10 +1,11 @@
 //! The processor's cores, shared out among the models that compute in this process.
 //!
 //! Threads of a model wait for each other at every step of it, so with more of them than there are cores all take longer
-//! than one after the other. Whoever computes, or has a program compute, takes the cores that are free, one at least, and
-//! gives them back after a step. Who came first goes first, but what is short goes before what is long.
+//! than one after the other. Whoever computes takes the cores that are free, one at least, and gives them back after a
+//! step. Who came first goes first, but what is short goes before what is long.
 //!
-//! Left out: the calls themselves, which wait most of the time.
+//! Left out: voices that are programs of their own, of which one may hang; the calls themselves, which wait most of the
+//! time.
 
 use std::collections::VecDeque;
 use std::num::NonZero;

@@ -24,7 +24,7 @@ use self::cache::Cache;
 use self::voices::Voices;
 use super::onnx::{OnnxError, OnnxRuntime};
 use super::worker::{Job, JobError, Pool, Priority, SubmitError, at_least_one};
-use super::{Cancel, Language, cores, metrics};
+use super::{Cancel, Language, metrics};
 use crate::clock;
 use crate::rtp::codec::resample::ResampleError;
 
@@ -272,13 +272,8 @@ impl<F: FnMut(SpeechChunk) -> ControlFlow<()> + Send + 'static> Speech<F> {
         let SpeakJob { language, rate_hz, .. } = self.job;
         let mut whole = Vec::new();
         let mut flow = ControlFlow::Continue(());
-        // A caller waits for this one, nobody for the other.
-        let take = if self.job.priority == Priority::Final { cores::take_for_short } else { cores::take };
-        let mut core = Some(take(1));
         let mut send = |pcm: Vec<i16>| {
             whole.extend_from_slice(&pcm);
-            // The sink may block, and what comes after the first sound is in no haste.
-            drop(core.take());
             flow = (self.sink)(SpeechChunk::Pcm(pcm));
             flow
         };

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::process::{Program, is_installed};
 use super::{Cancel, Language, OnnxRuntime, Sink, Synthesizer, TtsError, at_least_one};
+use crate::engine::cores;
 
 /// espeak-ng needs a hundredth of that.
 const PHONEMES_LIMIT: Duration = Duration::from_secs(5);
@@ -84,6 +85,7 @@ pub struct VitsVoice {
     name: String,
     languages: [Language; 1],
     session: Session,
+    threads: usize,
     rate_hz: u32,
     scales: [f32; 3],
     /// The input `sid` of a model of several speakers.
@@ -116,6 +118,7 @@ impl VitsVoice {
             name: config.name(),
             languages: [config.language],
             session,
+            threads: config.threads,
             rate_hz: description.audio.sample_rate,
             scales: [noise_scale, length_scale, noise_w],
             speaker,
@@ -134,6 +137,7 @@ impl VitsVoice {
         if let Some(speaker) = self.speaker {
             inputs.push(("sid", Tensor::from_array(([1], vec![speaker]))?.into()));
         }
+        let _cores = cores::take(self.threads);
         let outputs = self.session.run(inputs)?;
         let output = outputs.get("output").ok_or_else(|| ort::Error::new("it has no output `output`"))?;
         let (_, sound) = output.try_extract_tensor::<f32>()?;
