@@ -84,17 +84,35 @@ fn main() {
     println!("| calls | answers | p50 | p95 | worst | «Секунду…» | not counted |");
     println!("|---|---|---|---|---|---|---|");
     let mut parts = Vec::new();
+    let mut each = Vec::new();
     for (calls, rounds) in BATCHES.into_iter().filter(|(calls, _)| is_wanted(&calls.to_string())) {
-        let measured = (0..rounds).map(|_| measure(&script, &Caller::Sipp(calls)));
-        parts.extend(report(&calls.to_string(), &measured.collect::<Vec<_>>()));
+        let measured: Vec<_> = (0..rounds).map(|_| measure(&script, &Caller::Sipp(calls))).collect();
+        parts.extend(report(&calls.to_string(), &measured));
+        each.extend(list(&calls.to_string(), &measured));
     }
     if is_wanted("baresip") {
-        parts.extend(report("1 (baresip)", &[measure(&script, &Caller::Baresip)]));
+        let measured = [measure(&script, &Caller::Baresip)];
+        parts.extend(report("1 (baresip)", &measured));
+        each.extend(list("1 (baresip)", &measured));
     }
     println!("\nMeans in ms; they add up to the last column. What the record does not see is in \"wire\".\n");
     println!("| calls | decide | transcribe | think | speak | play | wire | all |");
     println!("|---|---|---|---|---|---|---|---|");
     parts.iter().for_each(|line| println!("{line}"));
+    println!("\nEach answer: ms, and what ended the caller's turn.\n");
+    println!("| calls | utterance | answers |");
+    println!("|---|---|---|");
+    each.iter().for_each(|line| println!("{line}"));
+}
+
+/// What was waited for after each of the utterances.
+fn list(calls: &str, rounds: &[Round]) -> Vec<String> {
+    let line = |(n, (name, ..)): (usize, &(&str, f64, f64))| {
+        let answers = rounds.iter().flat_map(|round| &round.answers).filter(|answer| answer.utterance == n);
+        let answers: Vec<String> = answers.map(|answer| format!("{:.0} {}", answer.wire, answer.end)).collect();
+        format!("| {calls} | {name} | {} |", answers.join(", "))
+    };
+    UTTERANCES.iter().enumerate().map(line).collect()
 }
 
 /// What every caller plays.
@@ -144,6 +162,10 @@ enum Caller {
 
 /// An answer, in ms.
 struct Answer {
+    /// Which of the utterances it is to.
+    utterance: usize,
+    /// What ended the turn.
+    end: String,
     /// From the caller's last sample on the wire to the first audible packet of the answer.
     wire: f64,
     /// To that of the filler before it.
@@ -199,7 +221,7 @@ fn measure(script: &Script, caller: &Caller) -> Round {
             // One utterance may be taken for two turns: the answer is to the last.
             let is_it = |turn: &&Turn| turn.started_s > from_s - NEAR_S && turn.started_s < to_s;
             let turn = turns.iter().rfind(is_it);
-            match turn.and_then(|turn| answer(call, to_s, next_s, turn)) {
+            match turn.and_then(|turn| answer(call, n, to_s, next_s, turn)) {
                 Some(answer) => round.answers.push(answer),
                 None => round.not_counted += 1,
             }
@@ -208,7 +230,7 @@ fn measure(script: &Script, caller: &Caller) -> Round {
     round
 }
 
-fn answer(call: &Call, ended_s: f64, next_s: Option<f64>, turn: &Turn) -> Option<Answer> {
+fn answer(call: &Call, utterance: usize, ended_s: f64, next_s: Option<f64>, turn: &Turn) -> Option<Answer> {
     let at = call.sent_at(ended_s)?;
     let until = next_s.and_then(|next| call.sent_at(next)).unwrap_or(f64::MAX);
     let bursts: Vec<f64> = call.answers_after(at)?.into_iter().filter(|&burst| burst < until).collect();
@@ -219,7 +241,8 @@ fn answer(call: &Call, ended_s: f64, next_s: Option<f64>, turn: &Turn) -> Option
         None => 0.0,
     };
     let wire = bursts.iter().map(ms).find(|&ms| ms > earliest)?;
-    Some(Answer { wire, filler: turn.to_filler_ms.and(bursts.first().map(ms)), parts: turn.waited_for })
+    let filler = turn.to_filler_ms.and(bursts.first().map(ms));
+    Some(Answer { utterance, end: turn.end.clone(), wire, filler, parts: turn.waited_for })
 }
 
 /// Prints the line of these calls; returns that of their parts.

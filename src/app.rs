@@ -1,6 +1,6 @@
 //! The composition root: engines, sockets, calls, and their end.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::call::driver::{self, Line, Notify, Office, Running};
 use crate::call::keys::Dtmf;
-use crate::call::{CallConfig, Encryption, Script};
+use crate::call::{CallConfig, Encryption, Script, Service};
 use crate::config::{AccountConfig, Config, Direct, Secrets};
 use crate::engine::dialog::Dialog;
 use crate::engine::end_of_turn::EndOfTurn;
@@ -364,26 +364,43 @@ async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCal
     let mut registrations = office.sip.registrations();
     let (running, running_rx) = watch::channel(Running::Yes);
     let mut calls = JoinSet::new();
+    // Those of them in which a message is taken: they make nobody wait.
+    let mut messages = HashSet::new();
     let mut reported = HashMap::new();
     let stop = loop {
         tokio::select! {
             call = new_calls.recv() => match call {
-                Some(call) if config.stt.overload == Overload::Busy && !office.stt.admits(calls.len()) => {
-                    tracing::warn!(calls = calls.len(), load = ?office.stt.load(), "a caller was told to call later: [stt] overload");
-                    let busy = Command::Reject { call: call.key, status: 486, retry_after: Some(CALL_AGAIN) };
-                    office.sip.command(busy).await;
-                }
                 Some(call) => {
-                    calls.spawn(driver::run(Arc::clone(office), call, running_rx.clone()));
-                    office.stt.callers(calls.len());
+                    let service = service(config.stt.overload, || office.stt.admits(calls.len() - messages.len()));
+                    if service != Some(Service::Conversation) {
+                        tracing::warn!(calls = calls.len(), load = ?office.stt.load(), "one caller too many: [stt] overload");
+                    }
+                    match service {
+                        Some(service) => {
+                            let task = calls.spawn(driver::run(Arc::clone(office), call, service, running_rx.clone()));
+                            if service == Service::Message {
+                                messages.insert(task.id());
+                            }
+                            office.stt.callers(calls.len() - messages.len());
+                        }
+                        None => {
+                            let busy = Command::Reject { call: call.key, status: 486, retry_after: Some(CALL_AGAIN) };
+                            office.sip.command(busy).await;
+                        }
+                    }
                 }
                 None => bail!("the SIP task ended"),
             },
-            Some(ended) = calls.join_next() => {
-                office.stt.callers(calls.len());
-                if let Err(error) = ended {
-                    tracing::error!(%error, "a call's task failed");
-                }
+            Some(ended) = calls.join_next_with_id() => {
+                let id = match ended {
+                    Ok((id, ())) => id,
+                    Err(error) => {
+                        tracing::error!(%error, "a call's task failed");
+                        error.id()
+                    }
+                };
+                messages.remove(&id);
+                office.stt.callers(calls.len() - messages.len());
             }
             Ok(()) = registrations.changed() => report(config, &registrations.borrow_and_update(), &mut reported),
             _ = interrupt.recv() => break Stop::Now,
@@ -414,6 +431,16 @@ async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCal
         }
     }
     Ok(Calls { tasks: calls, running, patience })
+}
+
+/// What one more caller gets; `None`: the line is busy.
+fn service(overload: Overload, admits: impl FnOnce() -> bool) -> Option<Service> {
+    match overload {
+        Overload::Answer => Some(Service::Conversation),
+        Overload::Busy => admits().then_some(Service::Conversation),
+        Overload::Message if admits() => Some(Service::Conversation),
+        Overload::Message => Some(Service::Message),
+    }
 }
 
 /// What was last said of a registration.

@@ -507,7 +507,7 @@ mod tests {
             ("[message]\nsip = \"101\"\n", "secretary.toml:2:7: ", "account ="),
             ("[message]\nsip = \"101\"\naccount = \"x\"\n", "secretary.toml:3:11: ", "no [[account]] is named \"x\""),
             ("[ears]\nend_probability = 3.0\n", "secretary.toml:2:19: ", "0 to start_probability"),
-            ("[turn]\n\nend_silence_ms = 100\n", "secretary.toml:3:18: ", "pause_ms, which is 150"),
+            ("[turn]\n\nend_silence_ms = 90\n", "secretary.toml:3:18: ", "pause_ms, which is 100"),
             ("[dialog.gemini]\nbase_url = \"ftp://x\"\n", "secretary.toml:1:", "base_url"),
             ("[dialog.gemini]\nproxy = \"http://a:b@c\"\n", "secretary.toml:1:", "password"),
             (

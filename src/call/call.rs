@@ -11,7 +11,7 @@ use super::ears::Ears;
 use super::echo::EchoGuard;
 use super::keys::{Dtmf, Keys, Way};
 use super::talk::Talk;
-use super::{CallConfig, EndedBy, Input, Output, Script};
+use super::{CallConfig, EndedBy, Input, Output, Script, Service};
 use crate::engine::vad::Vad;
 use crate::rtp::codec::{Codec, OpusTerms};
 use crate::rtp::dtls::Certificate;
@@ -24,8 +24,6 @@ use crate::rtp::{self, Frame, Protection, Rate, Stream, StreamConfig, StreamStat
 use crate::sip::SessionEvent;
 use crate::sip::sdp::{self, KeyExchange, LocalMedia, Media, Numbers, Policy, SdpError, Security};
 
-/// The longest wait for transcripts after the end of a call.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest wait for the ACK of a caller who can be heard.
 const ACK_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -120,6 +118,7 @@ impl Ours {
 
 /// What an incoming call brings and what it is given.
 pub struct CallSetup {
+    pub service: Service,
     pub config: Arc<CallConfig>,
     pub script: Arc<Script>,
     pub vad: Box<dyn Vad>,
@@ -194,7 +193,7 @@ impl Call {
     /// # Errors
     /// When the offer cannot be read or has nothing that we speak (488 is the answer then).
     pub fn answer(now: Instant, setup: CallSetup, offer: Option<&[u8]>) -> Result<(Self, Vec<u8>), SdpError> {
-        let CallSetup { config, script, vad, media, codecs, dtmf, encryption, certificate, start } = setup;
+        let CallSetup { service, config, script, vad, media, codecs, dtmf, encryption, certificate, start } = setup;
         let mut rng = StdRng::from_seed(start.secret);
         let (events, numbers) = (dtmf.in_rtp(), Numbers::NONE);
         let security = Security::new(encryption.policy, encryption.exchange, &certificate, &mut rng);
@@ -229,7 +228,7 @@ impl Call {
         stream.set_send(false);
         let ears = Ears::new(vad, config.ears.clone(), rate);
         let media_timeout = config.media_timeout;
-        let talk = Talk::new(now, config, script, ears, rate);
+        let talk = Talk::new(now, service, config, script, ears, rate);
         let described = sdp.clone();
         let phase = Phase::Answering { since: now };
         let mut call = Self {
@@ -549,7 +548,7 @@ impl Call {
             return;
         }
         // A program that is being stopped waits for nobody.
-        let patience = if by == EndedBy::Shutdown { Duration::ZERO } else { SETTLE_TIMEOUT };
+        let patience = if by == EndedBy::Shutdown { Duration::ZERO } else { self.talk.settles_within() };
         self.phase = Phase::Closing { by, deadline: now + patience };
         self.stream.say_goodbye(now);
         self.drain_stream(now);
@@ -675,6 +674,11 @@ impl Call {
     /// The rate of all sound of this call, in and out.
     pub fn rate(&self) -> Rate {
         self.stream.rate()
+    }
+
+    /// Whether the caller speaks, or waits for an answer.
+    pub fn owes_an_answer(&self) -> bool {
+        self.talk.owes_an_answer()
     }
 
     pub fn stream_stats(&self) -> StreamStats {

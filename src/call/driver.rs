@@ -18,12 +18,12 @@ use tracing::Instrument;
 
 use super::call::{Call, CallSetup, Encryption, MediaAddress, StreamStart};
 use super::keys::Dtmf;
-use super::{CallConfig, EndedBy, Expects, Input, Output, PartId, Script, TurnRecord};
+use super::{CallConfig, EndedBy, Expects, Input, Output, PartId, Script, Service, TurnRecord};
 use crate::clock;
 use crate::engine::dialog::{Conversation, Dialog, DialogEvent};
 use crate::engine::end_of_turn::{EndOfTurn, TurnJob};
 use crate::engine::stt::{Stt, SttJob};
-use crate::engine::tts::{SpeakJob, SpeechChunk, Tts};
+use crate::engine::tts::{Hush, SpeakJob, SpeechChunk, Tts};
 use crate::engine::vad::Silero;
 use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language, TurnId};
@@ -128,7 +128,7 @@ enum Arrival {
 }
 
 /// Answers a call and holds it to its end.
-pub async fn run(office: Arc<Office>, new_call: NewCall, mut running: watch::Receiver<Running>) {
+pub async fn run(office: Arc<Office>, new_call: NewCall, service: Service, mut running: watch::Receiver<Running>) {
     let NewCall { key, incoming, mut events } = new_call;
     let call_id: String = incoming.sip_call_id.chars().take(MAX_CALL_ID_CHARS).collect();
     let span = tracing::info_span!("call", call.id = call_id);
@@ -137,7 +137,7 @@ pub async fn run(office: Arc<Office>, new_call: NewCall, mut running: watch::Rec
         if !ring(&office, key, &incoming, &mut events, &mut running).await {
             return;
         }
-        match Driver::answer(Arc::clone(&office), key, incoming).await {
+        match Driver::answer(Arc::clone(&office), key, incoming, service).await {
             // The buffers of a whole call are too much for the stack.
             Ok(driver) => Box::pin(driver.run(events, running)).await,
             Err(Refusal { status, why }) => {
@@ -202,6 +202,7 @@ impl Refusal {
 
 struct Driver {
     office: Arc<Office>,
+    service: Service,
     sessions: Sessions,
     call: Box<Call>,
     media: Media,
@@ -214,6 +215,8 @@ struct Driver {
     parts: HashMap<PartId, Cancel>,
     judgements: HashMap<PartId, Cancel>,
     phrases: Cancel,
+    /// While she owes an answer.
+    hush: Option<Hush>,
     conversation: Conversation,
     /// The conversation after the reply that is being said, until it is known how much of it was heard.
     after_reply: Option<Box<Conversation>>,
@@ -232,7 +235,12 @@ struct Asked {
 }
 
 impl Driver {
-    async fn answer(office: Arc<Office>, key: CallKey, incoming: Box<Incoming>) -> Result<Self, Refusal> {
+    async fn answer(
+        office: Arc<Office>,
+        key: CallKey,
+        incoming: Box<Incoming>,
+        service: Service,
+    ) -> Result<Self, Refusal> {
         let line = office.line(incoming.account);
         let dtmf = line.dtmf;
         let sockets = office.ports.bind(incoming.our_address).map_err(|e| Refusal::new(503, e))?;
@@ -242,6 +250,7 @@ impl Driver {
         let vad = spawn_blocking(move || silero.start()).await.map_err(|e| Refusal::new(500, e))?;
         let vad = vad.map_err(|e| Refusal::new(500, e))?;
         let setup = CallSetup {
+            service,
             config: Arc::clone(&line.talk),
             script: Arc::clone(&office.script),
             vad,
@@ -265,6 +274,7 @@ impl Driver {
         let language = office.line(incoming.account).talk.languages.first().copied().unwrap_or(Language::Ru);
         Ok(Self {
             office,
+            service,
             sessions: Sessions::new(key, Side::of(&incoming)),
             call: Box::new(call),
             media,
@@ -275,6 +285,7 @@ impl Driver {
             parts: HashMap::new(),
             judgements: HashMap::new(),
             phrases: Cancel::default(),
+            hush: None,
             conversation: Conversation::new(language, incoming.parties.caller_number),
             after_reply: None,
             asked: None,
@@ -291,6 +302,11 @@ impl Driver {
         let by = loop {
             if let Some(by) = self.drain().await {
                 break by;
+            }
+            match self.call.owes_an_answer() {
+                true if self.hush.is_none() => self.hush = Some(self.office.tts.hush()),
+                true => {}
+                false => self.hush = None,
             }
             let Some(wake) = self.call.poll_timeout() else { break EndedBy::Failure };
             let wake = self.sessions.poll_timeout().map_or(wake, |at| wake.min(at));
@@ -548,8 +564,8 @@ impl Driver {
             None if turn.caller_text.is_empty() => self.conversation.say(&turn.heard_text),
             // Nothing that a machine says is a message.
             None if turn.machine.is_some() => {}
-            // He hung up before an answer: what he told is a message all the same.
-            None if turn.secretary_text.is_empty() => {
+            // He hung up before an answer, or there was to be none: what he told is a message all the same.
+            None if turn.secretary_text.is_empty() || self.service == Service::Message => {
                 let heard = self.office.dialog.overhear(self.conversation.clone(), &turn.caller_text, turn.language);
                 self.commit(heard);
             }
@@ -563,6 +579,7 @@ impl Driver {
 
     async fn finish(mut self, by: EndedBy) {
         self.phrases.cancel();
+        self.hush = None;
         for cancel in self.parts.values().chain(self.judgements.values()) {
             cancel.cancel();
         }

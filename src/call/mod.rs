@@ -56,6 +56,15 @@ pub struct CallConfig {
     pub media_timeout: Duration,
 }
 
+/// What the secretary does for a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Service {
+    #[default]
+    Conversation,
+    /// Only his message is taken: nothing that he says is answered, and nobody waits for the words.
+    Message,
+}
+
 /// Something that happened outside of the call.
 #[derive(Debug)]
 pub enum Input {

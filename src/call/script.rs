@@ -20,6 +20,10 @@ pub struct Lines {
     pub silence_goodbye: String,
     /// The caller spoke but no words were understood.
     pub not_heard: String,
+    /// Instead of the greeting, to a caller who can only leave a message.
+    pub leave_message: String,
+    /// When he has.
+    pub message_left: String,
     /// At the end of the time that a call may last.
     pub goodbye: String,
 }
@@ -48,6 +52,8 @@ impl From<&Dialog> for Script {
             silence_prompts: (0..SILENCE_PROMPTS).map(|n| dialog.silence_prompt(language, n).to_owned()).collect(),
             silence_goodbye: dialog.silence_goodbye(language).to_owned(),
             not_heard: dialog.not_heard(language).to_owned(),
+            leave_message: dialog.leave_message(language).to_owned(),
+            message_left: dialog.message_left(language).to_owned(),
             goodbye: dialog.goodbye(language).to_owned(),
         };
         Self { ru: lines(Language::Ru), en: lines(Language::En) }

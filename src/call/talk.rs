@@ -3,6 +3,7 @@
 mod barge_in;
 mod deciding;
 mod hearing;
+mod message;
 mod party;
 
 use std::collections::VecDeque;
@@ -16,7 +17,7 @@ use super::party::PartyEar;
 use super::party::words::Kind;
 use super::timeline::{Moment, Timeline};
 use super::turn::{Answer, Deciding, Filler, Over, Stage, Then, Turn};
-use super::{CallConfig, EndedBy, Expects, Output, PartId, PhraseId, Script, TurnEnd, TurnRecord, seconds};
+use super::{CallConfig, EndedBy, Expects, Output, PartId, PhraseId, Script, Service, TurnEnd, TurnRecord, seconds};
 use crate::engine::worker::Priority;
 use crate::engine::{Language, TurnId};
 use crate::rtp::playout::Loudness;
@@ -87,6 +88,7 @@ impl Hold {
 }
 
 pub(super) struct Talk {
+    service: Service,
     config: Arc<CallConfig>,
     script: Arc<Script>,
     ears: Ears,
@@ -137,13 +139,21 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn new(now: Instant, config: Arc<CallConfig>, script: Arc<Script>, ears: Ears, rate: Rate) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        service: Service,
+        config: Arc<CallConfig>,
+        script: Arc<Script>,
+        ears: Ears,
+        rate: Rate,
+    ) -> Self {
         let tongue = match config.languages.as_slice() {
             [only] => Tongue::Settled(*only),
             [first, ..] => Tongue::Assumed(*first),
             [] => Tongue::Assumed(Language::Ru),
         };
         Self {
+            service,
             config,
             script,
             ears,
@@ -196,7 +206,11 @@ impl Talk {
 
     fn greet(&mut self, now: Instant) {
         self.greeting = Some(self.turn_id);
-        let greeting = self.script.lines(self.language()).greeting.clone();
+        let lines = self.script.lines(self.language());
+        let greeting = match self.service {
+            Service::Conversation => lines.greeting.clone(),
+            Service::Message => lines.leave_message.clone(),
+        };
         self.say(now, &greeting, Then::Listen);
     }
 
@@ -210,6 +224,7 @@ impl Talk {
         match self.turn {
             Turn::Speaking { .. } => self.interrupt(now, stream),
             Turn::Listening { .. } | Turn::Silent => {}
+            Turn::Dictating { .. } => self.sentence_ends(now),
             Turn::Hearing | Turn::Keying { .. } | Turn::Deciding(_) | Turn::Thinking { .. } => {
                 self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
                 self.silence(stream);
@@ -277,6 +292,15 @@ impl Talk {
         }
     }
 
+    /// Whether the caller speaks, or waits for her.
+    pub(super) fn owes_an_answer(&self) -> bool {
+        match self.turn {
+            Turn::Hearing | Turn::Keying { .. } | Turn::Deciding(_) | Turn::Thinking { .. } => true,
+            Turn::Listening { .. } | Turn::Speaking { .. } => self.ears.is_talking(),
+            Turn::Dictating { .. } | Turn::Silent => false,
+        }
+    }
+
     /// Hands over what is to be heard soon: nothing of an answer while it is open whether the caller has finished.
     fn feed(&mut self, stream: &mut Stream) {
         match self.turn {
@@ -311,6 +335,7 @@ impl Talk {
             self.interrupt(now, stream);
             match self.turn {
                 Turn::Hearing => drop(self.transcribe(now, Priority::Final)),
+                Turn::Dictating { .. } => self.sentence_ends(now),
                 Turn::Deciding(Deciding { guess: Some(_), .. }) => self.take_back(stream),
                 _ => {}
             }
@@ -334,6 +359,7 @@ impl Talk {
                 }
             }
             Turn::Deciding(pause) => self.advance_deciding(now, pause, stream),
+            Turn::Dictating { since } => self.advance_dictating(now, since, stream),
             Turn::Thinking { .. } => return self.advance_thinking(now, stream),
             Turn::Speaking { answer, over } => return self.advance_speaking(now, answer, over, stream),
             Turn::Silent => {}
@@ -446,7 +472,7 @@ impl Talk {
             matches!(answer, Answer::Coming(then) | Answer::Whole(then) if then == Then::HangUp(EndedBy::TimeLimit));
         let is_greeting = self.greeting == Some(self.turn_id) && !self.config.turn.greeting_interruptible;
         let over = match () {
-            () if is_last || is_greeting => Over::Unheard,
+            () if is_last || is_greeting || self.service == Service::Message => Over::Unheard,
             () if self.ears.is_talking() && self.greeting != Some(self.turn_id) => Over::Begun,
             () => Over::Nothing,
         };
@@ -530,6 +556,11 @@ impl Talk {
 
     /// The answer has been heard to its end.
     fn finish(&mut self, now: Instant, then: Then) -> Option<EndedBy> {
+        if let (Service::Message, Then::HangUp(by)) = (self.service, then) {
+            // Recorded when its words are there, which may be long after.
+            self.turn = Turn::Silent;
+            return Some(by);
+        }
         let over = if let Turn::Speaking { over, .. } = self.turn { over } else { Over::Nothing };
         self.expects = self.next_expects.take().unwrap_or(self.expects);
         let asks = self.asks();
@@ -537,6 +568,7 @@ impl Talk {
         self.quiet_since = now;
         match then {
             Then::HangUp(by) => return Some(by),
+            Then::Listen if self.service == Service::Message => self.turn = Turn::Dictating { since: now },
             Then::Listen if self.ears.part().is_some() => self.hear_after(now, over, asks),
             Then::Listen => self.turn = Turn::Listening { since: now },
         }
@@ -579,7 +611,10 @@ impl Talk {
 
     /// The call is over. What the caller was saying is still transcribed.
     pub(super) fn close(&mut self, now: Instant, stream: &mut Stream) {
-        if let Turn::Speaking { .. } = self.turn {
+        if self.service == Service::Message {
+            stream.stop_playing();
+            self.out.push_back(Output::Silence);
+        } else if let Turn::Speaking { .. } = self.turn {
             self.interrupt(now, stream);
         } else {
             self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
@@ -587,6 +622,11 @@ impl Talk {
         }
         let is_transcribed = match self.turn {
             Turn::Keying { .. } => {
+                self.read_keys();
+                true
+            }
+            Turn::Dictating { .. } => {
+                self.sentence_ends(now);
                 self.read_keys();
                 true
             }

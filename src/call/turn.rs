@@ -41,7 +41,7 @@ pub struct TurnConfig {
 impl Default for TurnConfig {
     fn default() -> Self {
         Self {
-            pause_ms: 150,
+            pause_ms: 100,
             complete_probability: 0.8,
             sure_silence_ms: 400,
             end_silence_ms: 700,
@@ -117,6 +117,8 @@ pub(super) enum Turn {
     /// The turn is over and nothing of the answer can be heard yet; a caller who goes on now still continues what he said.
     /// At `give_up_at` there is an answer all the same.
     Thinking { stage: Stage, filler: Filler, give_up_at: Instant },
+    /// He leaves a message, which nobody answers; he last spoke then.
+    Dictating { since: Instant },
     /// The answer is being heard.
     Speaking { answer: Answer, over: Over },
     /// The call is over.

@@ -128,6 +128,18 @@ impl<S: Send + 'static> Pool<S> {
         self.queue.push(class, due, Box::new(job))
     }
 
+    /// Begins no background job until as many [`let_background_run`](Self::let_background_run) followed.
+    pub fn hold_background(&self) {
+        lock(&self.queue.waiting).holds += 1;
+    }
+
+    /// Takes back one [`hold_background`](Self::hold_background).
+    pub fn let_background_run(&self) {
+        let mut waiting = lock(&self.queue.waiting);
+        waiting.holds = waiting.holds.saturating_sub(1);
+        self.queue.changed.notify_all();
+    }
+
     /// Jobs of the class that wait for a worker.
     pub fn waiting(&self, class: Priority) -> usize {
         lock(&self.queue.waiting).jobs.len(class)
@@ -200,6 +212,8 @@ struct Waiting<S: 'static> {
     jobs: Schedule<Queued<S>>,
     /// Of each worker, the job it runs.
     running: Vec<Option<Cancel>>,
+    /// Of those who do not want background work now.
+    holds: usize,
     stopped: bool,
 }
 
@@ -216,7 +230,7 @@ impl<S: 'static> Queued<S> {
 
 impl<S: 'static> Queue<S> {
     fn new(metrics: &'static PoolMetrics, workers: usize, capacity: usize) -> Self {
-        let waiting = Waiting { jobs: Schedule::default(), running: vec![None; workers], stopped: false };
+        let waiting = Waiting { jobs: Schedule::default(), running: vec![None; workers], holds: 0, stopped: false };
         Self { metrics, capacity, waiting: Mutex::new(waiting), changed: Condvar::new() }
     }
 
@@ -248,7 +262,8 @@ impl<S: 'static> Queue<S> {
             if waiting.stopped {
                 return None;
             }
-            let next = waiting.jobs.pop(Queued::is_stale);
+            let held = waiting.holds > 0;
+            let next = waiting.jobs.pop(|class| !held || class != Priority::Background, Queued::is_stale);
             // Nobody's job: a shutdown must not cancel what ended long ago.
             if let Some(running) = waiting.running.get_mut(worker) {
                 *running = next.as_ref().map(|(_, queued)| queued.job.cancel().clone());
@@ -387,6 +402,20 @@ mod tests {
         drop(open);
         let log: Vec<_> = (0..5).map(|_| bench.next()).collect();
         assert_eq!(log, ["done block", "start caller on 0", "done caller", "start warm-up on 0", "done warm-up"]);
+    }
+
+    #[test]
+    fn background_work_waits_while_somebody_holds_it() {
+        let bench = Bench::new();
+        bench.pool.hold_background();
+        bench.pool.hold_background();
+        bench.pool.submit(Priority::Background, soon(), bench.step("warm-up")).unwrap();
+        bench.pool.let_background_run();
+        bench.pool.submit(Priority::Partial, soon(), bench.step("caller")).unwrap();
+        assert_eq!([bench.next(), bench.next()], ["start caller on 0", "done caller"]);
+        assert_eq!(bench.pool.waiting(Priority::Background), 1);
+        bench.pool.let_background_run();
+        assert_eq!([bench.next(), bench.next()], ["start warm-up on 0", "done warm-up"]);
     }
 
     #[test]

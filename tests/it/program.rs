@@ -75,6 +75,32 @@ fn a_call_over_tcp_is_answered_and_ctrl_c_leaves_nothing_running() {
 }
 
 #[test]
+fn one_caller_too_many_leaves_a_message() {
+    let netns = Netns::host();
+    let more = format!("{BRIEF}\n[stt]\noverload = \"message\"\nfinal_deadline_ms = 1\n");
+    let secretary = Secretary::start_with(&netns, PORT, &[], &more, &[]);
+    let [long, message] = ["long.wav", "message.wav"].map(|name| netns.dir().join(name));
+    wav::microphone(&clip("ru_real_0308.wav"), 0, 40, &long);
+    wav::microphone(&clip("ru_message_1.wav"), 0, 15, &message);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| call(&netns, URI, &[long]));
+        secretary.wait_calls(1, Duration::from_secs(20));
+        let output = call(&netns, URI, &[message]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let files = secretary.wait_calls(2, Duration::from_secs(1));
+        let record = files.wait_record("the message is transcribed", Duration::from_secs(60), |record| {
+            record.status() == "completed"
+        });
+        println!("{}", files.transcript());
+        let said = "Здравствуйте, меня зовут Анна Коваленко. Передайте, что я заболела.";
+        let [_, _, matter] = record.message();
+        assert!(wer(said, matter) <= 0.35, "{matter:?} instead of {said:?}");
+        assert!(record.turns()[0].heard.contains("ответить вам я не успею"), "{:?}", record.turns()[0]);
+        assert!(first.join().unwrap().status.success());
+    });
+}
+
+#[test]
 fn whatever_gemini_does_the_caller_hears_an_answer() {
     let answer = vec!["Да, доставка рабо", "тает. Чем ещё ", "могу помочь?"];
     let broken = vec!["Одну минуту, я посмотрю. ", "Завтра у нас"];

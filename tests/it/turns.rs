@@ -2,6 +2,7 @@
 
 mod barge_in;
 mod crowd;
+mod message;
 mod party;
 mod spoken;
 

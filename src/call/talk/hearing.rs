@@ -14,7 +14,7 @@ use crate::rtp::Stream;
 /// A part this long is transcribed once and for all when the caller pauses; a shorter one again with what follows.
 const LONG_PART: Duration = Duration::from_secs(15);
 /// The longest part: Whisper reads 30 s at once.
-const MAX_PART: Duration = Duration::from_secs(25);
+pub(super) const MAX_PART: Duration = Duration::from_secs(25);
 /// After such a pause a typed number is whole.
 const KEYS_PAUSE: Duration = Duration::from_secs(2);
 /// Keys of one turn that are kept.
@@ -40,6 +40,7 @@ impl Talk {
             Turn::Thinking { .. } | Turn::Hearing | Turn::Silent => {}
             // Tones of the keys, as some telephones send them as well.
             Turn::Keying { .. } => {}
+            Turn::Dictating { .. } => self.turn = Turn::Dictating { since: now },
         }
     }
 
@@ -68,6 +69,8 @@ impl Talk {
         match self.turn {
             // The caller is there.
             Turn::Listening { .. } => self.turn = Turn::Listening { since: now },
+            Turn::Dictating { .. } if key == '#' => self.message_ends(now),
+            Turn::Dictating { .. } => self.turn = Turn::Dictating { since: now },
             Turn::Keying { .. } => self.turn = Turn::Keying { ends_at },
             Turn::Hearing if self.expects == Expects::Number => {
                 if self.ears.voiced() >= NOISE {

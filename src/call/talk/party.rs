@@ -79,7 +79,11 @@ impl Talk {
         match self.turn {
             Turn::Listening { .. } => is_over,
             Turn::Hearing | Turn::Deciding(_) => is_over && now.saturating_duration_since(self.turn_started) >= GRACE,
-            Turn::Keying { .. } | Turn::Thinking { .. } | Turn::Speaking { .. } | Turn::Silent => false,
+            Turn::Keying { .. }
+            | Turn::Thinking { .. }
+            | Turn::Dictating { .. }
+            | Turn::Speaking { .. }
+            | Turn::Silent => false,
         }
     }
 

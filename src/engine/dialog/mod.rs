@@ -119,6 +119,16 @@ impl Dialog {
         Phrase::Goodbye.text(language)
     }
 
+    /// Instead of the greeting, to a caller whom nobody will answer.
+    pub fn leave_message(&self, language: Language) -> &'static str {
+        Phrase::LeaveMessage.text(language)
+    }
+
+    /// To a caller who has left his message.
+    pub fn message_left(&self, language: Language) -> &'static str {
+        Phrase::MessageLeft.text(language)
+    }
+
     /// When there was speech but no words could be recognised.
     pub fn not_heard(&self, language: Language) -> &'static str {
         Phrase::NotHeard.text(language)

@@ -69,6 +69,8 @@ pub enum Overload {
     Answer,
     /// He is told that the line is busy, and when to call again.
     Busy,
+    /// He can leave a message, which is transcribed when nobody waits.
+    Message,
 }
 
 /// Three quarters of a second are the patience of the end of a turn, as much again is heard as a pause.
@@ -532,8 +534,9 @@ mod tests {
     }
 
     #[test]
-    fn overload_is_one_of_two() {
-        for (text, overload) in [("answer", Overload::Answer), ("busy", Overload::Busy)] {
+    fn overload_is_one_of_three() {
+        for (text, overload) in [("answer", Overload::Answer), ("busy", Overload::Busy), ("message", Overload::Message)]
+        {
             let config: SttConfig = toml::from_str(&format!("overload = \"{text}\"")).unwrap();
             assert_eq!(config.overload, overload);
         }

@@ -230,10 +230,28 @@ impl Tts {
         Ok(self.pool.submit(priority, clock::now(), speech)?)
     }
 
+    /// Keeps the voices from preparing phrases while a caller is to have his answer soon.
+    pub fn hush(&self) -> Hush {
+        self.pool.hold_background();
+        Hush { pool: Arc::clone(&self.pool) }
+    }
+
     /// Fails what waits, cancels what runs and waits for the threads: at most one clause. Voices' programs are ended.
     /// Not for the async executor's threads.
     pub fn shutdown(&self) {
         self.pool.shutdown();
+    }
+}
+
+/// While it lives no phrase is begun to be prepared.
+#[must_use]
+pub struct Hush {
+    pool: Arc<Pool<Voices>>,
+}
+
+impl Drop for Hush {
+    fn drop(&mut self) {
+        self.pool.let_background_run();
     }
 }
 

@@ -47,19 +47,20 @@ impl<T> Schedule<T> {
         self.classes[class as usize].waiting.len()
     }
 
-    /// The next job. One that `is_stale` takes nobody's turn.
-    pub fn pop(&mut self, is_stale: impl Fn(&T) -> bool) -> Option<(Priority, T)> {
-        let next = self.next_class(is_stale)?;
+    /// The next job, of the classes that `may_run`. One that `is_stale` takes nobody's turn.
+    pub fn pop(&mut self, may_run: impl Fn(Priority) -> bool, is_stale: impl Fn(&T) -> bool) -> Option<(Priority, T)> {
+        let next = self.next_class(may_run, is_stale)?;
         let (_, job) = self.classes[next as usize].waiting.pop_first()?;
         Some((next, job))
     }
 
-    fn next_class(&mut self, is_stale: impl Fn(&T) -> bool) -> Option<Priority> {
-        let waiting = || Priority::ALL.into_iter().filter(|&class| self.len(class) > 0);
+    fn next_class(&mut self, may_run: impl Fn(Priority) -> bool, is_stale: impl Fn(&T) -> bool) -> Option<Priority> {
         let first = |class: Priority| self.classes[class as usize].waiting.first_key_value();
-        if let Some(stale) = waiting().find(|&class| first(class).is_some_and(|(_, job)| is_stale(job))) {
+        let stale = |&class: &Priority| first(class).is_some_and(|(_, job)| is_stale(job));
+        if let Some(stale) = Priority::ALL.into_iter().find(stale) {
             return Some(stale);
         }
+        let waiting = || Priority::ALL.into_iter().filter(|&class| self.len(class) > 0 && may_run(class));
         let has_turn = |class: &Priority| self.classes[*class as usize].passed_over >= PASSED_OVER[*class as usize];
         let next = waiting().rev().find(has_turn).or_else(|| waiting().next())?;
         for class in Priority::ALL {
@@ -90,6 +91,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use std::time::Duration;
 
+    const ANY: fn(Priority) -> bool = |_| true;
     const FRESH: fn(&u64) -> bool = |_| false;
 
     /// A schedule of numbers, and times in ms.
@@ -106,7 +108,7 @@ mod tests {
         }
 
         fn all(&mut self) -> Vec<u64> {
-            std::iter::from_fn(|| self.0.pop(FRESH)).map(|(_, job)| job).collect()
+            std::iter::from_fn(|| self.0.pop(ANY, FRESH)).map(|(_, job)| job).collect()
         }
     }
 
@@ -133,7 +135,7 @@ mod tests {
         let (mut schedule, start) = (Schedule::default(), clock::now() + Duration::from_secs(60));
         schedule.push(start, Priority::Final, start, 1);
         schedule.push(start + Duration::from_secs(1), Priority::Final, start - Duration::from_secs(9), 2);
-        assert_eq!(schedule.pop(FRESH), Some((Priority::Final, 1)));
+        assert_eq!(schedule.pop(ANY, FRESH), Some((Priority::Final, 1)));
     }
 
     #[test]
@@ -156,14 +158,26 @@ mod tests {
     }
 
     #[test]
+    fn a_class_that_may_not_run_is_passed_over_but_for_stale_jobs() {
+        let mut bench = Bench::new();
+        (1..=3).for_each(|job| bench.push(Priority::Background, job, job));
+        bench.push(Priority::Partial, 0, 4);
+        let callers = |class| class != Priority::Background;
+        let is_stale = |job: &u64| *job == 1;
+        let next: Vec<_> = std::iter::from_fn(|| bench.0.pop(callers, is_stale)).map(|(_, job)| job).collect();
+        assert_eq!(next, [1, 4]);
+        assert_eq!(bench.all(), [2, 3]);
+    }
+
+    #[test]
     fn stale_jobs_take_nobodys_turn() {
         let (mut schedule, now) = (Schedule::default(), clock::now());
         schedule.push(now, Priority::Background, now, 7);
         schedule.push(now, Priority::Partial, now, 1);
         let is_stale = |job: &u64| *job == 7;
-        assert_eq!(schedule.pop(is_stale), Some((Priority::Background, 7)));
+        assert_eq!(schedule.pop(ANY, is_stale), Some((Priority::Background, 7)));
         assert_eq!(schedule.clear_out(Priority::Partial, |job| *job == 1), [1]);
-        assert_eq!(schedule.pop(is_stale), None);
+        assert_eq!(schedule.pop(ANY, is_stale), None);
     }
 
     /// Whatever comes, more of it than can ever be run: no class is passed over for more than its number of turns (and
@@ -193,7 +207,7 @@ mod tests {
                     jobs.push(Job { class, due, came: turn, run: None });
                 }
                 let waiting = Priority::ALL.map(|class| schedule.len(class));
-                let Some((class, job)) = schedule.pop(FRESH) else { continue };
+                let Some((class, job)) = schedule.pop(ANY, FRESH) else { continue };
                 let job = job as usize;
                 assert_eq!((jobs[job].class, jobs[job].run.replace(turn)), (class, None), "each job runs once");
                 for other in Priority::ALL.map(|class| class as usize) {

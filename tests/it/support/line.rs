@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use secretary::call::keys::Dtmf;
 use secretary::call::{
     Call, CallConfig, CallSetup, Encryption, EndedBy, Expects, Input, Lines, MediaAddress, Output, PartId, Script,
-    StreamStart, TurnRecord, ears::EarsConfig, turn::TurnConfig,
+    Service, StreamStart, TurnRecord, ears::EarsConfig, turn::TurnConfig,
 };
 use secretary::engine::stt::Transcript;
 use secretary::engine::vad::Vad;
@@ -51,6 +51,8 @@ pub type Recognise = fn(Vec<i16>, &[Language]) -> Transcript;
 /// How the engines behave.
 #[derive(Debug, Clone)]
 pub struct Engines {
+    /// What she does for the caller.
+    pub service: Service,
     /// From a request to the text; `None`: never.
     pub hearing: Option<Duration>,
     /// From a pause to what the end-of-turn model says of it; `None`: never.
@@ -86,6 +88,7 @@ pub struct Engines {
 impl Default for Engines {
     fn default() -> Self {
         Self {
+            service: Service::Conversation,
             hearing: Some(Duration::from_millis(400)),
             judging: None,
             thinking: Some(Duration::from_millis(100)),
@@ -181,6 +184,8 @@ fn lines(language: Language) -> Lines {
         silence_prompts: vec![of("Вы слышите меня?", "Can you hear me?"), of("Алло?", "Hello?")],
         silence_goodbye: of("Вас не слышно, до свидания.", "I cannot hear you, goodbye."),
         not_heard: of("Простите, я не расслышала.", "Sorry, I did not hear you."),
+        leave_message: of("Скажите, что передать.", "Please leave your message."),
+        message_left: of("Спасибо, передам.", "Thank you, I will pass it on."),
         goodbye: of("До свидания.", "Goodbye."),
     }
 }
@@ -212,6 +217,7 @@ fn our_side() -> MediaAddress {
 
 fn setup(seed: u64, codecs: &[Codec], engines: &Engines) -> CallSetup {
     CallSetup {
+        service: engines.service,
         config: Arc::new(CallConfig {
             ears: EarsConfig::default(),
             turn: engines.turn.clone(),

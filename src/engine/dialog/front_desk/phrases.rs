@@ -56,6 +56,8 @@ phrases! {
     Noted: "Спасибо, я всё записала и передам.", "Thank you, I have written it all down and will pass it on.";
     NothingNoted: "Хорошо, тогда передавать нечего.", "All right, then there is nothing to pass on.";
     NotedShort: "Я передам то, что записала.", "I will pass on what I have written down.";
+    LeaveMessage: "Здравствуйте! Сейчас звонит сразу много людей, и ответить вам я не успею. Скажите, пожалуйста, как вас зовут, ваш номер и что передать: я всё запишу.", "Hello! A great many people are calling at the moment, and I cannot answer you. Please tell me your name, your number and your message: I will write it all down.";
+    MessageLeft: "Спасибо, передам. До свидания!", "Thank you, I will pass it on. Goodbye!";
     Cancelled: "Хорошо, не записываю.", "All right, I won't take a message.";
 }
 
