@@ -4,7 +4,8 @@
 //! [`EchoGuard`] takes it out with the canceller of WebRTC (AEC3, by sonora), which knows what was played. That costs far
 //! more than all else of a call's sound: so it runs from when something is first heard over our voice until that has been
 //! out for some seconds without coming back ([`Coupling`] tells), and for the rest of the call once it has come back: what a
-//! caller says at the same time hides it.
+//! caller says at the same time hides it. Where our voice was out long enough to come back and nothing was heard, it does
+//! not run at all until it does come back.
 //!
 //! Left out: echoes later than 600 ms.
 
@@ -19,6 +20,8 @@ const HOP_MS: u32 = 10;
 const LAGS: usize = 60;
 /// How much of our voice has to have been out before anything can be said: 2 s, in hops.
 const ENOUGH: u32 = 200;
+/// An echo of the first 200 ms of our voice would have come back by then, in hops.
+const COME_BACK: u32 = 80;
 /// How fast the past is forgotten: half counts after 1.4 s of our voice.
 const MEMORY: f32 = 0.995;
 /// How like its own echo the received loudness is when there is one, and when there is none.
@@ -72,6 +75,8 @@ impl EchoGuard {
             match (&mut self.need, verdict) {
                 (Need::Running(_), Some(false)) if !self.is_proved => self.need = Need::None,
                 (Need::None, Some(true)) => self.need = Need::Running(canceller(self.rate_hz)),
+                // The canceller takes the first syllables of a caller with the echo: not where there has been none.
+                (Need::Unknown, _) if is_heard && self.coupling.heard >= COME_BACK => self.need = Need::None,
                 (Need::Unknown, _) if is_heard => self.need = Need::Running(canceller(self.rate_hz)),
                 _ => {}
             }

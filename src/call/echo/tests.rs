@@ -146,3 +146,11 @@ fn an_echo_that_begins_later_is_noticed() {
     let less = energy_db(&received[18 * 8_000..]) - energy_db(&heard[18 * 8_000..]);
     assert!(runs && less >= 20.0, "{less:.1} dB less");
 }
+
+#[test]
+fn who_speaks_over_our_first_words_is_left_alone_where_they_have_not_come_back() {
+    let sent = our_voice(8_000);
+    let received = [vec![0; 9_600], speech("ru_message_2.wav", 8_000)].concat();
+    let (heard, _) = listen(8_000, &received[..8 * 8_000], &sent);
+    assert!(heard == received[..8 * 8_000]);
+}

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Overlap, Part, Talk};
+use super::{NOISE, Overlap, Part, Talk};
 use crate::call::turn::{Answer, Over, Probe, Turn};
 use crate::call::{Expects, Output};
 use crate::engine::dialog::front_desk::words::split;
@@ -114,6 +114,8 @@ impl Talk {
         let Turn::Speaking { answer, over } = self.turn else { return };
         let Some(probe) = over.probe() else { return };
         let text = match result {
+            // «Угу» is easily taken for a word of another language.
+            Ok(transcript) if probe.voiced < NOISE && transcript.language != self.language() => String::new(),
             Ok(transcript) => transcript.text.trim().to_owned(),
             Err(error) => {
                 tracing::warn!(%error, "speech over hers could not be transcribed");
@@ -124,6 +126,11 @@ impl Talk {
         let is_meant = !text.is_empty() && !is_backchannel(&text, self.language()) && !self.is_echo(&text);
         if is_meant {
             return self.is_interrupted(now, probe, text, goes_on, stream);
+        }
+        if let (Over::Held { since, .. }, true) = (over, goes_on && probe.voiced < LONG) {
+            // Too little to tell: she waits for more of it.
+            self.turn = Turn::Speaking { answer, over: Over::Held { since, probe: None } };
+            return;
         }
         // What goes on may have words yet, which begin with this; «да» may answer the question that she is about to finish.
         let is_wanted = if goes_on { self.ears.part_length() < LONGEST_NOISE } else { !text.is_empty() && self.asks() };

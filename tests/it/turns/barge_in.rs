@@ -47,7 +47,8 @@ fn an_interruption_at_any_moment_stops_her_and_is_heard() {
 #[test]
 fn a_backchannel_at_any_moment_costs_not_a_word() {
     for at in (0..2_800).step_by(200) {
-        for (over_ms, words) in [(250, "Угу."), (600, "Угу, угу."), (500, "Mm-hm"), (300, "")] {
+        for (over_ms, words) in [(250, "Угу."), (600, "Угу, угу."), (500, "Mm-hm"), (300, "Good one."), (300, "")]
+        {
             let mut line = answering(&[words], TurnConfig::default());
             line.run(at);
             line.caller.play(0, &tone(over_ms));
@@ -123,6 +124,17 @@ fn words_after_a_noise_are_heard_from_its_beginning() {
     line.run_until(20, |line| line.turns.len() == 3);
     assert_eq!(line.turns[2].caller_text, words);
     assert!(line.parts_ms.last().unwrap() >= &2_900, "all that he said: {:?}", line.parts_ms);
+}
+
+#[test]
+fn she_does_not_speak_on_over_one_whose_first_syllables_are_no_words_yet() {
+    let words = "Переведите меня в бухгалтерию";
+    let mut line = answering(&["", words, words], TurnConfig::default());
+    line.caller.play(0, &tone(2_500));
+    line.run(600);
+    assert_eq!(heard_ms(&mut line, 2_000), 0);
+    line.run_until(20, |line| line.turns.len() == 3);
+    assert_eq!(line.turns[2].caller_text, words);
 }
 
 #[test]
