@@ -6,7 +6,8 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 source tools/setup.sh
 
 # The peers, and what runs them; what the judge of speech (PESQ) is built with; sox stands in for a voice.
-test_packages=(git sox baresip-core linphone-cli sip-tester openssl debootstrap iproute2 procps nftables python3-venv python3-dev)
+test_packages=(git sox baresip-core linphone-cli sip-tester openssl debootstrap iproute2 procps nftables tcpdump python3-venv
+    python3-dev)
 
 export SECRETARY_ASTERISK_ROOT=$cache/asterisk
 export RUSTDOCFLAGS="-D warnings"

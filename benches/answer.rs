@@ -5,9 +5,6 @@
 //! words after `--` it makes these calls alone: `cargo bench --bench answer -- 1 4 baresip`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-#[path = "answer/wire.rs"]
-mod wire;
-
 #[allow(dead_code, reason = "other parts are for the tests")]
 #[path = "../tests/it/support/mod.rs"]
 mod support;
@@ -19,11 +16,11 @@ use std::time::Duration;
 use secretary::rtp::codec::{Codec, g711};
 use support::baresip::Baresip;
 use support::netns::Netns;
-use support::process::{Process, require_program};
+use support::process::require_program;
 use support::secretary::{Secretary, Turn, Wait};
 use support::sipp::Sipp;
 use support::speech;
-use wire::Call;
+use support::wire::{Call, Capture};
 
 /// Calls at once, and how often.
 const BATCHES: [(usize, usize); 4] = [(1, 2), (2, 1), (4, 1), (8, 1)];
@@ -187,12 +184,7 @@ fn measure(script: &Script, caller: &Caller) -> Round {
     let netns = Netns::new();
     fs::write(netns.dir().join("speech.alaw"), &script.alaw).expect("the sound of the callers");
     let mut secretary = Secretary::start_with(&netns, 5060, &[], CONFIG, &[]);
-    let capture = netns.dir().join("wire.pcap");
-    let mut command = netns.command("tcpdump");
-    command.args(["-i", "lo", "-U", "--immediate-mode", "-Z", "root", "-w"]).arg(&capture);
-    command.args(["udp", "portrange", "10000-10100"]);
-    let mut tcpdump = Process::spawn("tcpdump", &mut command, netns.dir());
-    tcpdump.wait_for("listening on", Duration::from_secs(10));
+    let capture = Capture::start(&netns);
     match caller {
         Caller::Sipp(calls) => {
             let (calls, length) = (calls.to_string(), script.length().as_millis().to_string());
@@ -209,9 +201,7 @@ fn measure(script: &Script, caller: &Caller) -> Round {
         }
     }
     secretary.interrupt();
-    tcpdump.signal("INT");
-    tcpdump.wait_exit(Duration::from_secs(10));
-    let calls = Call::read(&fs::read(&capture).expect("what tcpdump saw"));
+    let calls = capture.calls();
     let records = secretary.calls();
     let mut round = Round::default();
     for (call, files) in calls.iter().zip(&records) {

@@ -8,6 +8,7 @@ mod cli;
 mod codecs;
 mod comfort;
 mod dialog;
+mod dialogues;
 mod encrypted;
 mod end_of_turn;
 mod engines;

@@ -116,6 +116,11 @@ impl Baresip {
         self.process.wait_for("Call established", Duration::from_secs(30));
     }
 
+    /// Plays another WAV as its microphone from now on.
+    pub fn play(&mut self, microphone: &std::path::Path) {
+        self.process.type_line(&format!("/ausrc aufile,{}", microphone.display()));
+    }
+
     /// Presses keys, which it tells in RTP. Its `*` is something else.
     pub fn press(&mut self, keys: &str) {
         self.process.type_keys(keys);

@@ -26,3 +26,4 @@ pub mod streams;
 pub mod turns;
 pub mod wav;
 pub mod wer;
+pub mod wire;
