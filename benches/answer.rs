@@ -19,8 +19,8 @@ use support::netns::Netns;
 use support::process::require_program;
 use support::secretary::{Secretary, Turn, Wait};
 use support::sipp::Sipp;
-use support::speech;
 use support::wire::{Call, Capture};
+use support::{speech, wav};
 
 /// Calls at once, and how often.
 const BATCHES: [(usize, usize); 4] = [(1, 2), (2, 1), (4, 1), (8, 1)];
@@ -138,17 +138,7 @@ impl Script {
     }
 
     fn write_wav(&self, path: &Path) {
-        let spec = hound::WavSpec {
-            channels: 1,
-            sample_rate: 8_000,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
-        let mut wav = hound::WavWriter::create(path, spec).expect("a WAV file");
-        for sample in g711::decode(Codec::Pcma, &self.alaw) {
-            wav.write_sample(sample).expect("a sample");
-        }
-        wav.finalize().expect("a whole WAV file");
+        wav::write(path, &g711::decode(Codec::Pcma, &self.alaw), 8_000);
     }
 }
 

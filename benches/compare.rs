@@ -29,6 +29,9 @@ mod recordings;
 mod speech;
 #[allow(dead_code, reason = "what memory it takes is not asked")]
 mod usage;
+#[path = "../tests/it/support/wav.rs"]
+#[allow(dead_code, reason = "the tests do more with them")]
+mod wav;
 #[path = "../tests/it/support/wer.rs"]
 mod wer;
 
@@ -113,24 +116,12 @@ fn set(folder: &Path, category: &str, name: &'static str, language: Language) ->
         recordings::manifest().into_iter().filter(|recording| recording.category == category).map(|recording| {
             let pcm = resample(&speech::by_telephone(&recording.file), 8_000, RATE_HZ).expect("rates of speech");
             let wav = folder.join(&recording.file);
-            write(&wav, &pcm);
+            wav::write(&wav, &pcm, RATE_HZ);
             Clip { wav, pcm, said: recording.text }
         });
     let clips: Vec<Clip> = clips.collect();
     assert!(!clips.is_empty(), "no recordings of {category}");
     Set { name, language, clips }
-}
-
-fn write(path: &Path, pcm: &[i16]) {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: RATE_HZ,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut wav = hound::WavWriter::create(path, spec).expect("a file");
-    pcm.iter().for_each(|&sample| wav.write_sample(sample).expect("room"));
-    wav.finalize().expect("room");
 }
 
 fn tell(name: &str, set: &Set, heard: &Heard) {
@@ -238,7 +229,7 @@ impl<'a> WhisperCli<'a> {
         let mut new = Self { program, options, wall_s: 0.0, cpu_s: 0.0 };
         // Of less than 100 ms it encodes nothing.
         let (wav, pcm) = (folder.join("nothing.wav"), vec![0; RATE_HZ as usize / 20]);
-        write(&wav, &pcm);
+        wav::write(&wav, &pcm, RATE_HZ);
         let nothing =
             new.transcribe(&Set { name: "nothing", language: Ru, clips: vec![Clip { wav, pcm, said: String::new() }] });
         (new.wall_s, new.cpu_s) = (nothing.wall_s, nothing.cpu_s);

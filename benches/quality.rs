@@ -21,6 +21,9 @@ use secretary::rtp::{Output, Stream, StreamConfig};
 
 #[path = "../tests/it/support/pesq.rs"]
 mod pesq;
+#[path = "../tests/it/support/wav.rs"]
+#[allow(dead_code, reason = "the tests do more with them")]
+mod wav;
 
 /// Speech of the tests in pieces of 8 to 12 s, as PESQ wants it.
 const SPEECH: [&[&str]; 5] = [
@@ -105,8 +108,8 @@ fn score(dir: &Path, speech: &[Vec<i16>], codec: Codec, network: Network) -> Vec
         let pcm = &resample(pcm, 16_000, rate_hz).expect("a rate of speech");
         for seed in 0..SEEDS {
             let (sent, heard) = (dir.join(format!("{n}.wav")), dir.join(format!("{n}_{seed}.wav")));
-            write(&sent, pcm, rate_hz);
-            write(&heard, &through(pcm, codec, network, seed), rate_hz);
+            wav::write(&sent, pcm, rate_hz);
+            wav::write(&heard, &through(pcm, codec, network, seed), rate_hz);
             pairs.push((sent, heard));
         }
     }
@@ -210,18 +213,4 @@ fn read(path: &Path) -> Vec<i16> {
     let mut reader = hound::WavReader::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let samples: Vec<i16> = reader.samples().map(|sample| sample.expect("16 bits")).collect();
     resample(&samples, reader.spec().sample_rate, 16_000).expect("a rate of speech")
-}
-
-fn write(path: &Path, pcm: &[i16], rate_hz: u32) {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: rate_hz,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec).expect("a WAV");
-    for &sample in pcm {
-        writer.write_sample(sample).expect("a sample");
-    }
-    writer.finalize().expect("a WAV");
 }
