@@ -371,9 +371,9 @@ async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCal
         tokio::select! {
             call = new_calls.recv() => match call {
                 Some(call) => {
-                    let service = service(config.stt.overload, || office.stt.admits(calls.len() - messages.len()));
+                    let service = service_for_one_more(config.stt.overload, || office.stt.admits(calls.len() - messages.len()));
                     if service != Some(Service::Conversation) {
-                        tracing::warn!(calls = calls.len(), load = ?office.stt.load(), "one caller too many: [stt] overload");
+                        tracing::warn!(calls = calls.len(), ?service, load = ?office.stt.load(), "one caller too many: [stt] overload");
                     }
                     match service {
                         Some(service) => {
@@ -434,7 +434,7 @@ async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCal
 }
 
 /// What one more caller gets; `None`: the line is busy.
-fn service(overload: Overload, admits: impl FnOnce() -> bool) -> Option<Service> {
+fn service_for_one_more(overload: Overload, admits: impl FnOnce() -> bool) -> Option<Service> {
     match overload {
         Overload::Answer => Some(Service::Conversation),
         Overload::Busy => admits().then_some(Service::Conversation),

@@ -3,13 +3,14 @@
 mod notify;
 mod sessions;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Local};
 use rand::Rng;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet, spawn_blocking};
@@ -213,10 +214,14 @@ struct Driver {
     arrivals_rx: Option<mpsc::Receiver<Arrival>>,
     /// What is being transcribed, and judged.
     parts: HashMap<PartId, Cancel>,
+    /// Parts that nobody waits for: one after the other, so that many calls fill no queue.
+    unhurried: VecDeque<(PartId, Vec<i16>, Vec<Language>, Instant)>,
     judgements: HashMap<PartId, Cancel>,
     phrases: Cancel,
     /// While she owes an answer.
     hush: Option<Hush>,
+    /// The last words may still be on their way then.
+    ended_at: Option<DateTime<Local>>,
     conversation: Conversation,
     /// The conversation after the reply that is being said, until it is known how much of it was heard.
     after_reply: Option<Box<Conversation>>,
@@ -283,9 +288,11 @@ impl Driver {
             arrivals,
             arrivals_rx: Some(arrivals_rx),
             parts: HashMap::new(),
+            unhurried: VecDeque::new(),
             judgements: HashMap::new(),
             phrases: Cancel::default(),
             hush: None,
+            ended_at: None,
             conversation: Conversation::new(language, incoming.parties.caller_number),
             after_reply: None,
             asked: None,
@@ -303,10 +310,9 @@ impl Driver {
             if let Some(by) = self.drain().await {
                 break by;
             }
-            match self.call.owes_an_answer() {
-                true if self.hush.is_none() => self.hush = Some(self.office.tts.hush()),
-                true => {}
-                false => self.hush = None,
+            self.hush = self.call.owes_an_answer().then(|| self.hush.take().unwrap_or_else(|| self.office.tts.hush()));
+            if self.call.is_over() {
+                self.ended_at.get_or_insert_with(clock::time_of_day);
             }
             let Some(wake) = self.call.poll_timeout() else { break EndedBy::Failure };
             let wake = self.sessions.poll_timeout().map_or(wake, |at| wake.min(at));
@@ -347,6 +353,11 @@ impl Driver {
                     _ => {}
                 }
                 self.call.handle_input(now, input);
+                if self.parts.is_empty()
+                    && let Some((part, pcm, languages, due)) = self.unhurried.pop_front()
+                {
+                    self.transcribe(part, pcm, languages, Priority::Background, due);
+                }
             }
             Arrival::Replied { turn, conversation } => {
                 // The reply of a turn that is over is no part of the conversation.
@@ -419,6 +430,9 @@ impl Driver {
     }
 
     fn transcribe(&mut self, part: PartId, pcm: Vec<i16>, languages: Vec<Language>, priority: Priority, due: Instant) {
+        if priority == Priority::Background && !self.parts.is_empty() {
+            return self.unhurried.push_back((part, pcm, languages, due));
+        }
         let cancel = Cancel::default();
         self.parts.insert(part, cancel.clone());
         let job = SttJob { pcm, rate_hz: self.call.rate().hz(), languages, cancel, priority, due };
@@ -564,8 +578,12 @@ impl Driver {
             None if turn.caller_text.is_empty() => self.conversation.say(&turn.heard_text),
             // Nothing that a machine says is a message.
             None if turn.machine.is_some() => {}
-            // He hung up before an answer, or there was to be none: what he told is a message all the same.
-            None if turn.secretary_text.is_empty() || self.service == Service::Message => {
+            None if self.service == Service::Message => {
+                let taken = self.office.dialog.take_down(self.conversation.clone(), &turn.caller_text, turn.language);
+                self.commit(taken);
+            }
+            // He hung up before an answer: what he told is a message all the same.
+            None if turn.secretary_text.is_empty() => {
                 let heard = self.office.dialog.overhear(self.conversation.clone(), &turn.caller_text, turn.language);
                 self.commit(heard);
             }
@@ -611,7 +629,7 @@ impl Driver {
         if let Some(log) = &mut self.log {
             log.item(LogItem::Quality(quality));
         }
-        let at = clock::time_of_day();
+        let at = self.ended_at.unwrap_or_else(clock::time_of_day);
         self.notify(by, at).await;
         if let Some(log) = self.log.take() {
             log.finish(by, at).await;

@@ -221,10 +221,13 @@ impl Talk {
 
     /// Somebody else is on the line: what was going on is over, and he is greeted. The conversation is the same.
     pub(super) fn greet_other(&mut self, now: Instant, stream: &mut Stream) {
+        if self.service == Service::Message {
+            // The message goes on.
+            return;
+        }
         match self.turn {
             Turn::Speaking { .. } => self.interrupt(now, stream),
-            Turn::Listening { .. } | Turn::Silent => {}
-            Turn::Dictating { .. } => self.sentence_ends(now),
+            Turn::Listening { .. } | Turn::Dictating { .. } | Turn::Silent => {}
             Turn::Hearing | Turn::Keying { .. } | Turn::Deciding(_) | Turn::Thinking { .. } => {
                 self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: None });
                 self.silence(stream);
@@ -296,6 +299,7 @@ impl Talk {
     pub(super) fn owes_an_answer(&self) -> bool {
         match self.turn {
             Turn::Hearing | Turn::Keying { .. } | Turn::Deciding(_) | Turn::Thinking { .. } => true,
+            Turn::Speaking { answer: Answer::Coming(_), .. } => true,
             Turn::Listening { .. } | Turn::Speaking { .. } => self.ears.is_talking(),
             Turn::Dictating { .. } | Turn::Silent => false,
         }
@@ -312,7 +316,9 @@ impl Talk {
 
     /// Whether the turn began with words of the caller, not with a line of the secretary's own.
     fn has_caller(&self, stage: Stage) -> bool {
-        !self.parts.is_empty() && !matches!(stage, Stage::Reply { answer: Answer::Whole(Then::HangUp(_)), .. })
+        self.service == Service::Conversation
+            && !self.parts.is_empty()
+            && !matches!(stage, Stage::Reply { answer: Answer::Whole(Then::HangUp(_)), .. })
     }
 
     /// What time alone brings about.
@@ -335,7 +341,7 @@ impl Talk {
             self.interrupt(now, stream);
             match self.turn {
                 Turn::Hearing => drop(self.transcribe(now, Priority::Final)),
-                Turn::Dictating { .. } => self.sentence_ends(now),
+                Turn::Dictating { .. } => self.take_down_rest(now),
                 Turn::Deciding(Deciding { guess: Some(_), .. }) => self.take_back(stream),
                 _ => {}
             }
@@ -359,7 +365,7 @@ impl Talk {
                 }
             }
             Turn::Deciding(pause) => self.advance_deciding(now, pause, stream),
-            Turn::Dictating { since } => self.advance_dictating(now, since, stream),
+            Turn::Dictating { began, since } => self.advance_dictating(now, began, since, stream),
             Turn::Thinking { .. } => return self.advance_thinking(now, stream),
             Turn::Speaking { answer, over } => return self.advance_speaking(now, answer, over, stream),
             Turn::Silent => {}
@@ -568,7 +574,7 @@ impl Talk {
         self.quiet_since = now;
         match then {
             Then::HangUp(by) => return Some(by),
-            Then::Listen if self.service == Service::Message => self.turn = Turn::Dictating { since: now },
+            Then::Listen if self.service == Service::Message => self.turn = Turn::Dictating { began: now, since: now },
             Then::Listen if self.ears.part().is_some() => self.hear_after(now, over, asks),
             Then::Listen => self.turn = Turn::Listening { since: now },
         }
@@ -614,6 +620,9 @@ impl Talk {
         if self.service == Service::Message {
             stream.stop_playing();
             self.out.push_back(Output::Silence);
+            if !matches!(self.turn, Turn::Silent) && !self.is_saying_goodbye() {
+                self.take_down_rest(now);
+            }
         } else if let Turn::Speaking { .. } = self.turn {
             self.interrupt(now, stream);
         } else {
@@ -625,11 +634,7 @@ impl Talk {
                 self.read_keys();
                 true
             }
-            Turn::Dictating { .. } => {
-                self.sentence_ends(now);
-                self.read_keys();
-                true
-            }
+            Turn::Dictating { .. } => true,
             Turn::Deciding(_) => true,
             Turn::Thinking { stage: Stage::Transcript { pause: Deciding { ahead, .. } }, .. }
             | Turn::Thinking { stage: Stage::Reply { ahead, .. }, .. } => ahead.is_some(),
@@ -648,6 +653,13 @@ impl Talk {
 
     /// Records the turn that the end of the call cut off.
     pub(super) fn settle(&mut self, now: Instant) {
+        let lost = self.parts.iter().filter(|part| part.text.is_none()).count();
+        if lost > 0 {
+            tracing::warn!(
+                parts = lost,
+                "the last words were not transcribed in time: they are in the recording alone"
+            );
+        }
         self.record(now);
     }
 }

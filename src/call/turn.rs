@@ -1,4 +1,4 @@
-//! Whose turn it is: Listening ▸ Hearing or Keying ▸ Deciding ▸ Thinking ▸ Speaking.
+//! Whose turn it is: Listening ▸ Hearing or Keying ▸ Deciding ▸ Thinking ▸ Speaking. A message alone is Dictating.
 
 use std::time::{Duration, Instant};
 
@@ -117,8 +117,8 @@ pub(super) enum Turn {
     /// The turn is over and nothing of the answer can be heard yet; a caller who goes on now still continues what he said.
     /// At `give_up_at` there is an answer all the same.
     Thinking { stage: Stage, filler: Filler, give_up_at: Instant },
-    /// He leaves a message, which nobody answers; he last spoke then.
-    Dictating { since: Instant },
+    /// He leaves a message, which nobody answers. `since`: nobody has spoken.
+    Dictating { began: Instant, since: Instant },
     /// The answer is being heard.
     Speaking { answer: Answer, over: Over },
     /// The call is over.

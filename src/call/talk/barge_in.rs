@@ -21,6 +21,8 @@ const ENOUGH: Duration = Duration::from_millis(800);
 const LONGEST_NOISE: Duration = Duration::from_secs(10);
 /// The longest wait for words; then the length tells.
 const PATIENCE: Duration = Duration::from_millis(2_500);
+/// She waits for a second look at his words if the first one took no longer.
+const LOOK_AGAIN: Duration = Duration::from_millis(1_200);
 /// Speech of unknown words that is for her.
 const LONG: Duration = Duration::from_millis(1_000);
 /// What was played is judged by its length: so many words more may have been heard.
@@ -63,7 +65,7 @@ impl Talk {
                     return self.hear(now);
                 }
                 self.forget_probe(over);
-                Over::Nothing
+                if self.ears.is_talking() { Over::Noise { voiced } } else { Over::Nothing }
             }
             Over::Held { since, probe: None } if paused || voiced >= ENOUGH => {
                 Over::Held { since, probe: self.probe(now, Priority::Final) }
@@ -113,21 +115,29 @@ impl Talk {
     pub(super) fn probed(&mut self, now: Instant, result: Result<Transcript, String>, stream: &mut Stream) {
         let Turn::Speaking { answer, over } = self.turn else { return };
         let Some(probe) = over.probe() else { return };
+        let mut is_foreign = false;
         let text = match result {
-            // «Угу» is easily taken for a word of another language.
-            Ok(transcript) if probe.voiced < NOISE && transcript.language != self.language() => String::new(),
-            Ok(transcript) => transcript.text.trim().to_owned(),
+            Ok(transcript) => {
+                // «Угу» is easily taken for a word of another language.
+                is_foreign = probe.voiced < NOISE && transcript.language != self.language();
+                transcript.text.trim().to_owned()
+            }
             Err(error) => {
                 tracing::warn!(%error, "speech over hers could not be transcribed");
                 String::new()
             }
         };
         let goes_on = self.ears.is_talking() || self.ears.voiced() > probe.voiced;
-        let is_meant = !text.is_empty() && !is_backchannel(&text, self.language()) && !self.is_echo(&text);
+        let is_meant =
+            !text.is_empty() && !is_foreign && !is_backchannel(&text, self.language()) && !self.is_echo(&text);
         if is_meant {
             return self.is_interrupted(now, probe, text, goes_on, stream);
         }
-        if let (Over::Held { since, .. }, true) = (over, goes_on && probe.voiced < LONG) {
+        if let Over::Held { since, .. } = over
+            && goes_on
+            && probe.voiced < LONG
+            && now.saturating_duration_since(since) < LOOK_AGAIN
+        {
             // Too little to tell: she waits for more of it.
             self.turn = Turn::Speaking { answer, over: Over::Held { since, probe: None } };
             return;

@@ -40,7 +40,7 @@ impl Talk {
             Turn::Thinking { .. } | Turn::Hearing | Turn::Silent => {}
             // Tones of the keys, as some telephones send them as well.
             Turn::Keying { .. } => {}
-            Turn::Dictating { .. } => self.turn = Turn::Dictating { since: now },
+            Turn::Dictating { began, .. } => self.turn = Turn::Dictating { began, since: now },
         }
     }
 
@@ -70,7 +70,7 @@ impl Talk {
             // The caller is there.
             Turn::Listening { .. } => self.turn = Turn::Listening { since: now },
             Turn::Dictating { .. } if key == '#' => self.message_ends(now),
-            Turn::Dictating { .. } => self.turn = Turn::Dictating { since: now },
+            Turn::Dictating { began, .. } => self.turn = Turn::Dictating { began, since: now },
             Turn::Keying { .. } => self.turn = Turn::Keying { ends_at },
             Turn::Hearing if self.expects == Expects::Number => {
                 if self.ears.voiced() >= NOISE {

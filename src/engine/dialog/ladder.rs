@@ -79,6 +79,14 @@ impl Dialog {
         conversation
     }
 
+    /// What the caller has dictated for somebody to read.
+    pub fn take_down(&self, mut conversation: Conversation, text: &str, language: Language) -> Conversation {
+        conversation.language = language;
+        conversation.add(Who::Caller, text);
+        conversation.desk = self.inner.desk.take_down(&conversation.desk, text, language);
+        conversation
+    }
+
     async fn front_desk(
         &self,
         mut conversation: Conversation,

@@ -74,6 +74,10 @@ impl Admission {
 
     /// A worker was at something for so long. `wanted`: till its end.
     pub fn worked(&mut self, now: Instant, class: Priority, took: Duration, wanted: bool) {
+        if class == Priority::Background {
+            // It waits for the others and not they for it.
+            return;
+        }
         self.worked_s += took.as_secs_f64();
         if class != Priority::Final || !wanted {
             return;
@@ -138,6 +142,18 @@ mod tests {
             admission.worked(now, Priority::Partial, took, false);
             admission.worked(now, Priority::Final, took, true);
         }
+    }
+
+    #[test]
+    fn what_nobody_waits_for_takes_no_place() {
+        let mut admission = Admission::new(1, DEADLINE);
+        admission.warmed_up(Duration::from_millis(300));
+        let before = most_callers(&admission);
+        let now = clock::now();
+        admission.callers(now, 1);
+        admission.worked(now, Priority::Background, Duration::from_secs(60), true);
+        admission.worked(now + Duration::from_secs(10), Priority::Final, Duration::from_millis(300), true);
+        assert_eq!(most_callers(&admission), before);
     }
 
     #[test]

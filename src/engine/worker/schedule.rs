@@ -65,7 +65,8 @@ impl<T> Schedule<T> {
         let next = waiting().rev().find(has_turn).or_else(|| waiting().next())?;
         for class in Priority::ALL {
             let Class { waiting, passed_over } = &mut self.classes[class as usize];
-            *passed_over = if class == next || waiting.is_empty() { 0 } else { passed_over.saturating_add(1) };
+            *passed_over =
+                if class == next || waiting.is_empty() || !may_run(class) { 0 } else { passed_over.saturating_add(1) };
         }
         Some(next)
     }

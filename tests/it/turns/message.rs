@@ -77,3 +77,35 @@ fn one_who_says_nothing_is_left_and_a_hash_ends_the_message() {
     line.run_until(5, |line| line.ended.is_some());
     assert_eq!((line.ended, line.turns[1].caller_text.as_str()), (Some(EndedBy::Secretary), TEXTS[0]));
 }
+
+#[test]
+fn short_words_wait_for_more_and_a_typed_number_is_part_of_the_message() {
+    let mut line = asked_for_his_message(1);
+    for _ in 0..3 {
+        line.say(300);
+        line.run(2_000);
+    }
+    for key in "123".chars() {
+        assert!(line.caller.press(key));
+        line.run(400);
+    }
+    line.session(SessionEvent::Ended { cause: EndCause::RemoteBye(None) });
+    line.run_until(5, |line| line.ended.is_some());
+    assert_eq!((line.wanted.len(), line.turns[1].caller_text.clone()), (2, format!("{} 123", TEXTS.join(" "))));
+    assert!(line.parts_ms[0] >= 560 && line.parts_ms[1] >= 280, "two words and the last: {:?}", line.parts_ms);
+}
+
+#[test]
+fn a_message_has_an_end() {
+    let mut line = asked_for_his_message(1);
+    for _ in 0..100 {
+        if !line.hung_up {
+            line.say(2_000);
+            line.run(500);
+        }
+    }
+    line.run_until(30, |line| line.ended.is_some());
+    assert_eq!(line.ended, Some(EndedBy::Secretary));
+    let dictated_ms: u64 = line.parts_ms.iter().sum();
+    assert!((120_000..160_000).contains(&dictated_ms), "{dictated_ms} ms of what he said within three minutes");
+}

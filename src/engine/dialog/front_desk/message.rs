@@ -287,7 +287,7 @@ fn ask(turn: &mut Turn<'_>, step: Step) {
     turn.state.task = Task::TakingMessage(step);
 }
 
-fn add_matter(draft: &mut Message, text: &str) {
+pub fn add_matter(draft: &mut Message, text: &str) {
     let mut matter = draft.matter.take().map_or_else(String::new, |old| old + " ");
     matter.push_str(text.trim());
     draft.matter = Some(matter.chars().take(LONGEST_MATTER).collect());

@@ -147,6 +147,14 @@ impl FrontDesk {
         (state, said.into_iter().map(DialogEvent::Sentence).chain(hang_up).collect())
     }
 
+    /// Takes down what a caller has dictated: all of it is his message, whatever it would mean in a conversation.
+    pub fn take_down(&self, state: &State, text: &str, language: Language) -> State {
+        let mut state = state.clone();
+        message::note(&mut state.draft, &Heard::new(text, language), text, language);
+        message::add_matter(&mut state.draft, text);
+        state
+    }
+
     /// Whether the front desk answers this itself even where a language model could: a message has to be taken for
     /// certain, and a farewell has to end the call.
     pub fn claims(&self, state: &State, text: &str, language: Language) -> bool {

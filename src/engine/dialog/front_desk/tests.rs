@@ -322,3 +322,15 @@ fn phrases_are_whole_and_in_their_language() {
         }
     }
 }
+
+#[test]
+fn all_that_is_dictated_is_the_message() {
+    for (said, name) in [
+        ("Меня зовут Анна Петрова, мой номер 8 916 123 45 67, завтра я не приду, до свидания.", Some("Анна Петрова")),
+        ("Скажите ваш адрес и до скольки вы открыты.", None),
+    ] {
+        let state = desk().take_down(&State::default(), said, Ru);
+        let message = state.message();
+        assert_eq!((message.name.as_deref(), message.matter.as_deref()), (name, Some(said)));
+    }
+}
