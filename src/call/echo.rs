@@ -58,9 +58,14 @@ impl EchoGuard {
         Self { rate_hz, need: Need::Unknown, coupling: Coupling::default(), is_proved: false }
     }
 
-    /// Whether what is heard may be our voice: all of it is not taken out before the canceller knows the line.
+    /// Whether what is heard may be our voice: all of it is not taken out before the canceller knows the line, and a soft or
+    /// late echo may show only when more of it has been out.
     pub fn may_echo(&self) -> bool {
-        matches!(self.need, Need::Running(_))
+        match self.need {
+            Need::Running(_) => true,
+            Need::None => self.coupling.heard < ENOUGH,
+            Need::Unknown => false,
+        }
     }
 
     /// Takes out of `received` what has come back of what was `sent` up to now; both are of the same 20 ms.
