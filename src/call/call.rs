@@ -10,12 +10,12 @@ use rand::rngs::StdRng;
 use super::ears::Ears;
 use super::echo::EchoGuard;
 use super::keys::{Dtmf, Keys, Way};
+use super::ours::{IceSide, Ours, describe};
 use super::talk::Talk;
 use super::{CallConfig, EndedBy, Input, Output, Script, Service};
 use crate::engine::vad::Vad;
 use crate::rtp::codec::{Codec, OpusTerms};
 use crate::rtp::dtls::Certificate;
-use crate::rtp::ice::Credentials;
 use crate::rtp::packet::{RtpTimestamp, Seq, Ssrc};
 use crate::rtp::quality::Quality;
 use crate::rtp::rtcp::RtcpStart;
@@ -55,65 +55,6 @@ pub struct Encryption {
     pub policy: Policy,
     /// How the keys of what we offer are agreed on.
     pub exchange: KeyExchange,
-}
-
-/// Our side of one session's media.
-struct Ours {
-    media: MediaAddress,
-    /// What we speak, the favourite first.
-    codecs: Vec<Codec>,
-    /// Whether keys are told in RTP.
-    events: bool,
-    numbers: Numbers,
-    /// See [`LocalMedia`].
-    security: Option<Security>,
-    /// Of our SDP.
-    session: u64,
-    ice: IceSide,
-}
-
-/// ICE in one session.
-#[derive(Debug, Clone)]
-struct IceSide {
-    /// By what the peer's checks are known.
-    ours: Credentials,
-    /// By what his side is known, once ICE is agreed.
-    theirs: Option<Credentials>,
-}
-
-impl IceSide {
-    fn new(dice: &mut StdRng) -> Self {
-        Self { ours: Credentials::random(dice), theirs: None }
-    }
-
-    /// After an offer: who restarts it gets a new password of ours too (RFC 8839 §4.4.1.1.1).
-    fn answering(&self, offered: Option<&Credentials>, dice: &mut StdRng) -> Self {
-        let is_restart = self.theirs.is_some() && offered.is_some() && self.theirs.as_ref() != offered;
-        let ours = if is_restart { Credentials::random(dice) } else { self.ours.clone() };
-        Self { ours, theirs: offered.cloned() }
-    }
-}
-
-impl Ours {
-    fn local(&self) -> LocalMedia<'_> {
-        LocalMedia {
-            address: self.media.address,
-            port: self.media.port,
-            rtcp_port: self.media.rtcp_port,
-            ice: Some(&self.ice.ours),
-            codecs: &self.codecs,
-            events: self.events,
-            numbers: self.numbers,
-            security: self.security.as_ref(),
-            session_id: self.session,
-            session_version: 0,
-        }
-    }
-
-    /// For an offer: ICE is in it if it is in the session.
-    fn offering(&self) -> LocalMedia<'_> {
-        LocalMedia { ice: self.ice.theirs.as_ref().map(|_| &self.ice.ours), ..self.local() }
-    }
 }
 
 /// What an incoming call brings and what it is given.
@@ -688,16 +629,5 @@ impl Call {
     /// How well both could be heard so far.
     pub fn quality(&self) -> Quality {
         self.stream.quality()
-    }
-}
-
-/// Our description for a session, and what was agreed in it. Without an offer it is ours, and the answer is awaited.
-fn describe(ours: &Ours, offer: Option<&[u8]>) -> Result<(Vec<u8>, Option<Media>), SdpError> {
-    match offer {
-        Some(offer) => {
-            let (sdp, agreed) = sdp::answer(&sdp::parse_offer(offer)?, &ours.local())?;
-            Ok((sdp, Some(agreed)))
-        }
-        None => Ok((sdp::offer(&ours.offering()), None)),
     }
 }

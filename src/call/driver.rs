@@ -1,11 +1,11 @@
 //! The task that owns one [`Call`]: its RTP socket, its engines' results and its deadlines in one select.
 
+mod engines;
 mod notify;
 mod sessions;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,9 +22,9 @@ use super::keys::Dtmf;
 use super::{CallConfig, EndedBy, Expects, Input, Output, PartId, Script, Service, TurnRecord};
 use crate::clock;
 use crate::engine::dialog::{Conversation, Dialog, DialogEvent};
-use crate::engine::end_of_turn::{EndOfTurn, TurnJob};
-use crate::engine::stt::{Stt, SttJob};
-use crate::engine::tts::{Hush, SpeakJob, SpeechChunk, Tts};
+use crate::engine::end_of_turn::EndOfTurn;
+use crate::engine::stt::Stt;
+use crate::engine::tts::{Hush, Tts};
 use crate::engine::vad::Silero;
 use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language, TurnId};
@@ -429,41 +429,6 @@ impl Driver {
         None
     }
 
-    fn transcribe(&mut self, part: PartId, pcm: Vec<i16>, languages: Vec<Language>, priority: Priority, due: Instant) {
-        if priority == Priority::Background && !self.parts.is_empty() {
-            return self.unhurried.push_back((part, pcm, languages, due));
-        }
-        let cancel = Cancel::default();
-        self.parts.insert(part, cancel.clone());
-        let job = SttJob { pcm, rate_hz: self.call.rate().hz(), languages, cancel, priority, due };
-        let arrivals = self.arrivals.clone();
-        let submitted = self.office.stt.submit(job, move |result| {
-            let result = result.map_err(|error| error.to_string());
-            // On the recogniser's own thread: it may wait. The call may be over.
-            let _ = arrivals.blocking_send(Arrival::Input(Input::Heard { part, result }));
-        });
-        if let Err(error) = submitted {
-            let heard = Input::Heard { part, result: Err(error.to_string()) };
-            self.call.handle_input(clock::now(), heard);
-        }
-    }
-
-    fn judge(&mut self, part: PartId, pcm: Vec<i16>) {
-        let cancel = Cancel::default();
-        self.judgements.insert(part, cancel.clone());
-        let job = TurnJob { pcm, rate_hz: self.call.rate().hz(), cancel };
-        let arrivals = self.arrivals.clone();
-        let submitted = self.office.end_of_turn.submit(job, move |result| {
-            let complete = result.map_err(|error| error.to_string());
-            // On the model's own thread: it may wait. The call may be over.
-            let _ = arrivals.blocking_send(Arrival::Input(Input::Judged { part, complete }));
-        });
-        if let Err(error) = submitted {
-            let judged = Input::Judged { part, complete: Err(error.to_string()) };
-            self.call.handle_input(clock::now(), judged);
-        }
-    }
-
     fn reply(&mut self, turn: TurnId, text: String, language: Language) {
         let dialog = self.office.dialog.clone();
         let conversation = self.conversation.clone();
@@ -511,36 +476,6 @@ impl Driver {
             log.item(LogItem::Message(message.clone().into()));
         }
         self.conversation = conversation;
-    }
-
-    fn speak(&mut self, phrase: super::PhraseId, text: String, language: Language) {
-        // What was said before needs no voice.
-        if let Some(clauses) = self.office.tts.cached(&text, language, self.call.rate().hz()) {
-            let now = clock::now();
-            for pcm in clauses {
-                self.call.handle_input(now, Input::Sound { phrase, pcm });
-            }
-            return self.call.handle_input(now, Input::Synthesised { phrase, result: Ok(()) });
-        }
-        let cancel = self.phrases.clone();
-        let job = SpeakJob { text, language, rate_hz: self.call.rate().hz(), cancel, priority: Priority::Final };
-        let arrivals = self.arrivals.clone();
-        let submitted = self.office.tts.speak(job, move |chunk| {
-            let input = match chunk {
-                SpeechChunk::Pcm(pcm) => Input::Sound { phrase, pcm: pcm.into() },
-                SpeechChunk::Done => Input::Synthesised { phrase, result: Ok(()) },
-                SpeechChunk::Failed(error) => Input::Synthesised { phrase, result: Err(error.to_string()) },
-            };
-            // On the voice's own thread: it may wait. Without a call nobody listens.
-            match arrivals.blocking_send(Arrival::Input(input)) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            }
-        });
-        if let Err(error) = submitted {
-            let failed = Input::Synthesised { phrase, result: Err(error.to_string()) };
-            self.call.handle_input(clock::now(), failed);
-        }
     }
 
     fn record(&mut self, received: &Frame, sent: &Frame) {

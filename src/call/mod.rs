@@ -14,6 +14,7 @@ pub mod ending;
 pub mod keys;
 pub mod mouth;
 pub mod notice;
+mod ours;
 pub mod party;
 pub mod script;
 mod talk;
