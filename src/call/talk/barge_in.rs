@@ -115,18 +115,15 @@ impl Talk {
     pub(super) fn probed(&mut self, now: Instant, result: Result<Transcript, String>, stream: &mut Stream) {
         let Turn::Speaking { answer, over } = self.turn else { return };
         let Some(probe) = over.probe() else { return };
-        let mut is_foreign = false;
-        let text = match result {
-            Ok(transcript) => {
-                // «Угу» is easily taken for a word of another language.
-                is_foreign = probe.voiced < NOISE && transcript.language != self.language();
-                transcript.text.trim().to_owned()
-            }
+        let (text, language) = match result {
+            Ok(transcript) => (transcript.text.trim().to_owned(), transcript.language),
             Err(error) => {
                 tracing::warn!(%error, "speech over hers could not be transcribed");
-                String::new()
+                (String::new(), self.language())
             }
         };
+        // «Угу» is easily taken for a word of another language.
+        let is_foreign = probe.voiced < NOISE && language != self.language();
         let goes_on = self.ears.is_talking() || self.ears.voiced() > probe.voiced;
         let is_meant =
             !text.is_empty() && !is_foreign && !is_backchannel(&text, self.language()) && !self.is_echo(&text);
