@@ -3,7 +3,7 @@
 //! Left out: partial results while the caller still speaks.
 
 mod admission;
-mod ctc;
+mod bundle;
 mod decoder;
 mod hallucination;
 mod load;
@@ -37,7 +37,7 @@ const QUEUE_LEN: usize = 32;
 #[serde(default, deny_unknown_fields)]
 pub struct SttConfig {
     /// Whisper weights in whisper.cpp's format, for which a model's name stands for `ggml-NAME.bin`; or the folder of a bundle
-    /// (`ctc` says how).
+    /// (`bundle` says how).
     #[serde(deserialize_with = "models::by_name")]
     pub model: PathBuf,
     /// Names and words of the business, so that they are spelled right. Whisper reads 223 tokens of them, some 60 words.
@@ -203,7 +203,7 @@ pub enum SttError {
     Audio(#[from] crate::rtp::codec::resample::ResampleError),
     #[error("load the Whisper model {path}: {reason}; {remedy}", path = .path.display())]
     Load { path: PathBuf, reason: String, remedy: String },
-    #[error("transcribe: Whisper failed: {0}")]
+    #[error("transcribe: the model failed: {0}")]
     Model(String),
     #[error("load the bundle {path}: {reason}", path = .path.display())]
     Bundle { path: PathBuf, reason: String },
@@ -265,8 +265,8 @@ impl Stt {
     /// [`SttError::Load`] or [`SttError::Bundle`] when the model is missing or broken.
     pub fn start(config: &SttConfig) -> Result<Self, SttError> {
         type Make = Box<dyn Fn() -> Result<Box<dyn Recognizer>, SttError> + Send + Sync>;
-        let make: Make = if ctc::is_bundle(&config.model) {
-            let bundle = ctc::Bundle::load(config)?;
+        let make: Make = if bundle::is_bundle(&config.model) {
+            let bundle = bundle::Bundle::load(config)?;
             Box::new(move || Ok(Box::new(bundle.worker()?)))
         } else {
             let model = whisper::Model::load(config)?;
