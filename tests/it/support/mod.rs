@@ -20,6 +20,7 @@ pub mod recordings;
 pub mod registrar;
 pub mod scenario;
 pub mod secretary;
+pub mod silero;
 pub mod sipp;
 pub mod speech;
 pub mod streams;

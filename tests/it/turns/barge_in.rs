@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::support::line::{loud_ms, tone};
-use crate::support::speech::{by_telephone, models};
+use crate::support::silero::silero;
+use crate::support::speech::by_telephone;
 use secretary::engine::Language;
-use secretary::engine::onnx::OnnxRuntime;
-use secretary::engine::vad::{Silero, Vad};
 
 /// A call in which she has begun her answer; `over` is what is understood of what is said over it.
 fn answering(over: &[&'static str], config: TurnConfig) -> Line {
@@ -192,11 +191,6 @@ fn a_key_stops_her() {
     line.run_until(20, |line| line.turns.len() == 3);
     assert_eq!((line.turns[2].keys.as_str(), line.turns[2].caller_text.as_str()), ("0", "Спасибо большое"));
     assert_eq!(line.turns[2].language, Language::Ru);
-}
-
-fn silero() -> Box<dyn Vad> {
-    let runtime = OnnxRuntime::load(&models().join("libonnxruntime.so")).unwrap();
-    Silero::load(&runtime, &models().join("silero_vad.onnx")).unwrap().start().unwrap()
 }
 
 /// The far end returns what it hears, 12 dB softer and 60 ms later; the network and the jitter buffers add to that.

@@ -1,16 +1,10 @@
 //! Somebody on the line who is no person.
 
 use super::*;
-use crate::support::speech::{by_telephone, models};
+use crate::support::silero::silero;
+use crate::support::speech::by_telephone;
 use secretary::call::EndedBy;
 use secretary::call::party::words::Kind;
-use secretary::engine::onnx::OnnxRuntime;
-use secretary::engine::vad::{Silero, Vad};
-
-fn silero() -> Box<dyn Vad> {
-    let runtime = OnnxRuntime::load(&models().join("libonnxruntime.so")).unwrap();
-    Silero::load(&runtime, &models().join("silero_vad.onnx")).unwrap().start().unwrap()
-}
 
 /// A call whose other side plays a recording over and over once it is greeted.
 fn plays(file: &str, seconds: u64) -> Line {
