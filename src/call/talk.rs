@@ -506,6 +506,8 @@ impl Talk {
         {
             // No voice could say it. The words are in the call log.
             tracing::warn!("an answer could not be spoken");
+            let heard = self.mouth.has_answer().then(|| self.mouth.heard());
+            self.out.push_back(Output::CancelReply { turn: self.turn_id, heard });
             self.out.push_back(Output::Silence);
             return self.finish(now, then);
         }

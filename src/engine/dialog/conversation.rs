@@ -143,6 +143,31 @@ mod tests {
         assert_eq!(conversation.history[0].text, "Здравствуйте! Чем могу помочь?");
     }
 
+    /// An answer of two sentences is interrupted, while it is made and when it is whole: both leave the same.
+    #[test]
+    fn of_an_interrupted_answer_only_what_was_heard_is_remembered() {
+        const ANSWER: &str = "Мы на Садовой. Вход со двора.";
+        for heard in ["Мы", "Мы на Садовой.", "Мы на Садовой. Вход со", ANSWER, "", " "] {
+            let mut before = Conversation::new(Language::Ru, None);
+            before.say("Здравствуйте! Чем могу помочь?");
+            let mut expected = vec![
+                Line { who: Who::Secretary, text: "Здравствуйте! Чем могу помочь?".into() },
+                Line { who: Who::Caller, text: "Адрес?".into() },
+            ];
+            if !heard.trim().is_empty() {
+                expected.push(Line { who: Who::Secretary, text: heard.into() });
+            }
+            let mut unfinished = before.clone();
+            unfinished.interrupted("Адрес?", heard);
+            assert_eq!(unfinished.history, expected, "{heard:?}");
+            let mut whole = before;
+            whole.add(Who::Caller, "Адрес?");
+            whole.add(Who::Secretary, ANSWER);
+            whole.cut_last(heard);
+            assert_eq!(whole.history, expected, "{heard:?}");
+        }
+    }
+
     #[test]
     fn the_history_is_bounded() {
         let mut conversation = Conversation::new(Language::En, None);

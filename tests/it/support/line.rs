@@ -34,6 +34,8 @@ const OURS: &str = "192.0.2.10:10000";
 const OUR_REPORTS: &str = "192.0.2.10:10001";
 const CALLERS: &str = "192.0.2.20:20000";
 const STEP: Duration = Duration::from_millis(5);
+/// What comes of a part that was cancelled.
+const UNWANTED: &str = "Этого никто не ждал";
 pub const MEDIA_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the network does to each packet.
@@ -59,6 +61,8 @@ pub struct Engines {
     pub judging: Option<(Duration, f32)>,
     /// From the question to the sentence; `None`: never.
     pub thinking: Option<Duration>,
+    /// From a sentence to its sound; `None`: never.
+    pub speaking: Option<Duration>,
     /// What is understood, one part after the other; then nothing.
     pub texts: VecDeque<&'static str>,
     pub answer: &'static str,
@@ -92,6 +96,7 @@ impl Default for Engines {
             hearing: Some(Duration::from_millis(400)),
             judging: None,
             thinking: Some(Duration::from_millis(100)),
+            speaking: Some(Duration::from_millis(30)),
             texts: VecDeque::new(),
             answer: "Мы работаем с девяти до шести каждый день кроме воскресенья.",
             hang_up: false,
@@ -158,6 +163,8 @@ pub struct Line {
     /// How much speech each part had.
     pub parts_ms: Vec<u64>,
     pub turns: Vec<TurnRecord>,
+    /// What was heard of an answer that was broken off, until its turn is recorded.
+    cut: Option<String>,
     pub recorded: (Vec<i16>, Vec<i16>),
     pub caller_heard: Vec<i16>,
     pub spoken: Vec<String>,
@@ -369,6 +376,7 @@ impl Line {
             parts: Vec::new(),
             parts_ms: Vec::new(),
             turns: Vec::new(),
+            cut: None,
             recorded: (Vec::new(), Vec::new()),
             caller_heard: Vec::new(),
             spoken: Vec::new(),
@@ -518,24 +526,26 @@ impl Line {
                 }
                 Output::CancelPart { part } => self.cancelled.push(part),
                 Output::Reply { turn, text, .. } => self.reply(turn, text),
-                Output::CancelReply { .. } | Output::Silence => {}
+                Output::CancelReply { heard, .. } => self.cut = heard,
+                Output::Silence => {}
                 Output::Speak { phrase, text, .. } => {
-                    // A voice that needs 60 ms a character and begins at once.
+                    // A voice that needs 60 ms a character.
                     let pcm = match self.engines.voice.as_slice() {
                         [] => voice(text.chars().count() as u64 * 60, self.call.rate()),
                         pcm => resample(pcm, 8_000, self.call.rate().hz()).unwrap(),
                     };
                     self.spoken.push(text);
-                    self.later(Duration::from_millis(30), Event::Input(Input::Sound { phrase, pcm: pcm.into() }));
-                    let whole = Input::Synthesised { phrase, result: Ok(()) };
-                    self.later(Duration::from_millis(30), Event::Input(whole));
+                    if let Some(delay) = self.engines.speaking {
+                        self.later(delay, Event::Input(Input::Sound { phrase, pcm: pcm.into() }));
+                        self.later(delay, Event::Input(Input::Synthesised { phrase, result: Ok(()) }));
+                    }
                 }
                 Output::Record { received, sent } => {
                     self.recorded.0.extend_from_slice(&received);
                     self.recorded.1.extend_from_slice(&sent);
                 }
                 Output::Gap { ticks } => panic!("{ticks} ticks were skipped though time went on evenly"),
-                Output::Turn(turn) => self.turns.push(turn),
+                Output::Turn(turn) => self.note_turn(turn),
                 Output::Ended { by } => {
                     assert_eq!(self.ended, None, "a call ends once");
                     self.ended = Some(by);
@@ -544,7 +554,21 @@ impl Line {
         }
     }
 
+    /// The conversation is told how much of an answer was heard, and that is what the record has.
+    fn note_turn(&mut self, turn: TurnRecord) {
+        assert!(!turn.caller_text.contains(UNWANTED), "words of a part that was cancelled: {turn:?}");
+        assert!(turn.secretary_text.starts_with(&turn.heard_text), "{turn:?}");
+        match self.cut.take() {
+            Some(heard) => assert_eq!(turn.heard_text, heard, "{turn:?}"),
+            // A message is no conversation.
+            None if self.engines.service == Service::Message => {}
+            None => assert_eq!(turn.heard_text, turn.secretary_text, "the rest is not cut out of the conversation"),
+        }
+        self.turns.push(turn);
+    }
+
     fn reply(&mut self, turn: TurnId, text: String) {
+        assert!(!text.contains(UNWANTED), "words of a part that was cancelled: {text}");
         self.asked.push((turn, text));
         let Some(delay) = self.engines.thinking else { return };
         let sentence = Input::Sentence { turn, text: self.engines.answer.to_owned() };
@@ -568,12 +592,15 @@ impl Line {
                 self.call.handle_report(self.now, from, &bytes);
             }
             Event::ReportToCaller(bytes) => self.caller.handle_rtcp(self.now, address(OUR_REPORTS), &bytes),
-            Event::Input(Input::Heard { part, .. }) if self.cancelled.contains(&part) => {}
+            // An engine learns too late that nobody wants the words any more, or has nothing to give for it.
+            Event::Input(Input::Heard { part, .. }) | Event::Recognised(part, _) if self.cancelled.contains(&part) => {
+                let result = if part.0 % 2 == 0 { Ok(transcript(UNWANTED)) } else { Err("cancelled".to_owned()) };
+                self.call.handle_input(self.now, Input::Heard { part, result });
+            }
             Event::Input(Input::Heard { part, .. }) => {
                 let text = self.engines.texts.pop_front().unwrap_or_default();
                 self.call.handle_input(self.now, Input::Heard { part, result: Ok(transcript(text)) });
             }
-            Event::Recognised(part, _) if self.cancelled.contains(&part) => {}
             Event::Recognised(part, transcript) => {
                 self.call.handle_input(self.now, Input::Heard { part, result: Ok(transcript) });
             }

@@ -117,11 +117,13 @@ fn results_in_any_order_and_at_any_time_do_no_harm() {
             let mut delay = |never: f64| (!rng.random_bool(never)).then(|| ms(rng.random_range(0..2_500)));
             line.engines.hearing = delay(0.05);
             line.engines.thinking = delay(0.05);
+            line.engines.speaking = delay(0.05);
             line.engines.judging = delay(0.3).map(|delay| (delay, rng.random()));
             line.say(rng.random_range(100..3_000));
             line.run(rng.random_range(0..6_000));
         }
-        (line.engines.hearing, line.engines.thinking) = (Some(ms(300)), Some(ms(100)));
+        (line.engines.hearing, line.engines.thinking, line.engines.speaking) =
+            (Some(ms(300)), Some(ms(100)), Some(ms(30)));
         line.run(30_000);
         assert_eq!(line.ended, None, "seed {seed}");
         let turns = line.turns.len();
