@@ -93,13 +93,8 @@ async fn the_request_carries_key_prompt_and_history() {
     assert!(system(0).contains("ООО «Ромашка»") && system(0).contains("Мы на Садовой, дом пять."));
     assert!(system(1).starts_with("You are a professional virtual secretary named Lidia"));
 
-    let turns: Vec<(&str, &str)> = second.body["contents"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|turn| (turn["role"].as_str().unwrap(), turn["parts"][0]["text"].as_str().unwrap()))
-        .skip(1)
-        .collect();
+    let turns = second.contents();
+    let turns: Vec<(&str, &str)> = turns.iter().skip(1).map(|(role, text)| (role.as_str(), text.as_str())).collect();
     assert_eq!(
         turns,
         [

@@ -7,6 +7,7 @@ use crate::support::gemini::{GeminiStandIn, Mode};
 use crate::support::netns::Netns;
 use crate::support::process::wait_until;
 use crate::support::secretary::{Record, Secretary, call};
+use crate::support::speech::by_telephone;
 use crate::support::wav;
 use crate::support::wer::wer;
 
@@ -137,5 +138,51 @@ fn whatever_gemini_does_the_caller_hears_an_answer() {
             assert!(turn.heard.starts_with(expected), "{case}: {:?}", turn.heard);
         }
         println!("{case}: {:?}", turn.heard);
+    }
+}
+
+/// He interrupts while Gemini still answers, and when it has: the next question comes with what he heard, not with what was said.
+#[test]
+fn gemini_is_told_of_an_interrupted_answer_what_was_heard() {
+    // Half a minute of speech.
+    const ANSWER: [&str; 4] = [
+        "Наша компания занимается ремонтом квартир и загородных домов уже больше двадцати лет. ",
+        "За это время мы сделали несколько тысяч кухонь, ванных комнат, спален и детских. ",
+        "Сначала к вам приезжает мастер, который всё измеряет и считает, сколько это будет стоить. ",
+        "Потом мы подписываем договор, привозим материалы и начинаем работать в удобное для вас время. ",
+    ];
+    let (question, interruption) = ("ru_real_0308.wav", "ru_real_0537.wav");
+    let said = "Его сына я знал не так уж хорошо, но всё же лучше чем отца.";
+    let netns = Netns::host();
+    let silence = |seconds: usize| vec![0; seconds * 8_000];
+    let sound = [by_telephone(question), silence(9), by_telephone(interruption), silence(20)].concat();
+    let caller = netns.dir().join("caller.wav");
+    wav::write(&caller, &sound, wav::TELEPHONE_HZ);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for mode in [Mode::HangAfter as fn(_) -> _, Mode::Answer] {
+        let gemini = runtime.block_on(GeminiStandIn::start(mode(ANSWER.to_vec())));
+        // Her own voice is that of the recordings.
+        let more = format!(
+            "{BRIEF}\n[tts]\nvoices = []\n\n[dialog.gemini]\nbase_url = \"{}\"\nstall_timeout_ms = 60000\n",
+            gemini.base_url()
+        );
+        let mut secretary = Secretary::start_with(&netns, PORT, &[], &more, &[("GEMINI_API_KEY", "a-key")]);
+        let contents = std::thread::scope(|scope| {
+            scope.spawn(|| call(&netns, URI, std::slice::from_ref(&caller)));
+            let contents = wait_until("Gemini is asked what he said over the answer", Duration::from_secs(90), || {
+                let contents = gemini.requests().last()?.contents();
+                contents.last().is_some_and(|(_, text)| wer(said, text) <= 0.35).then_some(contents)
+            });
+            secretary.interrupt();
+            contents
+        });
+        let turns = secretary.wait_call(Duration::from_secs(1)).record().turns();
+        println!("{contents:#?}");
+        let [_, _, (_, asked), (answers, heard), (asks, _)] = &contents[..] else { panic!("{contents:?}, {turns:?}") };
+        assert_eq!((answers.as_str(), asks.as_str()), ("model", "user"));
+        assert!(!heard.is_empty() && ANSWER.concat().starts_with(heard.as_str()), "{heard:?}");
+        let turn = turns.iter().find(|turn| turn.caller == *asked).unwrap_or_else(|| panic!("{turns:?}"));
+        assert_eq!(turn.heard, *heard);
+        assert!(turn.secretary.starts_with(heard.as_str()) && turn.secretary != *heard, "{turn:?}");
     }
 }

@@ -53,6 +53,13 @@ impl Request {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
+
+    /// The conversation so far: role and text.
+    pub fn contents(&self) -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let contents = self.body["contents"].as_array().expect("contents").iter();
+        contents.map(|turn| (text(&turn["role"]), text(&turn["parts"][0]["text"]))).collect()
+    }
 }
 
 /// Stops when it is dropped.
