@@ -33,6 +33,7 @@ mod usage;
 #[allow(dead_code, reason = "the tests do more with them")]
 mod wav;
 #[path = "../tests/it/support/wer.rs"]
+#[allow(dead_code, reason = "no numbers are dictated")]
 mod wer;
 
 use Language::{En, Ru};

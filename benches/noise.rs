@@ -14,6 +14,7 @@ use secretary::engine::{Cancel, Language};
 #[path = "../tests/it/support/speech.rs"]
 mod speech;
 #[path = "../tests/it/support/wer.rs"]
+#[allow(dead_code, reason = "no numbers are dictated")]
 mod wer;
 
 const SPEECH: [(&str, Language, &str); 8] = [

@@ -20,6 +20,7 @@ mod recordings;
 #[path = "../tests/it/support/speech.rs"]
 mod speech;
 #[path = "../tests/it/support/wer.rs"]
+#[allow(dead_code, reason = "no numbers are dictated")]
 mod wer;
 
 use Language::{En, Ru};

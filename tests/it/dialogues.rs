@@ -14,6 +14,7 @@ use crate::support::recordings::manifest;
 use crate::support::secretary::{CallFiles, Record, Secretary, Turn};
 use crate::support::speech::by_telephone;
 use crate::support::wav::{self, TELEPHONE_HZ};
+use crate::support::wer::{wer_by_digits, words};
 use crate::support::wire::{Call, Capture};
 
 /// How long something may take that takes seconds.
@@ -108,17 +109,23 @@ fn a_number_with_pauses_is_one_turn() {
     for dialogue in dialogues("one_turn") {
         let mut talk = office.call(dialogue.language());
         let greeted = talk.prompt_end(|record| !record.turns().is_empty());
-        talk.say(greeted + 0.6, "ru_message_1.wav");
-        let is_asked = |turn: &Turn| turn.heard.contains("По какому номеру");
+        let (request, question) = match dialogue.language() {
+            "ru" => ("ru_message_1.wav", "По какому номеру"),
+            _ => ("en_message_1.wav", "What number"),
+        };
+        talk.say(greeted + 0.6, request);
+        let is_asked = |turn: &Turn| turn.heard.contains(question);
         let asked = talk.prompt_end(|record| record.turns().iter().any(is_asked));
         for (at, name) in dialogue.events() {
             talk.say(asked + at, name);
         }
         let turns = talk.end("the number is answered", |record| record.answered_turns().len() >= 2).turns();
         let [_, _, dictated] = &turns[..] else { panic!("{turns:?}") };
-        // «Девятьсот шестнадцать» of this voice is understood as something else, and «восемь» may stand as a word.
-        let digits: String = dictated.caller.chars().filter(char::is_ascii_digit).collect();
-        assert!(dictated.caller.contains("перезвонил") && digits.ends_with("1234567"), "{turns:?}");
+        let digits: String = words(&dictated.caller).concat().chars().filter(char::is_ascii_digit).collect();
+        // «Девятьсот шестнадцать» of the Russian voice is 966 to Whisper base, and of five fives in a row it may write four: one
+        // digit of the eleven may be wrong.
+        let wrong = wer_by_digits(dialogue.text("digits"), &digits);
+        assert!(wrong <= 1.0 / 11.0, "{}: {digits} of {turns:?}", dialogue.id());
     }
 }
 

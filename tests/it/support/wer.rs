@@ -20,6 +20,18 @@ pub fn wer(said: &str, heard: &str) -> f64 {
     row[heard.len()] as f64 / said.len() as f64
 }
 
+/// The same with every digit a word of its own: anybody groups the digits of a number as he likes.
+pub fn wer_by_digits(said: &str, heard: &str) -> f64 {
+    wer(&digits_apart(said), &digits_apart(heard))
+}
+
+fn digits_apart(text: &str) -> String {
+    let is_number = |word: &str| word.chars().all(|c| c.is_ascii_digit());
+    let apart = |word: &str| word.chars().map(String::from).collect::<Vec<_>>().join(" ");
+    let words = words(text).into_iter().map(|word| if is_number(&word) { apart(&word) } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// Numbers in words, each with its other forms: a recogniser may write 1 for one.
 const NUMBERS: [&str; 11] = [
     "zero ноль",
@@ -59,4 +71,11 @@ fn substituted_missing_and_extra_words_count_alike() {
     assert_eq!(wer("one two three four", ""), 1.0);
     assert_eq!(wer("one", "two three four"), 3.0);
     assert_eq!(wer("a b c d e f", "b c d e f a"), 2.0 / 6.0);
+}
+
+#[test]
+fn digits_count_however_they_are_grouped() {
+    assert_eq!(wer_by_digits("По номеру 8 916 123", "по номеру восемь 91-61 2-3"), 0.0);
+    assert_eq!(wer_by_digits("Номер 8 916", "номер 8966"), 0.2);
+    assert_eq!(wer_by_digits("Номер 8 916", "916"), 0.4);
 }

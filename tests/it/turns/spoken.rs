@@ -6,10 +6,12 @@ use std::sync::mpsc::sync_channel;
 use super::*;
 use crate::recognition::transcribe;
 use crate::support::line::Network;
+use crate::support::recordings::manifest;
+use crate::support::silero::silero;
 use crate::support::speech::{by_telephone, models};
+use crate::support::wer::wer_by_digits;
 use secretary::engine::end_of_turn::{EndOfTurn, EndOfTurnConfig, TurnJob};
 use secretary::engine::onnx::OnnxRuntime;
-use secretary::engine::vad::{Silero, Vad};
 use secretary::engine::{Cancel, Language};
 
 static RUNTIME: LazyLock<OnnxRuntime> =
@@ -18,10 +20,6 @@ static JUDGE: LazyLock<EndOfTurn> = LazyLock::new(|| {
     let model = models().join(EndOfTurnConfig::default().model);
     EndOfTurn::start(&EndOfTurnConfig { model }, &RUNTIME).unwrap()
 });
-
-fn silero() -> Box<dyn Vad> {
-    Silero::load(&RUNTIME, &models().join("silero_vad.onnx")).unwrap().start().unwrap()
-}
 
 fn judge(pcm: Vec<i16>) -> f32 {
     let (reply, result) = sync_channel(1);
@@ -32,13 +30,16 @@ fn judge(pcm: Vec<i16>) -> f32 {
 
 #[test]
 fn whoever_pauses_in_the_middle_is_heard_to_the_end_as_one_turn() {
-    for (file, language, expects, last) in [
-        ("ru_syn_callback_num", Language::Ru, Expects::Anything, "67"),
-        ("ru_syn_order", Language::Ru, Expects::Anything, "39"),
-        ("ru_syn_think", Language::Ru, Expects::Anything, "обед"),
-        ("ru_syn_spell", Language::Ru, Expects::Anything, "анна"),
-        ("en_joe_num", Language::En, Expects::Number, "72"),
+    // What is understood of these voices is wrong so far; without what stands before the first pause it would be worse.
+    for (file, expects, bound) in [
+        ("ru_syn_callback_num.wav", Expects::Anything, 0.25),
+        ("ru_syn_order.wav", Expects::Anything, 0.2),
+        ("ru_syn_think.wav", Expects::Anything, 0.55),
+        ("ru_syn_spell.wav", Expects::Anything, 0.35),
+        ("en_joe_num.wav", Expects::Number, 0.15),
     ] {
+        let recording = manifest().into_iter().find(|recording| recording.file == file).expect("a recording");
+        let language = recording.language.expect("of speech");
         let engines = Engines {
             vad: silero,
             recognise: Some(transcribe),
@@ -57,7 +58,7 @@ fn whoever_pauses_in_the_middle_is_heard_to_the_end_as_one_turn() {
             line.run_until(20, |line| line.turns.len() == 2);
         }
         let before = line.turns.len();
-        let sound = by_telephone(&format!("{file}.wav"));
+        let sound = by_telephone(file);
         line.caller.play(0, &sound);
         line.run(sound.len() as u64 / 8 + 6_000);
         let turns = &line.turns[before..];
@@ -65,8 +66,8 @@ fn whoever_pauses_in_the_middle_is_heard_to_the_end_as_one_turn() {
             println!("{file}: {:?} {:?} -> {:?}", turn.turn_end, turn.caller_text, turn.heard_text);
         }
         assert_eq!(turns.len(), 1, "{file} is one turn");
-        let digits: String = turns[0].caller_text.chars().filter(char::is_ascii_digit).collect();
-        let text = turns[0].caller_text.to_lowercase();
-        assert!(digits.ends_with(last) || text.contains(last), "{file}: {text}");
+        let errors = wer_by_digits(&recording.text, &turns[0].caller_text);
+        println!("{file}: word error rate {errors:.2}");
+        assert!(errors <= bound, "{file}: {:?} instead of {:?}", turns[0].caller_text, recording.text);
     }
 }
