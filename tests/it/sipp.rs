@@ -4,13 +4,18 @@
 use std::time::Duration;
 
 use secretary::net::sip::Events;
+use secretary::rtp::codec::{Codec, g711};
 use secretary::sip::{CallKey, CallOut, Command, EndCause, EndpointConfig, SessionEvent, TransferProgress};
 use tokio::runtime::Runtime;
 
 use crate::support::agent::{self, Agent, config};
 use crate::support::netns::Netns;
+use crate::support::recordings::manifest;
 use crate::support::secretary::{Secretary, call_command};
 use crate::support::sipp::Sipp;
+use crate::support::speech::by_telephone;
+use crate::support::wer::wer;
+use crate::support::wire::Capture;
 
 /// How long something may take that takes a moment.
 const SOON: Duration = Duration::from_secs(20);
@@ -371,6 +376,42 @@ fn the_program_takes_odd_callers() {
     target.succeed();
     let count = calls.iter().map(|(_, calls, _)| calls).sum();
     secretary.wait_completed(count, SOON);
+}
+
+/// People who speak Russian and English: what they say is understood, and answered when they have finished, as the wire shows.
+#[test]
+fn the_program_hears_people_to_their_end_and_answers() {
+    // Her greeting, and what she needs for an answer on a busy machine.
+    const BEFORE_S: usize = 4;
+    const AFTER_S: usize = 8;
+    let netns = Netns::new();
+    let more = "[turn]\nfiller_after_ms = 15000\n[office]\ngreeting.ru = \"Алло.\"\n";
+    let secretary = Secretary::start_with(&netns, PORT, &[], more, &[]);
+    let capture = Capture::start(&netns);
+    for (n, file) in ["ru_real_0308.wav", "en_real_cities_1.wav"].into_iter().enumerate() {
+        let recording = manifest().into_iter().find(|recording| recording.file == file).expect("a recording");
+        let sound = [vec![0; BEFORE_S * 8_000], by_telephone(file), vec![0; AFTER_S * 8_000]].concat();
+        std::fs::write(netns.dir().join("speech.alaw"), g711::encode(Codec::Pcma, &sound)).expect("his speech");
+        let length_ms = (sound.len() / 8).to_string();
+        Sipp::caller(&netns, "speaks", ADDRESS, &["-d", &length_ms]).succeed();
+        secretary.wait_completed(n + 1, SOON);
+
+        let call = capture.calls().into_iter().nth(n).expect("the call on the wire");
+        let (from_s, to_s) = recording.speech_s.expect("known of it");
+        let [from, to] =
+            [from_s, to_s].map(|at_s| call.sent_at(BEFORE_S as f64 + f64::from(at_s)).expect("his speech"));
+        assert!(call.heard_in(f64::MIN..from).is_some(), "{file}: she greets");
+        assert_eq!(call.heard_in(from..to), None, "{file}: she speaks into what he says");
+        let (answered, _) = call.heard_in(to..f64::MAX).unwrap_or_else(|| panic!("{file}: no answer"));
+        println!("{file}: answered {:.0} ms after the end of the speech", (answered - to) * 1_000.0);
+
+        let files = secretary.calls().pop().expect("its files");
+        println!("{}", files.transcript());
+        let turns = files.record().turns();
+        let [_, turn] = &turns[..] else { panic!("{file}: {turns:?}") };
+        assert!(wer(&recording.text, &turn.caller) <= 0.25, "{:?} instead of {:?}", turn.caller, recording.text);
+        assert_ne!(turn.heard, "", "{file}");
+    }
 }
 
 #[test]

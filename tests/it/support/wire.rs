@@ -106,6 +106,13 @@ impl Call {
         self.received.get(at / (8_000.0 * PACKET_S) as usize).map(|(at_s, _)| *at_s)
     }
 
+    /// When the caller's sample of this second of his sound was on the wire.
+    pub fn sent_at(&self, second: f64) -> Option<f64> {
+        let sample = (second * 8_000.0) as u32;
+        let packet = self.received.iter().rev().find(|(_, timestamp)| *timestamp <= sample)?;
+        (sample - packet.1 < 8_000).then_some(packet.0)
+    }
+
     /// When she is first heard within this time, and until when.
     pub fn heard_in(&self, time: Range<f64>) -> Option<(f64, f64)> {
         let mut audible = self.audible.iter().map(|(at_s, _)| *at_s).filter(|at_s| time.contains(at_s));
@@ -127,13 +134,6 @@ impl Call {
 
 #[allow(dead_code, reason = "for benches/answer.rs")]
 impl Call {
-    /// When the caller's sample of this second of his sound was on the wire.
-    pub fn sent_at(&self, second: f64) -> Option<f64> {
-        let sample = (second * 8_000.0) as u32;
-        let packet = self.received.iter().rev().find(|(_, timestamp)| *timestamp <= sample)?;
-        (sample - packet.1 < 8_000).then_some(packet.0)
-    }
-
     /// When each burst of her speech after `at` began; `None` when she was still heard then.
     pub fn answers_after(&self, at: f64) -> Option<Vec<f64>> {
         if self.heard_in(at - QUIET_S..at).is_some() {
