@@ -7,6 +7,7 @@
 
 use std::sync::mpsc::sync_channel;
 
+use secretary::call::turn::TurnConfig;
 use secretary::engine::end_of_turn::{EndOfTurn, EndOfTurnConfig, TurnJob, unfinished};
 use secretary::engine::onnx::OnnxRuntime;
 use secretary::engine::stt::{Stt, SttConfig, SttJob};
@@ -23,10 +24,8 @@ mod usage;
 use speech::models;
 use turns::{RATE_HZ, turns};
 
-/// Threshold for the table by silence.
-const THRESHOLD: f32 = 0.5;
-/// Silence behind the last word for the table by threshold, in ms.
-const SILENCE_MS: usize = 200;
+/// Columns of the tables; the last is of all turns.
+const GROUPS: [Option<Language>; 3] = [Some(Language::Ru), Some(Language::En), None];
 
 /// What was found of one turn.
 struct Answer {
@@ -37,36 +36,42 @@ struct Answer {
 }
 
 fn main() {
+    // When and by what the program judges.
+    let TurnConfig { pause_ms, complete_probability, .. } = TurnConfig::default();
     let runtime = OnnxRuntime::load(&models().join("libonnxruntime.so")).expect("ONNX Runtime");
     let mut config = EndOfTurnConfig::default();
     config.model = models().join(&config.model);
     let model = EndOfTurn::start(&config, &runtime).expect("the model");
     let before = usage::cpu_seconds(std::process::id());
     let mut asked = 0;
-    println!("| silence | Russian: whole accepted / cut held | English |");
-    println!("|---|---|---|");
+    println!("| silence | Russian: whole accepted / cut held | English | all |");
+    println!("|---|---|---|---|");
     for silence_ms in [0, 100, 200, 300, 500] {
         let answers = ask(&model, silence_ms);
         asked += 2 * answers.len();
-        let cells = [Language::Ru, Language::En].map(|language| shares(&answers, language, THRESHOLD, false));
-        println!("| {silence_ms} ms | {} | {} |", cells[0], cells[1]);
+        let cells = GROUPS.map(|group| shares(&answers, group, complete_probability, false));
+        println!("| {silence_ms} ms | {} |", cells.join(" | "));
     }
     let used = usage::cpu_seconds(std::process::id()) - before;
-    println!("\nat {THRESHOLD}; {:.0} ms of CPU an answer\n", 1_000.0 * used / asked as f64);
+    println!("\nat {complete_probability}; {:.0} ms of CPU an answer\n", 1_000.0 * used / asked as f64);
 
     let stt = SttConfig { model: models().join(SttConfig::default().model), ..SttConfig::default() };
     let stt = Stt::start(&stt).expect("Whisper");
-    let mut answers = ask(&model, SILENCE_MS);
-    for (answer, turn) in answers.iter_mut().zip(turns(SILENCE_MS, |_| true)) {
+    let silence_ms = pause_ms as usize;
+    let mut answers = ask(&model, silence_ms);
+    for (answer, turn) in answers.iter_mut().zip(turns(silence_ms, |_| true)) {
         answer.held_by_words = [turn.whole, turn.cut].map(|pcm| is_held(&stt, pcm, turn.language));
     }
-    println!("| threshold | Russian: whole accepted / cut held | with the words | English | with the words |");
-    println!("|---|---|---|---|---|");
+    println!("with {silence_ms} ms of silence\n");
+    println!(
+        "| threshold | Russian: whole accepted / cut held | with the words | English | with the words | all | with the words |"
+    );
+    println!("|---|---|---|---|---|---|---|");
     for tenths in 1..=9 {
         let threshold = tenths as f32 / 10.0;
-        let cells = [Language::Ru, Language::En]
-            .map(|language| [false, true].map(|words| shares(&answers, language, threshold, words)).join(" | "));
-        println!("| {threshold:.1} | {} | {} |", cells[0], cells[1]);
+        let cells =
+            GROUPS.map(|group| [false, true].map(|words| shares(&answers, group, threshold, words)).join(" | "));
+        println!("| {threshold:.1} | {} |", cells.join(" | "));
     }
 }
 
@@ -79,9 +84,9 @@ fn ask(model: &EndOfTurn, silence_ms: usize) -> Vec<Answer> {
     turns(silence_ms, |_| true).into_iter().map(answer).collect()
 }
 
-/// Of a language's turns, which share of the whole ones is accepted, and which of the cut ones held.
-fn shares(answers: &[Answer], language: Language, threshold: f32, words: bool) -> String {
-    let of: Vec<_> = answers.iter().filter(|answer| answer.language == language).collect();
+/// Of the turns in a language or in all, which share of the whole ones is accepted, and which of the cut ones held.
+fn shares(answers: &[Answer], group: Option<Language>, threshold: f32, words: bool) -> String {
+    let of: Vec<_> = answers.iter().filter(|answer| group.is_none_or(|language| answer.language == language)).collect();
     let accepted =
         |answer: &Answer, n: usize| answer.probability[n] >= threshold && !(words && answer.held_by_words[n]);
     let whole = of.iter().filter(|answer| accepted(answer, 0)).count();
