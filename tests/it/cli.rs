@@ -144,6 +144,22 @@ fn transcribe_prints_json_for_programs() {
     assert!(json["processing_s"].as_f64().unwrap() > 0.0);
 }
 
+#[cfg(feature = "cuda")]
+#[test]
+fn without_a_card_one_line_says_so_and_the_processor_recognises() {
+    let mut command = Command::new(PROGRAM);
+    command.args(["transcribe", &clip("en_real_cities_1.wav")]).current_dir(HOME).env_remove("RUST_LOG");
+    // Hides cards from CUDA where there are some.
+    let output = command.env("CUDA_VISIBLE_DEVICES", "-1").output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let log = stderr(&output);
+    assert!(
+        log.contains("no CUDA device answers: the processor recognises speech") && log.lines().count() == 1,
+        "{log}"
+    );
+    assert!(wer("It was the best of times, it was the worst of times.", &stdout(&output)) <= 0.15);
+}
+
 #[test]
 fn transcribe_writes_a_file_of_minutes_with_rising_times() {
     let dir = tempfile::tempdir().unwrap();

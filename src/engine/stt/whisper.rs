@@ -113,27 +113,32 @@ impl Model {
 /// On the graphics card where the program was built for one and it answers.
 fn open(path: &Path) -> Result<WhisperContext, WhisperError> {
     let mut parameters = WhisperContextParameters::default();
-    if cfg!(feature = "cuda") {
-        if has_cuda_device() {
-            let context = WhisperContext::new_with_params(path, WhisperContextParameters::default());
-            match context.and_then(|context| context.create_state().map(|_| context)) {
-                Ok(context) => return Ok(context),
-                Err(error) => {
-                    tracing::warn!(%error, "the CUDA device refuses the model: the processor recognises speech")
-                }
+    #[cfg(feature = "cuda")]
+    if has_cuda_device() {
+        let context = WhisperContext::new_with_params(path, WhisperContextParameters::default());
+        match context.and_then(|context| context.create_state().map(|_| context)) {
+            Ok(context) => return Ok(context),
+            Err(error) => {
+                tracing::warn!(%error, "the CUDA device refuses the model: the processor recognises speech");
             }
-        } else {
-            tracing::warn!("no CUDA device answers: the processor recognises speech");
         }
+    } else {
+        tracing::warn!("no CUDA device answers: the processor recognises speech");
     }
     parameters.use_gpu(false);
     WhisperContext::new_with_params(path, parameters)
 }
 
+/// Whether whisper.cpp sees one. It would take the processor without a word if not: where there is no card or no driver, but also
+/// where the driver is too old or a container was not given the card.
+#[cfg(feature = "cuda")]
+#[expect(unsafe_code, reason = "whisper-rs cannot be asked")]
 fn has_cuda_device() -> bool {
-    // What NVIDIA's driver shows; Windows' own Linux shows the card as /dev/dxg.
-    let cards = std::fs::read_dir("/proc/driver/nvidia/gpus").map_or(0, Iterator::count);
-    cards > 0 || Path::new("/dev/dxg").exists()
+    use whisper_rs::whisper_rs_sys::{
+        ggml_backend_dev_by_type as device, ggml_backend_dev_type_GGML_BACKEND_DEVICE_TYPE_GPU as GPU,
+    };
+    // SAFETY: it takes a number, and the pointer that it returns is not followed.
+    !unsafe { device(GPU) }.is_null()
 }
 
 /// The terms as a text that might have come before, as far as it fits.
