@@ -622,6 +622,11 @@ impl Call {
         self.talk.owes_an_answer()
     }
 
+    /// Sound of answers that was made and is not heard any more.
+    pub fn unheard_sound(&self) -> Duration {
+        self.talk.unheard_sound()
+    }
+
     pub fn stream_stats(&self) -> StreamStats {
         self.stream.stats()
     }

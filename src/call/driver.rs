@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Local};
+use metrics::histogram;
 use rand::Rng;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet, spawn_blocking};
@@ -23,10 +24,10 @@ use super::{CallConfig, EndedBy, Expects, Input, Output, PartId, Script, Service
 use crate::clock;
 use crate::engine::dialog::{Conversation, Dialog, DialogEvent};
 use crate::engine::end_of_turn::EndOfTurn;
+use crate::engine::metrics::{DIALOG_WASTED, TTS_WASTED_AUDIO};
 use crate::engine::stt::Stt;
-use crate::engine::tts::{Hush, Tts};
+use crate::engine::tts::{BackgroundHold, Tts};
 use crate::engine::vad::Silero;
-use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language, TurnId};
 use crate::log::{CallLog, CallRecord, Desk, Direction, LogItem, LogWriter, Status};
 use crate::net::media::{Media, next_beat};
@@ -38,6 +39,7 @@ use crate::rtp::dtls::Certificate;
 use crate::rtp::rtcp::RtcpStart;
 use crate::rtp::{Frame, Protection, Rate};
 use crate::sip::{AccountId, CallKey, CallOut, Command, Incoming, SessionEvent, Transport};
+use engines::BackgroundPart;
 pub use notify::Notify;
 use sessions::{Sessions, Side};
 
@@ -214,12 +216,13 @@ struct Driver {
     arrivals_rx: Option<mpsc::Receiver<Arrival>>,
     /// What is being transcribed, and judged.
     parts: HashMap<PartId, Cancel>,
-    /// Parts that nobody waits for: one after the other, so that many calls fill no queue.
-    unhurried: VecDeque<(PartId, Vec<i16>, Vec<Language>, Instant)>,
+    background: VecDeque<BackgroundPart>,
+    /// The queue was full for one of those.
+    try_again_at: Option<Instant>,
     judgements: HashMap<PartId, Cancel>,
     phrases: Cancel,
     /// While she owes an answer.
-    hush: Option<Hush>,
+    background_hold: Option<BackgroundHold>,
     /// The last words may still be on their way then.
     ended_at: Option<DateTime<Local>>,
     conversation: Conversation,
@@ -237,6 +240,9 @@ struct Asked {
     turn: TurnId,
     text: String,
     task: AbortHandle,
+    at: Instant,
+    /// What it took, once it is whole.
+    took: Option<Duration>,
 }
 
 impl Driver {
@@ -288,10 +294,11 @@ impl Driver {
             arrivals,
             arrivals_rx: Some(arrivals_rx),
             parts: HashMap::new(),
-            unhurried: VecDeque::new(),
+            background: VecDeque::new(),
+            try_again_at: None,
             judgements: HashMap::new(),
             phrases: Cancel::default(),
-            hush: None,
+            background_hold: None,
             ended_at: None,
             conversation: Conversation::new(language, incoming.parties.caller_number),
             after_reply: None,
@@ -310,12 +317,15 @@ impl Driver {
             if let Some(by) = self.drain().await {
                 break by;
             }
-            self.hush = self.call.owes_an_answer().then(|| self.hush.take().unwrap_or_else(|| self.office.tts.hush()));
+            self.background_hold = self
+                .call
+                .owes_an_answer()
+                .then(|| self.background_hold.take().unwrap_or_else(|| self.office.tts.hold_background()));
             if self.call.is_over() {
                 self.ended_at.get_or_insert_with(clock::time_of_day);
             }
             let Some(wake) = self.call.poll_timeout() else { break EndedBy::Failure };
-            let wake = self.sessions.poll_timeout().map_or(wake, |at| wake.min(at));
+            let wake = [self.sessions.poll_timeout(), self.try_again_at].into_iter().flatten().fold(wake, Instant::min);
             tokio::select! {
                 received = self.media.report(&mut report) => match received {
                     Ok((length, from)) => {
@@ -335,6 +345,7 @@ impl Driver {
                     let now = clock::now();
                     self.media.receive(now, |at, from, bytes| self.call.handle_datagram(at, from, bytes));
                     self.call.handle_timeout(now);
+                    self.transcribe_background();
                     self.leave_when_due().await;
                 }
             }
@@ -353,15 +364,12 @@ impl Driver {
                     _ => {}
                 }
                 self.call.handle_input(now, input);
-                if self.parts.is_empty()
-                    && let Some((part, pcm, languages, due)) = self.unhurried.pop_front()
-                {
-                    self.transcribe(part, pcm, languages, Priority::Background, due);
-                }
+                self.transcribe_background();
             }
             Arrival::Replied { turn, conversation } => {
                 // The reply of a turn that is over is no part of the conversation.
-                if self.asked.as_ref().is_some_and(|asked| asked.turn == turn) {
+                if let Some(asked) = self.asked.as_mut().filter(|asked| asked.turn == turn) {
+                    asked.took = Some(now.saturating_duration_since(asked.at));
                     let expects = conversation.expects();
                     self.after_reply = Some(conversation);
                     self.call.handle_input(now, Input::Replied { turn, expects });
@@ -407,6 +415,7 @@ impl Driver {
                     for cancel in [self.parts.remove(&part), self.judgements.remove(&part)].into_iter().flatten() {
                         cancel.cancel();
                     }
+                    self.background.retain(|job| job.part != part);
                 }
                 Output::Reply { turn, text, language } => self.reply(turn, text, language),
                 Output::CancelReply { turn, heard } => self.cancel_reply(turn, heard),
@@ -452,7 +461,7 @@ impl Driver {
             }
             .in_current_span(),
         );
-        self.asked = Some(Asked { turn, text, task });
+        self.asked = Some(Asked { turn, text, task, at: clock::now(), took: None });
     }
 
     fn cancel_reply(&mut self, turn: TurnId, heard: Option<String>) {
@@ -465,7 +474,10 @@ impl Driver {
             }
             (Some(heard), None) => self.conversation.interrupted(&asked.text, &heard),
             // None of it was heard: as if it had not been asked for.
-            (None, _) => {}
+            (None, _) => {
+                let took = asked.took.unwrap_or_else(|| clock::now().saturating_duration_since(asked.at));
+                histogram!(DIALOG_WASTED).record(took);
+            }
         }
     }
 
@@ -532,7 +544,7 @@ impl Driver {
 
     async fn finish(mut self, by: EndedBy) {
         self.phrases.cancel();
-        self.hush = None;
+        self.background_hold = None;
         for cancel in self.parts.values().chain(self.judgements.values()) {
             cancel.cancel();
         }
@@ -561,6 +573,7 @@ impl Driver {
             ice.refused = stats.refused_checks,
             "call over"
         );
+        histogram!(TTS_WASTED_AUDIO).record(self.call.unheard_sound());
         if let Some(log) = &mut self.log {
             log.item(LogItem::Quality(quality));
         }

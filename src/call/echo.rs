@@ -63,7 +63,7 @@ impl EchoGuard {
     pub fn may_echo(&self) -> bool {
         match self.need {
             Need::Running(_) => true,
-            Need::None => self.coupling.heard < ENOUGH,
+            Need::None => self.coupling.verdict() != Some(false),
             Need::Unknown => false,
         }
     }

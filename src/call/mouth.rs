@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::rtp::{Rate, Stream};
 
@@ -76,12 +77,14 @@ pub struct Mouth {
     rate: Rate,
     phrases: VecDeque<Phrase>,
     next: u64,
+    /// Samples of phrases that are over, or came too late.
+    unheard: usize,
 }
 
 impl Mouth {
     /// Phrases come at `rate`.
     pub fn new(rate: Rate) -> Self {
-        Self { rate, phrases: VecDeque::new(), next: 0 }
+        Self { rate, phrases: VecDeque::new(), next: 0, unheard: 0 }
     }
 
     /// Takes a phrase to say after the others. `None` when there are too many.
@@ -117,7 +120,10 @@ impl Mouth {
     pub fn sound(&mut self, id: PhraseId, pcm: Arc<[i16]>) -> Option<Purpose> {
         let is_awaited = self.phrases.iter().all(|p| p.samples == 0);
         let margin = self.rate.scaled(MARGIN_SAMPLES);
-        let phrase = self.phrases.iter_mut().find(|p| p.id == id)?;
+        let Some(phrase) = self.phrases.iter_mut().find(|p| p.id == id) else {
+            self.unheard += pcm.len();
+            return None;
+        };
         let first = pcm.iter().position(|sample| sample.unsigned_abs() >= AUDIBLE).filter(|_| is_awaited);
         let silent = first.map_or(0, |first| first.saturating_sub(margin));
         phrase.taken += silent;
@@ -207,7 +213,12 @@ impl Mouth {
 
     /// Forgets the answer: it has been said, or is not to be said any more.
     pub fn clear(&mut self) {
-        self.phrases.clear();
+        self.unheard += self.phrases.drain(..).map(|p| p.samples.saturating_sub(p.played)).sum::<usize>();
+    }
+
+    /// Sound that was made and is not heard any more.
+    pub fn unheard(&self) -> Duration {
+        Duration::from_secs_f64(self.unheard as f64 / f64::from(self.rate.hz()))
     }
 }
 

@@ -100,7 +100,7 @@ struct Run {
 
 /// Listens to the sound of a call.
 #[derive(Debug)]
-pub struct PartyEar {
+pub struct LineClassifier {
     rate: Rate,
     run: Run,
     /// The energy of the last frame of a tone.
@@ -112,7 +112,7 @@ pub struct PartyEar {
     spoken: u32,
 }
 
-impl PartyEar {
+impl LineClassifier {
     /// For frames at `rate`.
     pub fn new(rate: Rate) -> Self {
         Self {

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use self::party::MenuKey;
 use super::ears::{EarEvent, Ears};
 use super::mouth::{Mouth, Purpose};
-use super::party::PartyEar;
+use super::party::LineClassifier;
 use super::party::words::Kind;
 use super::timeline::{Moment, Timeline};
-use super::turn::{Answer, Deciding, Filler, Over, Stage, Then, Turn};
+use super::turn::{Answer, Deciding, DoubleTalk, Filler, Stage, Then, Turn};
 use super::{CallConfig, EndedBy, Expects, Output, PartId, PhraseId, Script, Service, TurnEnd, TurnRecord, seconds};
 use crate::engine::worker::Priority;
 use crate::engine::{Language, TurnId};
@@ -36,7 +36,7 @@ const SILENCE: [i16; Rate::Wide.frame_samples()] = [0; Rate::Wide.frame_samples(
 
 /// The language of the call: the house's first, until the caller has said enough to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tongue {
+enum CallLanguage {
     Assumed(Language),
     Settled(Language),
 }
@@ -52,7 +52,7 @@ struct Part {
 
 /// How a turn of the caller's began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Overlap {
+enum Opening {
     /// When she had finished.
     None,
     /// While she spoke.
@@ -100,7 +100,7 @@ pub(super) struct Talk {
     /// What was pressed in this turn.
     keys: String,
     hold: Hold,
-    tongue: Tongue,
+    call_language: CallLanguage,
     expects: Expects,
     timeline: Timeline,
     /// What ended the turn of the caller that is being answered.
@@ -108,7 +108,7 @@ pub(super) struct Talk {
     /// The turn in which she greets.
     greeting: Option<TurnId>,
     /// Who is on the line, by the sound.
-    party: PartyEar,
+    party: LineClassifier,
     /// Since when it is no person.
     machine_since: Option<Instant>,
     /// What has just spoken in the caller's place.
@@ -120,7 +120,9 @@ pub(super) struct Talk {
     /// Whether what is heard over her voice may be her voice that comes back.
     may_echo: bool,
     /// How the caller's turn began.
-    over: Overlap,
+    opening: Opening,
+    /// What she said before it.
+    said: String,
     /// What the answer that is being made asks for.
     next_expects: Option<Expects>,
     /// When the answer that is being said was first heard.
@@ -147,10 +149,10 @@ impl Talk {
         ears: Ears,
         rate: Rate,
     ) -> Self {
-        let tongue = match config.languages.as_slice() {
-            [only] => Tongue::Settled(*only),
-            [first, ..] => Tongue::Assumed(*first),
-            [] => Tongue::Assumed(Language::Ru),
+        let call_language = match config.languages.as_slice() {
+            [only] => CallLanguage::Settled(*only),
+            [first, ..] => CallLanguage::Assumed(*first),
+            [] => CallLanguage::Assumed(Language::Ru),
         };
         Self {
             service,
@@ -164,18 +166,19 @@ impl Talk {
             next_part: 0,
             keys: String::new(),
             hold: Hold::default(),
-            tongue,
+            call_language,
             expects: Expects::Anything,
             timeline: Timeline::default(),
             turn_end: None,
             greeting: None,
-            party: PartyEar::new(rate),
+            party: LineClassifier::new(rate),
             machine_since: None,
             kind: None,
             menu_key: MenuKey::NotAsked,
             same_words: (String::new(), 0),
             may_echo: false,
-            over: Overlap::None,
+            opening: Opening::None,
+            said: String::new(),
             next_expects: None,
             spoken_since: None,
             answered_at: now,
@@ -191,8 +194,8 @@ impl Talk {
     }
 
     fn language(&self) -> Language {
-        match self.tongue {
-            Tongue::Assumed(language) | Tongue::Settled(language) => language,
+        match self.call_language {
+            CallLanguage::Assumed(language) | CallLanguage::Settled(language) => language,
         }
     }
 
@@ -289,10 +292,15 @@ impl Talk {
     /// She is softer while somebody begins to speak over her, and waits while he goes on.
     fn loudness(&self) -> Loudness {
         match self.turn {
-            Turn::Speaking { over: Over::Begun, .. } => Loudness::Ducked,
-            Turn::Speaking { over: Over::Held { .. }, .. } => Loudness::Held,
+            Turn::Speaking { over: DoubleTalk::Begun, .. } => Loudness::Ducked,
+            Turn::Speaking { over: DoubleTalk::Held { .. }, .. } => Loudness::Held,
             _ => Loudness::Full,
         }
+    }
+
+    /// Sound that was made and is not heard any more.
+    pub(super) fn unheard_sound(&self) -> Duration {
+        self.mouth.unheard()
     }
 
     /// Whether the caller speaks, or waits for her.
@@ -478,15 +486,17 @@ impl Talk {
             matches!(answer, Answer::Coming(then) | Answer::Whole(then) if then == Then::HangUp(EndedBy::TimeLimit));
         let is_greeting = self.greeting == Some(self.turn_id) && !self.config.turn.greeting_interruptible;
         let over = match () {
-            () if is_last || is_greeting || self.service == Service::Message => Over::Unheard,
-            () if self.ears.is_talking() && self.greeting != Some(self.turn_id) => Over::Begun,
-            () => Over::Nothing,
+            () if is_last || is_greeting || self.service == Service::Message => DoubleTalk::Unheard,
+            () if self.ears.is_talking() && self.greeting != Some(self.turn_id) => DoubleTalk::Begun,
+            () => DoubleTalk::Nothing,
         };
         self.expects = self.next_expects.take().unwrap_or(self.expects);
         self.turn = Turn::Speaking { answer, over };
         self.spoken_since = None;
         self.last_sound = now;
-        self.ears.end_part();
+        if over != DoubleTalk::Begun {
+            self.ears.end_part();
+        }
     }
 
     pub(super) fn synthesised(&mut self, phrase: PhraseId, result: Result<(), String>) {
@@ -534,7 +544,13 @@ impl Talk {
         None
     }
 
-    fn advance_speaking(&mut self, now: Instant, answer: Answer, over: Over, stream: &mut Stream) -> Option<EndedBy> {
+    fn advance_speaking(
+        &mut self,
+        now: Instant,
+        answer: Answer,
+        over: DoubleTalk,
+        stream: &mut Stream,
+    ) -> Option<EndedBy> {
         let silent = self.mouth.is_empty_of_work() && !stream.is_playing();
         match answer {
             Answer::Whole(then) if silent => return self.finish(now, then),
@@ -569,12 +585,17 @@ impl Talk {
             self.turn = Turn::Silent;
             return Some(by);
         }
-        let over = if let Turn::Speaking { over, .. } = self.turn { over } else { Over::Nothing };
+        let over = if let Turn::Speaking { over, .. } = self.turn { over } else { DoubleTalk::Nothing };
+        let speaks = self.ears.is_talking()
+            || matches!(over, DoubleTalk::Begun | DoubleTalk::Held { .. } | DoubleTalk::Asked { .. });
         self.expects = self.next_expects.take().unwrap_or(self.expects);
         let asks = self.asks();
+        self.said = self.mouth.text();
         self.record(now);
         self.quiet_since = now;
         match then {
+            // He was only slow to answer.
+            Then::HangUp(EndedBy::Silence) if speaks => self.hear_after(now, over, asks),
             Then::HangUp(by) => return Some(by),
             Then::Listen if self.service == Service::Message => self.turn = Turn::Dictating { began: now, since: now },
             Then::Listen if self.ears.part().is_some() => self.hear_after(now, over, asks),
@@ -599,7 +620,7 @@ impl Talk {
         };
         self.turns += 1;
         self.turn_id = self.turn_id.next();
-        self.over = Overlap::None;
+        self.opening = Opening::None;
         for part in self.parts.drain(..).filter(|part| part.text.is_none()) {
             self.out.push_back(Output::CancelPart { part: part.id });
         }
@@ -634,7 +655,7 @@ impl Talk {
         let is_transcribed = match self.turn {
             Turn::Keying { .. } => {
                 self.read_keys();
-                true
+                false
             }
             Turn::Dictating { .. } => true,
             Turn::Deciding(_) => true,

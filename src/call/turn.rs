@@ -120,7 +120,7 @@ pub(super) enum Turn {
     /// He leaves a message, which nobody answers. `since`: nobody has spoken.
     Dictating { began: Instant, since: Instant },
     /// The answer is being heard.
-    Speaking { answer: Answer, over: Over },
+    Speaking { answer: Answer, over: DoubleTalk },
     /// The call is over.
     Silent,
 }
@@ -142,16 +142,16 @@ pub(super) struct Deciding {
 
 /// What a caller does while she speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Over {
+pub(super) enum DoubleTalk {
     /// He is not listened to before she has finished.
     Unheard,
     Nothing,
     /// He has begun to speak: she is softer.
     Begun,
-    /// He goes on: she waits since then, until words tell whether it is for her; `probe` are his words so far.
+    /// He goes on: she waits since then, until words tell whether it is for her.
     Held {
         since: Instant,
-        probe: Option<Probe>,
+        words: Words,
     },
     /// It was short, or had no words so far. She speaks on until words tell whether it is for her.
     Asked {
@@ -162,6 +162,16 @@ pub(super) enum Over {
         /// Speech of the part when it was last looked at.
         voiced: Duration,
     },
+}
+
+/// What is known of the words of speech over hers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Words {
+    /// There is not enough of it yet.
+    Unasked,
+    Asked(Probe),
+    /// They cannot be had: its length tells.
+    Unknown,
 }
 
 /// Speech over hers that is being transcribed.

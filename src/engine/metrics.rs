@@ -47,6 +47,11 @@ pub const STT_WASTED_AUDIO: &str = "secretary_stt_wasted_audio_seconds";
 /// Histogram, seconds: the workers' time that went into them.
 pub const STT_WASTED_PROCESSING: &str = "secretary_stt_wasted_processing_seconds";
 
+/// Histogram, seconds: from the question to an answer's end, of answers given up before a word of them was heard.
+pub const DIALOG_WASTED: &str = "secretary_dialog_wasted_seconds";
+/// Histogram, seconds: sound that was made for a call and that its caller did not hear.
+pub const TTS_WASTED_AUDIO: &str = "secretary_tts_wasted_audio_seconds";
+
 /// Tells the recorder what the figures mean; once, after it is installed.
 pub fn describe() {
     for (pool, what) in [(&STT, "Utterances"), (&TTS, "Texts"), (&END_OF_TURN, "Pauses")] {
@@ -58,4 +63,6 @@ pub fn describe() {
     describe_gauge!(STT_SPEED, Unit::Count, "Seconds of sound recognised in a second of a worker's time");
     describe_histogram!(STT_WASTED_AUDIO, Unit::Seconds, "Sound of utterances given up after a worker had begun");
     describe_histogram!(STT_WASTED_PROCESSING, Unit::Seconds, "Workers' time for utterances given up after that");
+    describe_histogram!(DIALOG_WASTED, Unit::Seconds, "Time of answers given up before a word of them was heard");
+    describe_histogram!(TTS_WASTED_AUDIO, Unit::Seconds, "Sound made for a call that its caller did not hear");
 }

@@ -76,6 +76,25 @@ fn a_call_over_tcp_is_answered_and_ctrl_c_leaves_nothing_running() {
 }
 
 #[test]
+fn one_caller_too_many_is_told_that_the_line_is_busy() {
+    let netns = Netns::host();
+    let more = format!("{BRIEF}\n[stt]\noverload = \"busy\"\nfinal_deadline_ms = 1\n");
+    let secretary = Secretary::start_with(&netns, PORT, &[], &more, &[]);
+    let long = netns.dir().join("long.wav");
+    wav::microphone(&clip("ru_real_0308.wav"), 0, 20, &long);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| call(&netns, URI, &[long]));
+        secretary.wait_calls(1, Duration::from_secs(20));
+        let output = call(&netns, URI, &[clip("ru_message_1.wav")]);
+        assert_eq!(output.status.code(), Some(3), "busy: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(first.join().unwrap().status.success());
+    });
+    // The line is free again.
+    let output = call(&netns, URI, &[clip("ru_message_4.wav")]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn one_caller_too_many_leaves_a_message() {
     let netns = Netns::host();
     let more = format!("{BRIEF}\n[stt]\noverload = \"message\"\nfinal_deadline_ms = 1\n");

@@ -90,6 +90,7 @@ fn an_answer_is_begun_before_the_turn_is_over_and_thrown_away_if_it_is_not() {
     line.say(2_000);
     line.run_until(2, |line| line.spoken.len() == 2);
     assert_eq!((line.turns.len(), line.asked.len()), (1, 1), "the turn is open, the answer is there");
+    assert_eq!(line.call.unheard_sound(), Duration::ZERO);
     let before = line.caller_heard.len();
     line.run(200);
     line.say(1_500);
@@ -97,6 +98,8 @@ fn an_answer_is_begun_before_the_turn_is_over_and_thrown_away_if_it_is_not() {
     line.run_until(20, |line| line.turns.len() == 2);
     assert_eq!(line.turns[1].caller_text, texts[1]);
     assert_eq!(line.turns[1].heard_text, line.engines.answer);
+    let sound = ms(60) * line.engines.answer.chars().count() as u32;
+    assert_eq!(line.call.unheard_sound(), sound, "one of two answers was made for nothing");
     let asked: Vec<&str> = line.asked.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(asked, texts);
     assert!(line.asked[0].0 < line.asked[1].0, "another turn for what comes of it");

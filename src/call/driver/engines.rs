@@ -1,16 +1,27 @@
 //! What the call wants of the engines: each is given its work here and answers by the queue of arrivals.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Arrival, Driver};
 use crate::call::{Input, PartId, PhraseId};
 use crate::clock;
 use crate::engine::end_of_turn::TurnJob;
-use crate::engine::stt::SttJob;
+use crate::engine::stt::{SttError, SttJob};
 use crate::engine::tts::{SpeakJob, SpeechChunk};
 use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language};
+
+/// Until a full queue is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// A part that nobody waits for.
+pub(super) struct BackgroundPart {
+    pub part: PartId,
+    pcm: Vec<i16>,
+    languages: Vec<Language>,
+    due: Instant,
+}
 
 impl Driver {
     pub(super) fn transcribe(
@@ -21,37 +32,73 @@ impl Driver {
         priority: Priority,
         due: Instant,
     ) {
-        if priority == Priority::Background && !self.parts.is_empty() {
-            return self.unhurried.push_back((part, pcm, languages, due));
+        if priority == Priority::Background {
+            self.background.push_back(BackgroundPart { part, pcm, languages, due });
+            return self.transcribe_background();
         }
+        if let Err(error) = self.submit(part, pcm, languages, priority, due) {
+            self.call.handle_input(clock::now(), Input::Heard { part, result: Err(error.to_string()) });
+        }
+    }
+
+    /// One after the other, so that calls that nobody waits for leave room for each other. Where there is none it is tried again.
+    pub(super) fn transcribe_background(&mut self) {
+        let now = clock::now();
+        if self.try_again_at.is_some_and(|at| now < at) {
+            return;
+        }
+        self.try_again_at = None;
+        if !self.parts.is_empty() {
+            return;
+        }
+        let Some(job) = self.background.pop_front() else { return };
+        match self.submit(job.part, job.pcm.clone(), job.languages.clone(), Priority::Background, job.due) {
+            Ok(()) => {}
+            Err(SttError::QueueFull) => {
+                self.background.push_front(job);
+                self.try_again_at = Some(now + TRY_AGAIN);
+            }
+            Err(error) => {
+                self.call.handle_input(now, Input::Heard { part: job.part, result: Err(error.to_string()) });
+            }
+        }
+    }
+
+    fn submit(
+        &mut self,
+        part: PartId,
+        pcm: Vec<i16>,
+        languages: Vec<Language>,
+        priority: Priority,
+        due: Instant,
+    ) -> Result<(), SttError> {
         let cancel = Cancel::default();
-        self.parts.insert(part, cancel.clone());
-        let job = SttJob { pcm, rate_hz: self.call.rate().hz(), languages, cancel, priority, due };
+        let job = SttJob { pcm, rate_hz: self.call.rate().hz(), languages, cancel: cancel.clone(), priority, due };
         let arrivals = self.arrivals.clone();
-        let submitted = self.office.stt.submit(job, move |result| {
+        self.office.stt.submit(job, move |result| {
             let result = result.map_err(|error| error.to_string());
             // On the recogniser's own thread: it may wait. The call may be over.
             let _ = arrivals.blocking_send(Arrival::Input(Input::Heard { part, result }));
-        });
-        if let Err(error) = submitted {
-            let heard = Input::Heard { part, result: Err(error.to_string()) };
-            self.call.handle_input(clock::now(), heard);
-        }
+        })?;
+        self.parts.insert(part, cancel);
+        Ok(())
     }
 
     pub(super) fn judge(&mut self, part: PartId, pcm: Vec<i16>) {
         let cancel = Cancel::default();
-        self.judgements.insert(part, cancel.clone());
-        let job = TurnJob { pcm, rate_hz: self.call.rate().hz(), cancel };
+        let job = TurnJob { pcm, rate_hz: self.call.rate().hz(), cancel: cancel.clone() };
         let arrivals = self.arrivals.clone();
         let submitted = self.office.end_of_turn.submit(job, move |result| {
             let complete = result.map_err(|error| error.to_string());
             // On the model's own thread: it may wait. The call may be over.
             let _ = arrivals.blocking_send(Arrival::Input(Input::Judged { part, complete }));
         });
-        if let Err(error) = submitted {
-            let judged = Input::Judged { part, complete: Err(error.to_string()) };
-            self.call.handle_input(clock::now(), judged);
+        match submitted {
+            Ok(()) => drop(self.judgements.insert(part, cancel)),
+            Err(error) => {
+                let judged = Input::Judged { part, complete: Err(error.to_string()) };
+                self.call.handle_input(clock::now(), judged);
+            }
         }
     }
 

@@ -28,7 +28,7 @@ fn clip(name: &str) -> Vec<i16> {
 fn heard(pcm: &[i16]) -> Vec<(Heard, f32)> {
     let pcm = g711::decode(Codec::Pcma, &g711::encode(Codec::Pcma, pcm));
     let listen = |pcm: &[i16], rate: Rate| -> Vec<(Heard, f32)> {
-        let mut ear = PartyEar::new(rate);
+        let mut ear = LineClassifier::new(rate);
         let frames = pcm.chunks_exact(rate.frame_samples()).enumerate();
         frames.filter_map(|(n, frame)| Some((ear.push(frame, false)?, (n + 1) as f32 * 0.02))).collect()
     };
@@ -155,7 +155,7 @@ fn what_has_no_cadence_is_nothing() {
 #[test]
 fn music_is_not_music_while_somebody_speaks_and_is_news_again_after_that() {
     let music = clip("ns_hold_music.wav");
-    let mut ear = PartyEar::new(Rate::Narrow);
+    let mut ear = LineClassifier::new(Rate::Narrow);
     let mut listen = |is_speech: bool| -> Vec<Heard> {
         music.chunks_exact(FRAME).filter_map(|frame| ear.push(frame, is_speech)).collect()
     };

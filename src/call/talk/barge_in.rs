@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{NOISE, Overlap, Part, Talk};
-use crate::call::turn::{Answer, Over, Probe, Turn};
+use super::{NOISE, Opening, Part, Talk};
+use crate::call::turn::{Answer, DoubleTalk, Probe, Turn, Words};
 use crate::call::{Expects, Output};
 use crate::engine::dialog::front_desk::words::split;
 use crate::engine::end_of_turn::is_backchannel;
@@ -32,13 +32,13 @@ const ANSWERS_WITHIN: Duration = Duration::from_millis(1_000);
 
 impl Talk {
     /// The caller begins to speak while she does.
-    pub(super) fn onset_over(&mut self, now: Instant, answer: Answer, over: Over, stream: &mut Stream) {
+    pub(super) fn onset_over(&mut self, now: Instant, answer: Answer, over: DoubleTalk, stream: &mut Stream) {
         match over {
-            Over::Unheard | Over::Begun | Over::Held { .. } => {}
-            Over::Nothing if self.has_just_begun(now) => self.go_on(None, stream),
-            Over::Nothing | Over::Noise { .. } | Over::Asked { .. } => {
+            DoubleTalk::Unheard | DoubleTalk::Begun | DoubleTalk::Held { .. } => {}
+            DoubleTalk::Nothing if self.has_just_begun(now) => self.go_on(None, stream),
+            DoubleTalk::Nothing | DoubleTalk::Noise { .. } | DoubleTalk::Asked { .. } => {
                 self.forget_probe(over);
-                self.turn = Turn::Speaking { answer, over: Over::Begun };
+                self.turn = Turn::Speaking { answer, over: DoubleTalk::Begun };
             }
         }
     }
@@ -51,38 +51,44 @@ impl Talk {
     }
 
     /// What time brings about while both speak.
-    pub(super) fn advance_over(&mut self, now: Instant, answer: Answer, over: Over, stream: &mut Stream) {
+    pub(super) fn advance_over(&mut self, now: Instant, answer: Answer, over: DoubleTalk, stream: &mut Stream) {
         let paused = self.paused_at(now).is_some();
         let voiced = self.ears.voiced();
         let next = match over {
-            Over::Begun if paused => {
-                self.probe(now, Priority::Partial).map_or(Over::Nothing, |probe| Over::Asked { probe })
+            DoubleTalk::Begun if paused => {
+                self.probe(now, Priority::Partial).map_or(DoubleTalk::Nothing, |probe| DoubleTalk::Asked { probe })
             }
-            Over::Begun if voiced >= self.config.turn.barge_in() => Over::Held { since: now, probe: None },
-            Over::Held { since, .. } if now.saturating_duration_since(since) >= PATIENCE => {
-                if voiced >= LONG {
-                    self.interrupt(now, stream);
-                    return self.hear(now);
-                }
-                self.forget_probe(over);
-                if self.ears.is_talking() { Over::Noise { voiced } } else { Over::Nothing }
+            DoubleTalk::Begun if voiced >= self.config.turn.barge_in() => {
+                DoubleTalk::Held { since: now, words: Words::Unasked }
             }
-            Over::Held { since, probe: None } if paused || voiced >= ENOUGH => {
-                Over::Held { since, probe: self.probe(now, Priority::Final) }
+            DoubleTalk::Held { since, words }
+                if voiced >= LONG && (words == Words::Unknown || now.saturating_duration_since(since) >= PATIENCE) =>
+            {
+                self.interrupt(now, stream);
+                return self.hear(now);
             }
-            Over::Noise { .. } if paused => Over::Nothing,
-            Over::Noise { voiced: before } if voiced >= before + ENOUGH => {
-                self.probe(now, Priority::Partial).map_or(Over::Nothing, |probe| Over::Asked { probe })
+            DoubleTalk::Held { words: Words::Unknown, .. } if paused => DoubleTalk::Nothing,
+            DoubleTalk::Held { since, words } if now.saturating_duration_since(since) >= PATIENCE => match words {
+                Words::Asked(probe) => DoubleTalk::Asked { probe },
+                Words::Unasked | Words::Unknown if self.ears.is_talking() => DoubleTalk::Noise { voiced },
+                Words::Unasked | Words::Unknown => DoubleTalk::Nothing,
+            },
+            DoubleTalk::Held { since, words: Words::Unasked } if paused || voiced >= ENOUGH => {
+                DoubleTalk::Held { since, words: self.probe(now, Priority::Final).map_or(Words::Unasked, Words::Asked) }
             }
-            Over::Unheard
-            | Over::Nothing
-            | Over::Begun
-            | Over::Held { .. }
-            | Over::Asked { .. }
-            | Over::Noise { .. } => over,
+            DoubleTalk::Noise { .. } if paused => DoubleTalk::Nothing,
+            DoubleTalk::Noise { voiced: before } if voiced >= before + ENOUGH => {
+                self.probe(now, Priority::Partial).map_or(DoubleTalk::Nothing, |probe| DoubleTalk::Asked { probe })
+            }
+            DoubleTalk::Unheard
+            | DoubleTalk::Nothing
+            | DoubleTalk::Begun
+            | DoubleTalk::Held { .. }
+            | DoubleTalk::Asked { .. }
+            | DoubleTalk::Noise { .. } => over,
         };
         self.turn = Turn::Speaking { answer, over: next };
-        if next == Over::Nothing && !self.ears.is_talking() && self.quiet_for(now) >= ANSWERS_WITHIN {
+        if next == DoubleTalk::Nothing && !self.ears.is_talking() && self.quiet_for(now) >= ANSWERS_WITHIN {
             // Too short to interrupt, too long ago to begin an answer with.
             self.ears.end_part();
         }
@@ -100,7 +106,7 @@ impl Talk {
         Some(probe)
     }
 
-    pub(super) fn forget_probe(&mut self, over: Over) {
+    pub(super) fn forget_probe(&mut self, over: DoubleTalk) {
         if let Some(Probe { part, .. }) = over.probe() {
             self.out.push_back(Output::CancelPart { part });
         }
@@ -115,28 +121,31 @@ impl Talk {
     pub(super) fn probed(&mut self, now: Instant, result: Result<Transcript, String>, stream: &mut Stream) {
         let Turn::Speaking { answer, over } = self.turn else { return };
         let Some(probe) = over.probe() else { return };
-        let (text, language) = match result {
-            Ok(transcript) => (transcript.text.trim().to_owned(), transcript.language),
+        let transcript = match result {
+            Ok(transcript) => transcript,
             Err(error) => {
                 tracing::warn!(%error, "speech over hers could not be transcribed");
-                (String::new(), self.language())
+                let since = if let DoubleTalk::Held { since, .. } = over { since } else { now };
+                self.turn = Turn::Speaking { answer, over: DoubleTalk::Held { since, words: Words::Unknown } };
+                return;
             }
         };
+        let text = transcript.text.trim();
         // «Угу» is easily taken for a word of another language.
-        let is_foreign = probe.voiced < NOISE && language != self.language();
+        let is_foreign = probe.voiced < NOISE && transcript.language != self.language();
         let goes_on = self.ears.is_talking() || self.ears.voiced() > probe.voiced;
-        let is_meant =
-            !text.is_empty() && !is_foreign && !is_backchannel(&text, self.language()) && !self.is_echo(&text);
+        let is_meant = !text.is_empty() && !is_foreign && !is_backchannel(text, self.language()) && !self.is_echo(text);
         if is_meant {
-            return self.is_interrupted(now, probe, text, goes_on, stream);
+            self.learn_language(&transcript);
+            return self.is_interrupted(now, probe, text.to_owned(), goes_on, stream);
         }
-        if let Over::Held { since, .. } = over
+        if let DoubleTalk::Held { since, .. } = over
             && goes_on
             && probe.voiced < LONG
             && now.saturating_duration_since(since) < LOOK_AGAIN
         {
             // Too little to tell: she waits for more of it.
-            self.turn = Turn::Speaking { answer, over: Over::Held { since, probe: None } };
+            self.turn = Turn::Speaking { answer, over: DoubleTalk::Held { since, words: Words::Unasked } };
             return;
         }
         // What goes on may have words yet, which begin with this; «да» may answer the question that she is about to finish.
@@ -144,7 +153,7 @@ impl Talk {
         if !is_wanted {
             self.ears.end_part();
         }
-        let over = if goes_on { Over::Noise { voiced: self.ears.voiced() } } else { Over::Nothing };
+        let over = if goes_on { DoubleTalk::Noise { voiced: self.ears.voiced() } } else { DoubleTalk::Nothing };
         self.turn = Turn::Speaking { answer, over };
     }
 
@@ -153,19 +162,23 @@ impl Talk {
         self.expects == Expects::YesNo || self.mouth.text().trim_end().ends_with('?')
     }
 
-    /// Whether the words are those that she has just said: of what comes back of her voice, some may be left.
+    /// Whether the words are those that she has just said.
     fn is_echo(&self, text: &str) -> bool {
-        let said = words(&self.mouth.heard()).len() + AHEAD_WORDS;
-        let hers: Vec<String> = words(&self.mouth.text()).into_iter().take(said).collect();
-        let heard = words(text);
+        let heard = words(&self.mouth.heard()).len() + AHEAD_WORDS;
+        self.is_echo_of(words(&self.mouth.text()).into_iter().take(heard), text)
+    }
+
+    /// Of what comes back of her voice, some may be left.
+    fn is_echo_of(&self, hers: impl Iterator<Item = String>, text: &str) -> bool {
+        let (hers, heard) = (hers.collect::<Vec<_>>(), words(text));
         let same = heard.iter().filter(|word| hers.contains(word)).count();
         self.may_echo && same * 3 >= heard.len() * 2
     }
 
     /// She has finished, and the caller began to speak before that.
-    pub(super) fn hear_after(&mut self, now: Instant, over: Over, asks: bool) {
+    pub(super) fn hear_after(&mut self, now: Instant, over: DoubleTalk, asks: bool) {
         self.hear(now);
-        self.over = if asks { Overlap::Answers } else { Overlap::Begun };
+        self.opening = if asks { Opening::Answers } else { Opening::Begun };
         let Some(probe) = over.probe() else { return };
         match self.paused_at(now) {
             Some(paused_at) if self.ears.voiced() == probe.voiced => {
@@ -177,9 +190,15 @@ impl Talk {
         }
     }
 
-    /// Whether words that began over hers are none for her: «угу», but for an answer to her question.
+    /// Whether words that began over hers are none for her: «угу», but for an answer to her question, and the end of what she
+    /// said, which comes back late.
     pub(super) fn is_aside(&self, text: &str) -> bool {
-        self.over == Overlap::Begun && is_backchannel(text, self.language())
+        let is_echo = || self.is_echo_of(words(&self.said).into_iter(), text);
+        match self.opening {
+            Opening::None => false,
+            Opening::Begun => is_backchannel(text, self.language()) || is_echo(),
+            Opening::Answers => is_echo(),
+        }
     }
 
     fn is_interrupted(&mut self, now: Instant, probe: Probe, text: String, goes_on: bool, stream: &mut Stream) {
@@ -199,12 +218,15 @@ fn words(text: &str) -> Vec<String> {
     split(text).into_iter().map(|word| word.plain).collect()
 }
 
-impl Over {
+impl DoubleTalk {
     fn probe(self) -> Option<Probe> {
         match self {
-            Over::Held { probe, .. } => probe,
-            Over::Asked { probe } => Some(probe),
-            Over::Unheard | Over::Nothing | Over::Begun | Over::Noise { .. } => None,
+            DoubleTalk::Held { words: Words::Asked(probe), .. } | DoubleTalk::Asked { probe } => Some(probe),
+            DoubleTalk::Held { words: Words::Unasked | Words::Unknown, .. }
+            | DoubleTalk::Unheard
+            | DoubleTalk::Nothing
+            | DoubleTalk::Begun
+            | DoubleTalk::Noise { .. } => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{GIVE_UP_AFTER, NOISE, Overlap, Talk};
+use super::{GIVE_UP_AFTER, NOISE, Opening, Talk};
 use crate::call::ending::{Pause, TurnEnd};
 use crate::call::timeline::Moment;
 use crate::call::turn::{Answer, Deciding, Filler, Stage, Then, Turn};
@@ -126,7 +126,7 @@ impl Talk {
         self.ears.end_part();
         self.mouth.clear();
         self.out.push_back(Output::Silence);
-        (self.over, self.turn_end) = (Overlap::None, None);
+        (self.opening, self.turn_end) = (Opening::None, None);
         self.turn = Turn::Listening { since: self.quiet_since };
     }
 

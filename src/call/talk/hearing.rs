@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{GIVE_UP_AFTER, NOISE, Part, Talk, Tongue};
+use super::{CallLanguage, GIVE_UP_AFTER, NOISE, Part, Talk};
 use crate::call::timeline::{Moment, Timeline};
-use crate::call::turn::{Answer, Deciding, Over, Stage, Then, Turn};
+use crate::call::turn::{Answer, Deciding, DoubleTalk, Stage, Then, Turn};
 use crate::call::{Expects, Output, PartId};
 use crate::engine::end_of_turn::WINDOW_S;
 use crate::engine::stt::Transcript;
@@ -38,7 +38,7 @@ impl Talk {
             Turn::Speaking { answer, over } => self.onset_over(now, answer, over, stream),
             // Speech while an answer is being made counts when there is enough of it (`advance`).
             Turn::Thinking { .. } | Turn::Hearing | Turn::Silent => {}
-            // Tones of the keys, as some telephones send them as well.
+            // It is looked at when the number is whole.
             Turn::Keying { .. } => {}
             Turn::Dictating { began, .. } => self.turn = Turn::Dictating { began, since: now },
         }
@@ -49,7 +49,7 @@ impl Talk {
         match self.turn {
             Turn::Listening { .. } if self.expects == Expects::Number => self.hear(now),
             Turn::Speaking { answer: Answer::Coming(Then::Listen) | Answer::Whole(Then::Listen), over }
-                if over != Over::Unheard =>
+                if over != DoubleTalk::Unheard =>
             {
                 self.interrupt(now, stream);
                 self.quiet_since = now;
@@ -71,17 +71,19 @@ impl Talk {
             Turn::Listening { .. } => self.turn = Turn::Listening { since: now },
             Turn::Dictating { .. } if key == '#' => self.message_ends(now),
             Turn::Dictating { began, .. } => self.turn = Turn::Dictating { began, since: now },
-            Turn::Keying { .. } => self.turn = Turn::Keying { ends_at },
+            Turn::Keying { .. } => {
+                self.transcribe_words(now);
+                self.turn = Turn::Keying { ends_at };
+            }
             Turn::Hearing if self.expects == Expects::Number => {
-                if self.ears.voiced() >= NOISE {
-                    self.transcribe(now, Priority::Final);
-                }
+                self.transcribe_words(now);
                 self.turn = Turn::Keying { ends_at };
             }
             Turn::Deciding(Deciding { guess, .. }) if self.expects == Expects::Number => {
                 if guess.is_some() {
                     self.take_back(stream);
                 }
+                self.ears.end_part();
                 self.turn = Turn::Keying { ends_at };
             }
             Turn::Hearing | Turn::Deciding(_) | Turn::Thinking { .. } | Turn::Speaking { .. } | Turn::Silent => {}
@@ -99,11 +101,24 @@ impl Talk {
 
     pub(super) fn end_keys(&mut self, now: Instant) {
         self.read_keys();
-        self.ears.end_part();
+        if self.ears.is_talking() && self.ears.voiced() >= NOISE {
+            self.turn = Turn::Hearing;
+            return;
+        }
+        self.transcribe_words(now);
         match self.parts.is_empty() {
+            true if self.ears.is_talking() => self.hear(now),
             true => self.turn = Turn::Listening { since: now },
             false => self.end_keyed(now),
         }
+    }
+
+    /// What was said between keys; what is shorter is the tones of the keys, as some telephones send them as well.
+    fn transcribe_words(&mut self, now: Instant) {
+        if self.ears.voiced() >= NOISE {
+            self.transcribe(now, Priority::Final);
+        }
+        self.ears.end_part();
     }
 
     /// The caller goes on before a word of the answer was heard: his turn is not over after all.
@@ -186,9 +201,9 @@ impl Talk {
     }
 
     pub(super) fn ask_for_text(&mut self, now: Instant, part: PartId, pcm: Vec<i16>, priority: Priority) {
-        let languages = match self.tongue {
-            Tongue::Assumed(_) => self.config.languages.clone(),
-            Tongue::Settled(language) => vec![language],
+        let languages = match self.call_language {
+            CallLanguage::Assumed(_) => self.config.languages.clone(),
+            CallLanguage::Settled(language) => vec![language],
         };
         let due = match priority {
             Priority::Final => now + self.config.turn.sure_silence(),
@@ -217,13 +232,8 @@ impl Talk {
         let Some(part) = self.parts.iter_mut().find(|p| p.id == id) else { return };
         match result {
             Ok(transcript) => {
-                let text = transcript.text.trim().to_owned();
-                if let Tongue::Assumed(_) = self.tongue
-                    && text.split_whitespace().count() >= TELLING_WORDS
-                {
-                    self.tongue = Tongue::Settled(transcript.language);
-                }
-                part.text = Some(text);
+                part.text = Some(transcript.text.trim().to_owned());
+                self.learn_language(&transcript);
             }
             Err(error) => {
                 tracing::warn!(%error, "speech could not be transcribed");
@@ -232,6 +242,15 @@ impl Talk {
         }
         self.note_machine(now);
         self.answer_when_heard(now);
+    }
+
+    /// Enough words tell the caller's language, once for the call.
+    pub(super) fn learn_language(&mut self, transcript: &Transcript) {
+        if let CallLanguage::Assumed(_) = self.call_language
+            && transcript.text.split_whitespace().count() >= TELLING_WORDS
+        {
+            self.call_language = CallLanguage::Settled(transcript.language);
+        }
     }
 
     pub(super) fn caller_text(&self) -> String {

@@ -231,9 +231,9 @@ impl Tts {
     }
 
     /// Keeps the voices from preparing phrases while a caller is to have his answer soon.
-    pub fn hush(&self) -> Hush {
+    pub fn hold_background(&self) -> BackgroundHold {
         self.pool.hold_background();
-        Hush { pool: Arc::clone(&self.pool) }
+        BackgroundHold { pool: Arc::clone(&self.pool) }
     }
 
     /// Fails what waits, cancels what runs and waits for the threads: at most one clause. Voices' programs are ended.
@@ -245,11 +245,11 @@ impl Tts {
 
 /// While it lives no phrase is begun to be prepared.
 #[must_use]
-pub struct Hush {
+pub struct BackgroundHold {
     pool: Arc<Pool<Voices>>,
 }
 
-impl Drop for Hush {
+impl Drop for BackgroundHold {
     fn drop(&mut self) {
         self.pool.let_background_run();
     }

@@ -63,6 +63,28 @@ fn asked_for_a_number(network: Network, dtmf: Dtmf) -> Line {
 }
 
 #[test]
+fn words_between_keys_are_not_lost() {
+    for keys_after in ["", "16#"] {
+        let mut line = asked_for_a_number(Network::default(), Dtmf::Rtp);
+        press_in_rtp(&mut line, "89");
+        line.engines.texts = ["Ой, не то"].into();
+        line.say(1_500);
+        press_in_rtp(&mut line, keys_after);
+        line.run_until(20, |line| line.turns.len() == 3);
+        let said = &line.turns[2].caller_text;
+        assert!(said.contains("Ой, не то") && said.contains("89"), "{said:?}");
+    }
+    // A key alone that means nothing, and words that have begun.
+    let mut line = asked_for_a_number(Network::default(), Dtmf::Rtp);
+    press_in_rtp(&mut line, "*");
+    line.run(1_400);
+    line.engines.texts = ["Запишите номер"].into();
+    line.say(1_500);
+    line.run_until(20, |line| line.turns.len() == 3);
+    assert_eq!(line.turns[2].caller_text, "Запишите номер");
+}
+
+#[test]
 fn a_number_that_is_asked_for_can_be_typed() {
     type Press = fn(&mut Line, &str);
     let ways: [(Press, Dtmf); 4] = [
