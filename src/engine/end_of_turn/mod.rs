@@ -54,6 +54,9 @@ pub enum EndOfTurnError {
     WrongModel { path: PathBuf, reason: String },
     #[error("end of turn: the model gave no answer: {0}")]
     Run(#[from] ort::Error),
+    /// NaN, or what is not in 0..=1.
+    #[error("end of turn: the model's answer is {0}, which is no probability")]
+    NoProbability(f32),
     #[error("end of turn: {0}")]
     Audio(#[from] ResampleError),
     /// As many pauses wait as may wait: this machine is too slow for its calls.
@@ -174,10 +177,8 @@ impl SmartTurn {
         let mut model = Self { session: runtime.session(path, THREADS)?, features: Features::new() };
         let wrong = |reason: String| EndOfTurnError::WrongModel { path: path.to_owned(), reason };
         let p = model.run(&[]).map_err(|error| wrong(error.to_string()))?;
-        match (0.0..=1.0).contains(&p) {
-            true => Ok(model),
-            false => Err(wrong(format!("the probability for silence is {p}"))),
-        }
+        probability(p).map_err(|error| wrong(error.to_string()))?;
+        Ok(model)
     }
 
     fn finished(&mut self, job: &TurnJob) -> Result<f32, EndOfTurnError> {
@@ -185,7 +186,7 @@ impl SmartTurn {
         let cores = cores::take_for_short(THREADS);
         let heard = job.pcm.len().saturating_sub(SECONDS * job.rate_hz as usize);
         let pcm = resample(job.pcm.get(heard..).unwrap_or_default(), job.rate_hz, RATE_HZ)?;
-        let probability = self.run(&pcm)?;
+        let probability = probability(self.run(&pcm)?)?;
         drop(cores);
         tracing::debug!(probability, "finished?");
         match job.cancel.is_cancelled() {
@@ -202,5 +203,29 @@ impl SmartTurn {
         // Its name is of the training: the graph ends in a sigmoid.
         let (_, probability) = outputs.get("logits").ok_or_else(missing)?.try_extract_tensor::<f32>()?;
         probability.first().copied().ok_or_else(missing)
+    }
+}
+
+/// Holds the model's answer to what it should be: from anything else no silence can be reckoned.
+fn probability(answer: f32) -> Result<f32, EndOfTurnError> {
+    match (0.0..=1.0).contains(&answer) {
+        true => Ok(answer),
+        false => Err(EndOfTurnError::NoProbability(answer)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_probability_is_an_error() {
+        for answer in [0.0, 0.5, 1.0] {
+            assert_eq!(probability(answer).unwrap(), answer);
+        }
+        for answer in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.01, 1.01] {
+            let error = probability(answer).unwrap_err().to_string();
+            assert!(error.contains(&answer.to_string()), "{error}");
+        }
     }
 }
