@@ -508,6 +508,10 @@ mod tests {
             ("[message]\nsip = \"101\"\naccount = \"x\"\n", "secretary.toml:3:11: ", "no [[account]] is named \"x\""),
             ("[ears]\nend_probability = 3.0\n", "secretary.toml:2:19: ", "0 to start_probability"),
             ("[turn]\n\nend_silence_ms = 90\n", "secretary.toml:3:18: ", "pause_ms, which is 100"),
+            ("[turn]\nbarge_in_ms = 99\n", "secretary.toml:2:15: ", "100 to 60000"),
+            ("[turn]\nbarge_in_ms = 60001\n", "secretary.toml:2:15: ", "100 to 60000"),
+            ("[turn]\nfiller_after_ms = 0\n", "secretary.toml:2:19: ", "100 to 60000"),
+            ("[turn]\nfiller_after_ms = 60001\n", "secretary.toml:2:19: ", "100 to 60000"),
             ("[dialog.gemini]\nbase_url = \"ftp://x\"\n", "secretary.toml:1:", "base_url"),
             ("[dialog.gemini]\nproxy = \"http://a:b@c\"\n", "secretary.toml:1:", "password"),
             (

@@ -30,7 +30,8 @@ fn file(name: &str) -> String {
     format!("ggml-{name}.bin")
 }
 
-/// `model` in the configuration: one of [`NAMES`], or a path to a file that ends in `.bin`.
+/// `model` in the configuration: one of [`NAMES`], or a path: to a file that ends in `.bin`, or with a `/` in it to any file
+/// or folder.
 pub fn by_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     let model = String::deserialize(deserializer)?;
     if NAMES.contains(&model.as_str()) {
@@ -39,7 +40,10 @@ pub fn by_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D:
     if model.ends_with(".bin") || model.contains('/') {
         return Ok(model.into());
     }
-    let message = format!("no model is called {model:?}: take one of {}, or a path to a .bin file", NAMES.join(", "));
+    let message = format!(
+        "no model is called {model:?}: take one of {}, a path to a .bin file, or the folder of a bundle with a / (\"{model}/\")",
+        NAMES.join(", ")
+    );
     Err(D::Error::custom(message))
 }
 
