@@ -74,10 +74,6 @@ impl TurnConfig {
         ms(self.pause_ms)
     }
 
-    pub(super) fn sure_silence(&self) -> Duration {
-        ms(self.sure_silence_ms)
-    }
-
     pub(super) fn barge_in(&self) -> Duration {
         ms(self.barge_in_ms)
     }

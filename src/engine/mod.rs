@@ -1,4 +1,4 @@
-//! Everything that thinks: recognition, voices, dialog. Each heavy model owns named threads and a bounded queue;
+//! Everything that thinks: recognition, voices, dialog. Each heavy model owns named threads and a bounded schedule;
 //! nothing here runs inference on the async executor.
 
 mod cores;

@@ -1,13 +1,14 @@
-//! Named threads behind one bounded queue: how a heavy model runs beside the async executor and not on it.
+//! Named threads before one schedule: how a heavy model runs beside the async executor and not on it.
 //!
-//! One schedule for all workers says which job is next: finals before partials before background work, and within a
-//! class the one that is due first; none starves. A job cancelled before its turn is not run. A panic in a job is
+//! The schedule says which job is next for all workers: finals before partials before background work, and within a class
+//! the one that is due first. Of each class so many may wait, and more are refused. None starves but background work that is
+//! held back: it waits for as long as somebody holds it. A job cancelled before its turn is not run. A panic in a job is
 //! that job's failure: the thread goes on with a fresh state. Submitting calls nothing of a job's but its
 //! [`cancel`](Job::cancel), so it may be done on the executor's threads, where a job's answer could not be sent.
 //!
 //! Left out: stopping a job that runs; it looks at its own [`Cancel`].
 
-mod schedule;
+pub mod schedule;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -128,7 +129,8 @@ impl<S: Send + 'static> Pool<S> {
         self.queue.push(class, due, Box::new(job))
     }
 
-    /// Begins no background job until as many [`let_background_run`](Self::let_background_run) followed.
+    /// Begins no background job, however long that is, until as many [`let_background_run`](Self::let_background_run)
+    /// followed.
     pub fn hold_background(&self) {
         lock(&self.queue.waiting).holds += 1;
     }

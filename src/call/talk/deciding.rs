@@ -22,7 +22,7 @@ impl Talk {
         }
     }
 
-    fn evidence<'t>(&self, pause: &Deciding, text: Option<&'t str>) -> Pause<'t> {
+    pub(super) fn evidence<'t>(&self, pause: &Deciding, text: Option<&'t str>) -> Pause<'t> {
         let &Deciding { voiced, complete, .. } = pause;
         Pause { expects: self.expects, voiced, complete, text, language: self.language() }
     }

@@ -206,10 +206,17 @@ impl Talk {
             CallLanguage::Settled(language) => vec![language],
         };
         let due = match priority {
-            Priority::Final => now + self.config.turn.sure_silence(),
+            Priority::Final => self.turn_over_at().unwrap_or(now),
             Priority::Partial | Priority::Background => now + GIVE_UP_AFTER,
         };
         self.out.push_back(Output::Transcribe { part, pcm, languages, priority, due });
+    }
+
+    /// When the turn of a caller who pauses is over by what is known before his words: then they are wanted.
+    fn turn_over_at(&self) -> Option<Instant> {
+        let Turn::Deciding(pause) = self.turn else { return None };
+        let (_, silence) = self.evidence(&pause, None).limit(&self.config.turn);
+        Some(pause.paused_at + silence)
     }
 
     pub(super) fn new_part(&mut self) -> PartId {

@@ -1,12 +1,12 @@
 //! Which of the waiting jobs is next: finals before partials before background work, and within a class the one that
 //! is due first.
 //!
-//! Nobody starves. A class that was passed over so many times in a row has the next turn, however many wait above it;
+//! Nobody starves whose class may run. A class that was passed over so many times in a row has the next turn, however many wait above it;
 //! and within a class nothing can be due before it came, so only what came before its time can go ahead of a job.
 //! Counted in turns and not in time, this costs those above at most one turn of so many, also when all of a long
 //! queue has waited for long.
 //!
-//! Left out: stopping a job that runs for one that is due earlier.
+//! A class that may not run waits without end and is owed nothing for it. Left out: stopping a job that runs for one that is due earlier.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -17,7 +17,8 @@ use super::Priority;
 /// another has one.
 const PASSED_OVER: [u32; Priority::ALL.len()] = [0, 8, 32];
 
-pub(super) struct Schedule<T> {
+/// What waits, by class and deadline.
+pub struct Schedule<T> {
     classes: [Class<T>; Priority::ALL.len()],
     /// Jobs that came so far: of two that are due at the same time the first one goes first.
     came: u64,
@@ -43,6 +44,7 @@ impl<T> Schedule<T> {
         self.classes[class as usize].waiting.insert((due.max(now), self.came), job);
     }
 
+    /// Jobs of the class that wait.
     pub fn len(&self, class: Priority) -> usize {
         self.classes[class as usize].waiting.len()
     }
