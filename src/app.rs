@@ -1,6 +1,6 @@
 //! The composition root: engines, sockets, calls, and their end.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
@@ -16,12 +16,12 @@ use tokio::time::timeout;
 
 use crate::call::driver::{self, Line, Notify, Office, Running};
 use crate::call::keys::Dtmf;
-use crate::call::{CallConfig, Encryption, Script, Service};
+use crate::call::{CallConfig, Encryption, Script};
 use crate::config::{AccountConfig, Config, Direct, Secrets};
 use crate::engine::dialog::Dialog;
 use crate::engine::end_of_turn::EndOfTurn;
 use crate::engine::onnx::OnnxRuntime;
-use crate::engine::stt::{Overload, Stt};
+use crate::engine::stt::{Overload, Seat, Stt};
 use crate::engine::tts::{SpeakJob, SpeechChunk, Tts};
 use crate::engine::vad::Silero;
 use crate::engine::worker::Priority;
@@ -364,43 +364,29 @@ async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCal
     let mut registrations = office.sip.registrations();
     let (running, running_rx) = watch::channel(Running::Yes);
     let mut calls = JoinSet::new();
-    // Those of them in which a message is taken: they make nobody wait.
-    let mut messages = HashSet::new();
     let mut reported = HashMap::new();
     let stop = loop {
         tokio::select! {
             call = new_calls.recv() => match call {
                 Some(call) => {
-                    let service = service_for_one_more(config.stt.overload, || office.stt.admits(calls.len() - messages.len()));
-                    if service != Some(Service::Conversation) {
-                        tracing::warn!(calls = calls.len(), ?service, load = ?office.stt.load(), "one caller too many: [stt] overload");
+                    let overload = config.stt.overload;
+                    let seat = seat_for_one_more(overload, &office.stt);
+                    if seat.is_none() {
+                        tracing::warn!(calls = calls.len(), ?overload, load = ?office.stt.load(), "one caller too many: [stt] overload");
                     }
-                    match service {
-                        Some(service) => {
-                            let task = calls.spawn(driver::run(Arc::clone(office), call, service, running_rx.clone()));
-                            if service == Service::Message {
-                                messages.insert(task.id());
-                            }
-                            office.stt.callers(calls.len() - messages.len());
-                        }
-                        None => {
-                            let busy = Command::Reject { call: call.key, status: 486, retry_after: Some(CALL_AGAIN) };
-                            office.sip.command(busy).await;
-                        }
+                    if seat.is_none() && overload == Overload::Busy {
+                        let busy = Command::Reject { call: call.key, status: 486, retry_after: Some(CALL_AGAIN) };
+                        office.sip.command(busy).await;
+                    } else {
+                        calls.spawn(driver::run(Arc::clone(office), call, seat, running_rx.clone()));
                     }
                 }
                 None => bail!("the SIP task ended"),
             },
-            Some(ended) = calls.join_next_with_id() => {
-                let id = match ended {
-                    Ok((id, ())) => id,
-                    Err(error) => {
-                        tracing::error!(%error, "a call's task failed");
-                        error.id()
-                    }
-                };
-                messages.remove(&id);
-                office.stt.callers(calls.len() - messages.len());
+            Some(ended) = calls.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a call's task failed");
+                }
             }
             Ok(()) = registrations.changed() => report(config, &registrations.borrow_and_update(), &mut reported),
             _ = interrupt.recv() => break Stop::Now,
@@ -433,13 +419,11 @@ async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCal
     Ok(Calls { tasks: calls, running, patience })
 }
 
-/// What one more caller gets; `None`: the line is busy.
-fn service_for_one_more(overload: Overload, admits: impl FnOnce() -> bool) -> Option<Service> {
+/// One more caller's seat at the recognisers, if he gets one.
+fn seat_for_one_more(overload: Overload, stt: &Stt) -> Option<Seat> {
     match overload {
-        Overload::Answer => Some(Service::Conversation),
-        Overload::Busy => admits().then_some(Service::Conversation),
-        Overload::Message if admits() => Some(Service::Conversation),
-        Overload::Message => Some(Service::Message),
+        Overload::Answer => Some(stt.seat()),
+        Overload::Busy | Overload::Message => stt.seat_in_time(),
     }
 }
 

@@ -25,7 +25,7 @@ use crate::clock;
 use crate::engine::dialog::{Conversation, Dialog, DialogEvent};
 use crate::engine::end_of_turn::EndOfTurn;
 use crate::engine::metrics::{DIALOG_WASTED, TTS_WASTED_AUDIO};
-use crate::engine::stt::Stt;
+use crate::engine::stt::{Seat, Stt};
 use crate::engine::tts::{BackgroundHold, Tts};
 use crate::engine::vad::Silero;
 use crate::engine::{Cancel, Language, TurnId};
@@ -130,8 +130,8 @@ enum Arrival {
     },
 }
 
-/// Answers a call and holds it to its end.
-pub async fn run(office: Arc<Office>, new_call: NewCall, service: Service, mut running: watch::Receiver<Running>) {
+/// Answers a call and holds it to its end. Without a seat at the recognisers the caller can leave a message.
+pub async fn run(office: Arc<Office>, new_call: NewCall, seat: Option<Seat>, mut running: watch::Receiver<Running>) {
     let NewCall { key, incoming, mut events } = new_call;
     let call_id: String = incoming.sip_call_id.chars().take(MAX_CALL_ID_CHARS).collect();
     let span = tracing::info_span!("call", call.id = call_id);
@@ -140,7 +140,7 @@ pub async fn run(office: Arc<Office>, new_call: NewCall, service: Service, mut r
         if !ring(&office, key, &incoming, &mut events, &mut running).await {
             return;
         }
-        match Driver::answer(Arc::clone(&office), key, incoming, service).await {
+        match Driver::answer(Arc::clone(&office), key, incoming, seat).await {
             // The buffers of a whole call are too much for the stack.
             Ok(driver) => Box::pin(driver.run(events, running)).await,
             Err(Refusal { status, why }) => {
@@ -206,6 +206,8 @@ impl Refusal {
 struct Driver {
     office: Arc<Office>,
     service: Service,
+    /// Until the call is over.
+    seat: Option<Seat>,
     sessions: Sessions,
     call: Box<Call>,
     media: Media,
@@ -250,8 +252,9 @@ impl Driver {
         office: Arc<Office>,
         key: CallKey,
         incoming: Box<Incoming>,
-        service: Service,
+        mut seat: Option<Seat>,
     ) -> Result<Self, Refusal> {
+        let service = if seat.is_some() { Service::Conversation } else { Service::Message };
         let line = office.line(incoming.account);
         let dtmf = line.dtmf;
         let sockets = office.ports.bind(incoming.our_address).map_err(|e| Refusal::new(503, e))?;
@@ -281,11 +284,13 @@ impl Driver {
         }
         let log = open_log(&office, &incoming, codec, call.rate()).await;
         office.sip.command(Command::Answer { call: key, sdp }).await;
+        seat.iter_mut().for_each(Seat::talks);
         let (arrivals, arrivals_rx) = mpsc::channel(QUEUE);
         let language = office.line(incoming.account).talk.languages.first().copied().unwrap_or(Language::Ru);
         Ok(Self {
             office,
             service,
+            seat,
             sessions: Sessions::new(key, Side::of(&incoming)),
             call: Box::new(call),
             media,
@@ -323,6 +328,7 @@ impl Driver {
                 .then(|| self.background_hold.take().unwrap_or_else(|| self.office.tts.hold_background()));
             if self.call.is_over() {
                 self.ended_at.get_or_insert_with(clock::time_of_day);
+                self.seat = None;
             }
             let Some(wake) = self.call.poll_timeout() else { break EndedBy::Failure };
             let wake = [self.sessions.poll_timeout(), self.try_again_at].into_iter().flatten().fold(wake, Instant::min);

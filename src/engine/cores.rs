@@ -12,7 +12,12 @@ use std::num::NonZero;
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-static CORES: LazyLock<Cores> = LazyLock::new(|| Cores::new(thread::available_parallelism().map_or(1, NonZero::get)));
+static CORES: LazyLock<Cores> = LazyLock::new(|| Cores::new(count()));
+
+/// How many there are.
+pub fn count() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
 
 struct Cores {
     state: Mutex<State>,

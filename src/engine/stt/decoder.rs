@@ -212,6 +212,25 @@ impl Decoder {
         Ok(written)
     }
 
+    /// Writes just so many tokens, whatever was encoded: what a text of that length costs.
+    pub fn write_anything(
+        &mut self,
+        heard: Heard,
+        language: Language,
+        tokens: usize,
+        cancel: &Cancel,
+    ) -> Result<(), SttError> {
+        let mut past = heard.past;
+        self.step(self.specials.language(language), &mut past, cancel)?;
+        self.step(self.specials.transcribe, &mut past, cancel)?;
+        for _ in 0..tokens {
+            // What follows nothing is not the end.
+            let (token, ..) = self.next(&[])?;
+            self.step(token, &mut past, cancel)?;
+        }
+        Ok(())
+    }
+
     pub fn bytes(&self, token: WhisperTokenId) -> &[u8] {
         self.context.token_to_bytes(token).unwrap_or_default()
     }

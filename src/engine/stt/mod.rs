@@ -13,24 +13,26 @@ mod repetition;
 mod whisper;
 pub mod windows;
 
-use std::num::{NonZero, NonZeroU32};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 pub use admission::Admission;
-pub use load::Load;
+pub use load::{Load, Seat};
 
 use self::load::{Ledger, Work};
 use super::worker::{Job, JobError, Pool, Priority, SubmitError, at_least_one};
-use super::{Cancel, Language, metrics};
+use super::{Cancel, Language, cores, metrics};
 use crate::clock;
 
 /// Utterances of each class that may wait. A caller who waits behind more of them has hung up.
 const QUEUE_LEN: usize = 32;
+
+/// How long an ordinary utterance is, in seconds.
+const ORDINARY_S: u32 = 3;
 
 /// `[stt]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -73,18 +75,26 @@ pub enum Overload {
     Message,
 }
 
-/// Three quarters of a second are the patience of the end of a turn, as much again is heard as a pause.
+/// Words that take so long after a pause come, even where its silence is the shortest that ends a turn, about when «Секунду…»
+/// is due.
 const FINAL_DEADLINE_MS: NonZeroU32 = NonZeroU32::new(1_500).unwrap();
 
 impl SttConfig {
     fn final_deadline(&self) -> Duration {
         Duration::from_millis(self.final_deadline_ms.get().into())
     }
+
+    /// How many utterances are recognised at the same time on so many cores without one making another slower: an utterance
+    /// takes all cores that are free, up to `threads`, so a worker more than that has cores for does what it does with those
+    /// of the others.
+    fn servers(&self, cores: usize) -> f64 {
+        (cores as f64 / self.threads.max(1) as f64).min(self.workers as f64).max(1.0)
+    }
 }
 
 impl Default for SttConfig {
     fn default() -> Self {
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let cores = cores::count();
         Self {
             model: "ggml-base-q8_0.bin".into(),
             terms: Vec::new(),
@@ -248,6 +258,18 @@ pub trait Recognizer: Send {
     /// # Errors
     /// [`SttError::Cancelled`] soon after the job was cancelled, others when the model fails.
     fn transcribe(&mut self, job: &SttJob) -> Result<Transcript, SttError>;
+
+    /// Does what an utterance of ordinary length takes, so that the time for it is known before the first call.
+    ///
+    /// # Errors
+    /// When the model fails.
+    fn rehearse(&mut self) -> Result<(), SttError> {
+        let (rate_hz, priority) = (8_000, Priority::Background);
+        let pcm = vec![0; (ORDINARY_S * rate_hz) as usize];
+        let languages = vec![Language::Ru, Language::En];
+        let job = SttJob { pcm, rate_hz, languages, cancel: Cancel::default(), priority, due: clock::now() };
+        self.transcribe(&job).map(drop)
+    }
 }
 
 /// The recognition workers. Clones share them; the last one to go stops them.
@@ -272,12 +294,25 @@ impl Stt {
             let model = whisper::Model::load(config)?;
             Box::new(move || Ok(Box::new(model.worker()?)))
         };
-        let ledger = Ledger::new(config.workers, config.final_deadline());
-        let warm_up = ledger.clone();
+        Self::measured(config, cores::count(), make)
+    }
+
+    /// Starts workers, the first of which tells what an ordinary utterance takes on so many cores. Building it does not: it
+    /// takes memory, and runs the model on the longest utterance there is.
+    fn measured(
+        config: &SttConfig,
+        cores: usize,
+        make: impl Fn() -> Result<Box<dyn Recognizer>, SttError> + Send + Sync + 'static,
+    ) -> Result<Self, SttError> {
+        let ledger = Ledger::new(config.servers(cores), config.final_deadline());
+        let rehearsal = ledger.clone();
         let factory = move || {
-            let started = clock::now();
-            let worker = make()?;
-            warm_up.warmed_up(started.elapsed());
+            let mut worker = make()?;
+            if !rehearsal.is_rehearsed() {
+                let started = clock::now();
+                worker.rehearse()?;
+                rehearsal.rehearsed(started.elapsed());
+            }
             Ok(worker)
         };
         Self::new(config.workers, ledger, factory)
@@ -291,7 +326,7 @@ impl Stt {
         workers: usize,
         factory: impl Fn() -> Result<Box<dyn Recognizer>, SttError> + Send + Sync + 'static,
     ) -> Result<Self, SttError> {
-        Self::new(workers, Ledger::new(workers, SttConfig::default().final_deadline()), factory)
+        Self::new(workers, Ledger::new(workers as f64, SttConfig::default().final_deadline()), factory)
     }
 
     fn new(
@@ -324,15 +359,15 @@ impl Stt {
         self.ledger.load(self.workers, waiting.iter().sum(), finals, self.pool.running())
     }
 
-    /// From now on so many calls may want something: what [`admits`](Self::admits) learns from.
-    pub fn callers(&self, callers: usize) {
-        self.ledger.callers(callers);
+    /// A seat for one caller more, however long all wait then.
+    pub fn seat(&self) -> Seat {
+        self.ledger.seat()
     }
 
-    /// Whether a caller more than these would still leave all of them their words by the
-    /// [`SttConfig::final_deadline_ms`]. The first one is always taken.
-    pub fn admits(&self, callers_now: usize) -> bool {
-        self.ledger.admits(callers_now)
+    /// A seat for one caller more if all would still have their words by the [`SttConfig::final_deadline_ms`]. The only one
+    /// always has one.
+    pub fn seat_in_time(&self) -> Option<Seat> {
+        self.ledger.seat_in_time()
     }
 
     /// Fails what waits, cancels what runs and waits for the threads: at most one pass of the encoder (about a second).
@@ -364,7 +399,9 @@ impl<F: FnOnce(Result<Transcript, SttError>) + Send + 'static> Job<Box<dyn Recog
 
     fn run(&mut self, recognizer: &mut Box<dyn Recognizer>) {
         let started = clock::now();
+        let running = self.ledger.begin(self.job.priority);
         let result = recognizer.transcribe(&self.job);
+        drop(running);
         let took = started.elapsed();
         let audio = Duration::from_secs_f64(self.job.pcm.len() as f64 / f64::from(self.job.rate_hz.max(1)));
         // Who has cancelled it does not want it, even if it was ready just before.
@@ -452,6 +489,9 @@ mod tests {
             error.contains("\"huge\"") && error.contains("tiny, ") && error.contains("large-v3-turbo-q5_0"),
             "{error}"
         );
+        let bundle = model("my-model").unwrap_err().to_string();
+        assert!(bundle.contains("the folder of a bundle with a / (\"my-model/\")"), "{bundle}");
+        assert_eq!(model("my-model/").unwrap(), PathBuf::from("my-model/"));
         let manifest = include_str!("../../../models/manifest.toml");
         for name in models::NAMES {
             assert!(manifest.contains(&format!("called = {name:?}")), "{name} is not in models/manifest.toml");

@@ -16,7 +16,7 @@ use whisper_rs::{WhisperContext, WhisperContextParameters, WhisperError, Whisper
 
 use super::decoder::{Decoder, FULL_CONTEXT, Heard, TOO_SHORT, Token, Written};
 use super::windows::windows;
-use super::{Caught, Recognizer, Segment, SttConfig, SttError, SttJob, Transcript, Why, Word};
+use super::{Caught, ORDINARY_S, Recognizer, Segment, SttConfig, SttError, SttJob, Transcript, Why, Word};
 use super::{hallucination, models, noise, repetition};
 use crate::engine::{Cancel, Language, cores};
 use crate::rtp::codec::resample::resample;
@@ -34,6 +34,8 @@ const MIN_CONTEXT: usize = 448;
 /// Nobody says more tokens in a second, times included; what is longer is a loop.
 const TOKENS_PER_S: usize = 14;
 const TOKENS_AT_LEAST: usize = 24;
+/// Of an ordinary utterance.
+const ORDINARY_TOKENS: usize = 20;
 /// What Whisper reads of a prompt.
 const PROMPT_TOKENS: usize = 223;
 
@@ -204,6 +206,16 @@ impl Recognizer for Whisper {
         let language = language.or(job.languages.first().copied()).ok_or(SttError::NoLanguage)?;
         let audio_s = job.pcm.len() as f32 / job.rate_hz as f32;
         Ok(Transcript { text, language, segments, caught, audio_s, processing_s: started.elapsed().as_secs_f32() })
+    }
+
+    /// Of silence nothing would be written, and perhaps with the full context.
+    fn rehearse(&mut self) -> Result<(), SttError> {
+        let mut cores = cores::take(self.threads);
+        let cancel = Cancel::default();
+        self.decoder.encode(&[0.0; (ORDINARY_S * RATE_HZ) as usize], MIN_CONTEXT, cores.count(), &cancel)?;
+        cores.keep_one();
+        let heard = self.decoder.begin(&self.prompt)?;
+        self.decoder.write_anything(heard, Language::En, ORDINARY_TOKENS, &cancel)
     }
 }
 
