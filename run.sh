@@ -7,6 +7,6 @@ source tools/setup.sh
 
 need_toolchain
 need_packages "${run_packages[@]}"
-need_models
+need_models "$@"
 cargo build --release --locked
 exec target/release/secretary serve "$@"

@@ -3,12 +3,14 @@
 
 usage: fetch.py           fetch what is missing or damaged; does nothing when all is there
        fetch.py NAME …    these sizes of Whisper too: "base", "large-v3-turbo-q5_0"; the one that secretary.toml names always
+       fetch.py --for …   arguments of `secretary serve`: the one that the file of --config names, not secretary.toml
        fetch.py --list    what there is, what of it is wanted, and what is here
 
 Downloads are kept in $SECRETARY_CACHE (default ~/.cache/secretary), so that a second clone fetches nothing. Exit code 1 when
 a file that the program needs cannot be had.
 """
 
+import difflib
 import hashlib
 import http.client
 import json
@@ -44,12 +46,17 @@ class Unavailable(Exception):
 def main(arguments):
     models = manifest()
     notes = Notes(HERE / ".state.json")
+    config = HERE.parent / "secretary.toml"
     if arguments == ["--list"]:
-        return print_list(models, notes)
-    names = {model["called"] for model in models if "called" in model}
-    if not names.issuperset(arguments):
-        sys.exit(f"{__doc__}\nSizes of Whisper: {', '.join(sorted(names))}")
-    models = [model for model in models if is_wanted(model, arguments)]
+        return print_list(models, notes, configured_whisper(config))
+    if arguments[:1] == ["--for"]:
+        config, arguments = config_of(arguments[1:], config), []
+    names = sorted(model["called"] for model in models if "called" in model)
+    for unknown in [name for name in arguments if name not in names]:
+        nearest = difflib.get_close_matches(unknown, names, 1)
+        did_you_mean = f" Did you mean {nearest[0]}?" if nearest else ""
+        sys.exit(f"no size of Whisper is called {unknown!r}.{did_you_mean} There are: {', '.join(names)}")
+    models = [model for model in models if is_wanted(model, [*arguments, configured_whisper(config)])]
     cache = cache_folder()
     network = Network()
     lacking = []
@@ -80,23 +87,33 @@ def manifest():
     return [model for model in models if model.get("arch", platform.machine()) == platform.machine()]
 
 
-def is_wanted(model, names=()):
-    return "called" not in model or model["called"] in names or model["called"] == configured_whisper()
+def is_wanted(model, names):
+    return "called" not in model or model["called"] in names
 
 
-def configured_whisper():
-    """What secretary.toml names; a path of the user's own is none of ours."""
+def config_of(arguments, default):
+    """The file that --config names among the arguments of the program; relative to the repository, as for the program."""
+    for argument, following in zip(arguments, [*arguments[1:], None]):
+        if argument == "--config" and following:
+            return HERE.parent / following
+        if argument.startswith("--config="):
+            return HERE.parent / argument.removeprefix("--config=")
+    return default
+
+
+def configured_whisper(config):
+    """What the configuration names; a path of the user's own is none of ours."""
     try:
-        with open(HERE.parent / "secretary.toml", "rb") as file:
+        with open(config, "rb") as file:
             return tomllib.load(file).get("stt", {}).get("model", WHISPER)
     except (OSError, tomllib.TOMLDecodeError):
         return WHISPER  # the program says what is wrong with it
 
 
-def print_list(models, notes):
+def print_list(models, notes, whisper):
     for model in models:
         state = "here" if notes.intact(HERE / model["file"], model) else "missing"
-        need = "by name" if not is_wanted(model) else "optional" if model.get("optional") else "needed"
+        need = "by name" if not is_wanted(model, [whisper]) else "optional" if model.get("optional") else "needed"
         print(f"{state:8} {need:9} {model['bytes'] / 1e6:8.1f} MB  {model['file']}")
         print(f"{'':20} {model['name']}: {model['purpose']} ({model['language']}); {model['licence']}; {model['home']}")
 

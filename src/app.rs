@@ -372,7 +372,8 @@ async fn answer_calls(office: &Arc<Office>, mut new_calls: mpsc::Receiver<NewCal
                     let overload = config.stt.overload;
                     let seat = seat_for_one_more(overload, &office.stt);
                     if seat.is_none() {
-                        tracing::warn!(calls = calls.len(), ?overload, load = ?office.stt.load(), "one caller too many: [stt] overload");
+                        let load = office.stt.load();
+                        tracing::warn!(calls = calls.len(), ?overload, waiting = load.waiting, speed = ?load.speed, "one caller too many for the recognition");
                     }
                     if seat.is_none() && overload == Overload::Busy {
                         let busy = Command::Reject { call: call.key, status: 486, retry_after: Some(CALL_AGAIN) };

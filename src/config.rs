@@ -239,9 +239,15 @@ impl Config {
         }
         for (key, silence_ms) in self.turn.silences() {
             if !(pause_ms..=10_000).contains(&silence_ms) {
-                let message = format!("{silence_ms} ms, expected pause_ms, which is {pause_ms}, to 10000");
+                let message = format!("{key}: {silence_ms} ms, expected pause_ms, which is {pause_ms}, to 10000");
                 return Some(Found::new(&["turn", key], message));
             }
+        }
+        let (sure_ms, unsure_ms) = (self.turn.sure_silence_ms, self.turn.unsure_silence_ms);
+        if unsure_ms < sure_ms {
+            let message =
+                format!("unsure_silence_ms: {unsure_ms} ms, expected sure_silence_ms, which is {sure_ms}, to 10000");
+            return Some(Found::new(&["turn", "unsure_silence_ms"], message));
         }
         let probability = self.turn.complete_probability;
         if !(0.0..=1.0).contains(&probability) {
@@ -507,7 +513,16 @@ mod tests {
             ("[message]\nsip = \"101\"\n", "secretary.toml:2:7: ", "account ="),
             ("[message]\nsip = \"101\"\naccount = \"x\"\n", "secretary.toml:3:11: ", "no [[account]] is named \"x\""),
             ("[ears]\nend_probability = 3.0\n", "secretary.toml:2:19: ", "0 to start_probability"),
-            ("[turn]\n\nend_silence_ms = 90\n", "secretary.toml:3:18: ", "pause_ms, which is 100"),
+            (
+                "[turn]\n\nend_silence_ms = 90\n",
+                "secretary.toml:3:18: ",
+                "end_silence_ms: 90 ms, expected pause_ms, which is 100",
+            ),
+            (
+                "[turn]\nsure_silence_ms = 950\n",
+                "secretary.toml:1:1: ",
+                "unsure_silence_ms: 900 ms, expected sure_silence_ms, which is 950",
+            ),
             ("[turn]\nbarge_in_ms = 99\n", "secretary.toml:2:15: ", "100 to 60000"),
             ("[turn]\nbarge_in_ms = 60001\n", "secretary.toml:2:15: ", "100 to 60000"),
             ("[turn]\nfiller_after_ms = 0\n", "secretary.toml:2:19: ", "100 to 60000"),

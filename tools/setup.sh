@@ -32,5 +32,5 @@ need_packages() {
 }
 
 need_models() {
-    python3 models/fetch.py
+    python3 models/fetch.py --for "$@"
 }

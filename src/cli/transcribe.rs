@@ -16,9 +16,10 @@ use crate::engine::{Cancel, Language};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A WAV file of any rate and length; several channels are mixed.
+    /// A WAV file of integer or floating-point samples (PCM) of any rate and length; several channels are mixed.
     file: PathBuf,
-    /// Print {"text", "language", "segments":[{"start_s","end_s","text","words"}], "audio_s", "processing_s"}.
+    /// Print {"text", "language", "segments":[{"start_s","end_s","text","words"}], "caught":[{"text","why"}], "audio_s", "processing_s"};
+    /// what was heard and nobody said is `caught`, loading the model is not in `processing_s`.
     #[arg(long)]
     json: bool,
     /// The language that is spoken; detected among the configured ones unless told.
@@ -29,7 +30,9 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<()> {
-    let (config, _) = args.config.load()?;
+    let (mut config, _) = args.config.load()?;
+    // One window after the other.
+    config.stt.workers = 1;
     let samples = Mono::open(&args.file)?;
     let languages = args.language.map_or(config.languages.clone(), |language| vec![language]);
     let stt = spawn_blocking(move || Stt::start(&config.stt)).await??;

@@ -10,7 +10,6 @@ use serde::de::{self, Deserializer, Visitor};
 use super::{ConfigError, Found, Secrets, some_languages};
 use crate::call::keys::Dtmf;
 use crate::engine::Language;
-use crate::engine::worker::at_least_one;
 use crate::net::listen::{Listen, TlsIdentity, TlsSettings};
 use crate::net::outside::{Outside, STUN_PORT, StunServer};
 use crate::rtp::codec::Codec;
@@ -45,7 +44,7 @@ pub struct SipConfig {
     /// `[[sip.user]]`: who may call directly when `direct_calls` is [`Direct::Challenged`].
     pub user: Vec<UserConfig>,
     /// Calls at the same time; one more is told that the line is busy.
-    #[serde(deserialize_with = "at_least_one")]
+    #[serde(deserialize_with = "some_calls")]
     pub max_calls: usize,
     /// How long a direct call rings before she answers, in seconds.
     #[serde(deserialize_with = "ringing")]
@@ -427,6 +426,13 @@ fn direct<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Direct, D::Error
     }
 
     deserializer.deserialize_any(Choice)
+}
+
+fn some_calls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    match usize::deserialize(deserializer)? {
+        0 => Err(de::Error::custom("0, expected at least 1")),
+        calls => Ok(calls),
+    }
 }
 
 fn within<'de, D: Deserializer<'de>>(deserializer: D, least: u32, most: u32) -> Result<u32, D::Error> {

@@ -303,11 +303,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A number of workers, threads or calls in the configuration.
-pub(crate) fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+/// No machine that somebody has an office on has more cores; each worker takes memory of its own, hundreds of megabytes.
+const MOST_WORKERS: usize = 64;
+
+/// A number of workers or of their threads in the configuration.
+pub(super) fn number_of_workers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     match usize::deserialize(deserializer)? {
-        0 => Err(D::Error::custom("0, expected at least 1")),
-        number => Ok(number),
+        number @ 1..=MOST_WORKERS => Ok(number),
+        number => Err(D::Error::custom(format!("{number}, expected 1 to {MOST_WORKERS}"))),
     }
 }
 

@@ -17,6 +17,9 @@ use crate::rtp::Stream;
 const REACTION: Duration = Duration::from_millis(400);
 /// Speech whose words are worth a look although it goes on.
 const ENOUGH: Duration = Duration::from_millis(800);
+/// Words of so little speech that are no more probable than this (mean natural logarithm) are none: Whisper makes some of «угу» at
+/// -0.9 and less, and is surer of what was said.
+const VAGUE: f32 = -0.8;
 /// Sound without words that is kept, for words may follow.
 const LONGEST_NOISE: Duration = Duration::from_secs(10);
 /// The longest wait for words; then the length tells.
@@ -131,10 +134,15 @@ impl Talk {
             }
         };
         let text = transcript.text.trim();
-        // «Угу» is easily taken for a word of another language.
+        // «Угу» is easily taken for a word of another language, or for one that the model itself hardly believes.
         let is_foreign = probe.voiced < NOISE && transcript.language != self.language();
+        let is_vague = probe.voiced < ENOUGH && transcript.log_probability < VAGUE;
         let goes_on = self.ears.is_talking() || self.ears.voiced() > probe.voiced;
-        let is_meant = !text.is_empty() && !is_foreign && !is_backchannel(text, self.language()) && !self.is_echo(text);
+        let is_meant = !text.is_empty()
+            && !is_foreign
+            && !is_vague
+            && !is_backchannel(text, self.language())
+            && !self.is_echo(text);
         if is_meant {
             self.learn_language(&transcript);
             return self.is_interrupted(now, probe, text.to_owned(), goes_on, stream);

@@ -246,7 +246,15 @@ mod tests {
                 self.0.send((job.pcm.len(), job.rate_hz)).unwrap();
                 let (text, language) = (String::new(), job.languages[0]);
                 let (segments, caught) = (Vec::new(), Vec::new());
-                Ok(Transcript { text, language, segments, caught, audio_s: 3.0, processing_s: 0.0 })
+                Ok(Transcript {
+                    text,
+                    language,
+                    segments,
+                    caught,
+                    log_probability: 0.0,
+                    audio_s: 3.0,
+                    processing_s: 0.0,
+                })
             }
         }
         let (heard, hears) = std::sync::mpsc::sync_channel(9);

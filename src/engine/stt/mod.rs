@@ -24,7 +24,7 @@ pub use admission::Admission;
 pub use load::{Load, Seat};
 
 use self::load::{Ledger, Work};
-use super::worker::{Job, JobError, Pool, Priority, SubmitError, at_least_one};
+use super::worker::{Job, JobError, Pool, Priority, SubmitError, number_of_workers};
 use super::{Cancel, Language, cores, metrics};
 use crate::clock;
 
@@ -44,11 +44,11 @@ pub struct SttConfig {
     pub model: PathBuf,
     /// Names and words of the business, so that they are spelled right. Whisper reads 223 tokens of them, some 60 words.
     pub terms: Vec<String>,
-    /// Utterances recognised at the same time; at least 1.
-    #[serde(deserialize_with = "at_least_one")]
+    /// Utterances recognised at the same time; 1 to 64.
+    #[serde(deserialize_with = "number_of_workers")]
     pub workers: usize,
-    /// The most cores for one utterance; at least 1. It takes those that are free.
-    #[serde(deserialize_with = "at_least_one")]
+    /// The most cores for one utterance; 1 to 64. It takes those that are free.
+    #[serde(deserialize_with = "number_of_workers")]
     pub threads: usize,
     /// Whether noise is made softer before an utterance is recognised, which helps against steady hiss and harms otherwise.
     pub noise_suppression: bool,
@@ -118,6 +118,9 @@ pub struct Transcript {
     /// What the model wrote and nobody said.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub caught: Vec<Caught>,
+    /// How sure the model was of the words: the mean natural logarithm of their tokens' probabilities; 0 where it does not tell.
+    #[serde(skip)]
+    pub log_probability: f32,
     /// Length of the audio in seconds.
     pub audio_s: f32,
     /// Time the recognition took in seconds, waiting not included.
@@ -136,6 +139,7 @@ impl Transcript {
         self.text.push_str(&next.text);
         self.segments.extend(next.segments.into_iter().map(|segment| segment.later_by(start_s)));
         self.caught.extend(next.caught);
+        self.log_probability = self.log_probability.min(next.log_probability);
         self.audio_s = start_s + next.audio_s;
         self.processing_s += next.processing_s;
     }
@@ -433,6 +437,7 @@ mod tests {
                 language: Language::Ru,
                 segments: Vec::new(),
                 caught: Vec::new(),
+                log_probability: 0.0,
                 audio_s: 0.0,
                 processing_s: 0.0,
             })
@@ -499,10 +504,12 @@ mod tests {
     }
 
     #[test]
-    fn configuration_refuses_nobody_to_work_and_says_where() {
-        for key in ["workers", "threads"] {
-            let error = toml::from_str::<SttConfig>(&format!("model = \"x.bin\"\n{key} = 0")).unwrap_err().to_string();
-            assert!(error.contains("line 2, column 11") && error.contains("0, expected at least 1"), "{error}");
+    fn configuration_refuses_nobody_to_work_or_a_crowd_and_says_where() {
+        for (key, number) in [("workers", 0), ("workers", 100), ("threads", 0), ("threads", 65)] {
+            let config = format!("model = \"x.bin\"\n{key} = {number}");
+            let error = toml::from_str::<SttConfig>(&config).unwrap_err().to_string();
+            let expected = format!("{number}, expected 1 to 64");
+            assert!(error.contains("line 2, column 11") && error.contains(&expected), "{error}");
         }
     }
 
@@ -535,6 +542,7 @@ mod tests {
                 language: Language::Ru,
                 segments,
                 caught: Vec::new(),
+                log_probability: 0.0,
                 audio_s: 0.0,
                 processing_s: 0.0,
             })
@@ -592,6 +600,7 @@ mod tests {
             language: Language::Ru,
             segments,
             caught: Vec::new(),
+            log_probability: 0.0,
             audio_s: 2.0,
             processing_s: 0.25,
         };

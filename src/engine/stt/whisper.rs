@@ -174,6 +174,7 @@ impl Recognizer for Whisper {
         let mut language = None;
         let mut segments = Vec::new();
         let mut caught = Vec::new();
+        let mut log_probability = 0.0_f32;
         for window in windows(&job.pcm, job.rate_hz) {
             let start_s = window.start as f32 / job.rate_hz as f32;
             let mut pcm = resample(&window.pcm, job.rate_hz, RATE_HZ)?;
@@ -195,6 +196,7 @@ impl Recognizer for Whisper {
             // Silence in front of a recording tells nothing of its language.
             if !found.segments.is_empty() {
                 language = Some(found.language);
+                log_probability = log_probability.min(found.log_probability);
             }
             segments.extend(found.segments.into_iter().map(|segment| segment.later_by(start_s)));
             caught.extend(found.caught);
@@ -205,7 +207,8 @@ impl Recognizer for Whisper {
         let text = text(&segments);
         let language = language.or(job.languages.first().copied()).ok_or(SttError::NoLanguage)?;
         let audio_s = job.pcm.len() as f32 / job.rate_hz as f32;
-        Ok(Transcript { text, language, segments, caught, audio_s, processing_s: started.elapsed().as_secs_f32() })
+        let processing_s = started.elapsed().as_secs_f32();
+        Ok(Transcript { text, language, segments, caught, log_probability, audio_s, processing_s })
     }
 
     /// Of silence nothing would be written, and perhaps with the full context.

@@ -23,7 +23,7 @@ pub use voices::VoiceReport;
 use self::cache::Cache;
 use self::voices::Voices;
 use super::onnx::{OnnxError, OnnxRuntime};
-use super::worker::{Job, JobError, Pool, Priority, SubmitError, at_least_one};
+use super::worker::{Job, JobError, Pool, Priority, SubmitError, number_of_workers};
 use super::{Cancel, Language, metrics};
 use crate::clock;
 use crate::rtp::codec::resample::ResampleError;
@@ -35,8 +35,8 @@ const QUEUE_LEN: usize = 512;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TtsConfig {
-    /// Texts spoken at the same time; at least 1. Each has its own copy of every voice.
-    #[serde(deserialize_with = "at_least_one")]
+    /// Texts spoken at the same time; 1 to 64. Each has its own copy of every voice.
+    #[serde(deserialize_with = "number_of_workers")]
     pub workers: usize,
     /// In order of preference; espeak-ng is always tried after them.
     pub voices: Vec<VoiceConfig>,
@@ -389,8 +389,8 @@ mod tests {
     fn configuration_refuses_unknown_keys_and_kinds() {
         for (toml, expected) in [
             ("worker = 2", "unknown field `worker`"),
-            ("workers = 0", "0, expected at least 1"),
-            ("[[voices]]\nkind = \"vits\"\nlanguage = \"ru\"\nmodel = \"x\"\nthreads = 0", "0, expected at least 1"),
+            ("workers = 0", "0, expected 1 to 64"),
+            ("[[voices]]\nkind = \"vits\"\nlanguage = \"ru\"\nmodel = \"x\"\nthreads = 0", "0, expected 1 to 64"),
             ("[[voices]]\nkind = \"sapi\"", "unknown variant `sapi`"),
             ("[[voices]]\nkind = \"vits\"\nlanguage = \"ru\"\nmodle = \"x\"", "unknown field `modle`"),
         ] {

@@ -13,7 +13,7 @@ use ort::value::Tensor;
 use serde::Deserialize;
 
 use super::process::{Program, is_installed};
-use super::{Cancel, Language, OnnxRuntime, Sink, Synthesizer, TtsError, at_least_one};
+use super::{Cancel, Language, OnnxRuntime, Sink, Synthesizer, TtsError, number_of_workers};
 use crate::engine::cores;
 
 /// espeak-ng needs a hundredth of that.
@@ -33,7 +33,7 @@ pub struct VitsConfig {
     #[serde(default)]
     pub speaker: i64,
     /// At least 1.
-    #[serde(default = "one", deserialize_with = "at_least_one")]
+    #[serde(default = "one", deserialize_with = "number_of_workers")]
     pub threads: usize,
 }
 

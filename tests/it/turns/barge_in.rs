@@ -46,7 +46,8 @@ fn an_interruption_at_any_moment_stops_her_and_is_heard() {
 #[test]
 fn a_backchannel_at_any_moment_costs_not_a_word() {
     for at in (0..2_800).step_by(200) {
-        for (over_ms, words) in [(250, "Угу."), (600, "Угу, угу."), (500, "Mm-hm"), (300, "")] {
+        for (over_ms, words) in [(250, "Угу."), (600, "Угу, угу."), (500, "Mm-hm"), (600, "Блин…"), (300, "")]
+        {
             let mut line = answering(&[words], TurnConfig::default());
             line.run(at);
             line.caller.play(0, &tone(over_ms));

@@ -106,7 +106,7 @@ impl Recognizer for Worker {
         let text = segments.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" ");
         let audio_s = job.pcm.len() as f32 / job.rate_hz as f32;
         let (caught, processing_s) = (Vec::new(), started.elapsed().as_secs_f32());
-        Ok(Transcript { text, language, segments, caught, audio_s, processing_s })
+        Ok(Transcript { text, language, segments, caught, log_probability: 0.0, audio_s, processing_s })
     }
 }
 
