@@ -549,6 +549,8 @@ impl Driver {
     }
 
     async fn finish(mut self, by: EndedBy) {
+        // The line is free for the next one before the files of this call are closed.
+        self.seat = None;
         self.phrases.cancel();
         self.background_hold = None;
         for cancel in self.parts.values().chain(self.judgements.values()) {

@@ -63,9 +63,8 @@ impl Heard {
     pub fn is_farewell(&self) -> bool {
         let said = self.has(
             &[
-                "до свидания",
-                "досвидания",
-                "до свиданья",
+                "до свидан*",
+                "досвидан*",
                 "всего доброго",
                 "всего хорошего",
                 "до встречи",
@@ -96,7 +95,8 @@ impl Heard {
                 "nothing else",
             ],
         );
-        said || self.line == " пока "
+        // So the recogniser hears «до свидания» at times; inside a sentence it is «довести до сведения».
+        said || self.line == " пока " || self.line.ends_with(" до сведения ")
     }
 
     pub fn is_thanks(&self) -> bool {
@@ -479,6 +479,7 @@ mod tests {
     fn farewells_are_understood() {
         for text in [
             "Спасибо, до свидания!",
+            "Нет, спасибо до сведения.",
             "Ну всё, всего доброго",
             "Пока",
             "Thanks, bye!",
@@ -487,8 +488,14 @@ mod tests {
         ] {
             assert!(heard(text).is_farewell(), "{text}");
         }
-        for text in ["Пока не знаю", "Спасибо", "Я бы хотел узнать цены", "Is the bypass open?", "Всё правильно"]
-        {
+        for text in [
+            "Пока не знаю",
+            "Спасибо",
+            "Я бы хотел узнать цены",
+            "Is the bypass open?",
+            "Всё правильно",
+            "Доведите это до сведения директора",
+        ] {
             assert!(!heard(text).is_farewell(), "{text}");
         }
     }
