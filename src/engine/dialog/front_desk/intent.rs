@@ -95,8 +95,10 @@ impl Heard {
                 "nothing else",
             ],
         );
-        // So the recogniser hears «до свидания» at times; inside a sentence it is «довести до сведения».
-        said || self.line == " пока " || self.line.ends_with(" до сведения ")
+        // So the recogniser hears «до свидания» at times, but where something is brought to somebody's notice.
+        let misheard =
+            || self.line.ends_with(" до сведения ") && !has_any(&self.line, &["довед*", "довес*", "довод*", "донес*"]);
+        said || self.line == " пока " || misheard()
     }
 
     pub fn is_thanks(&self) -> bool {
@@ -495,6 +497,7 @@ mod tests {
             "Is the bypass open?",
             "Всё правильно",
             "Доведите это до сведения директора",
+            "Прошу довести это до сведения.",
         ] {
             assert!(!heard(text).is_farewell(), "{text}");
         }
