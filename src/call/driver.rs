@@ -39,7 +39,7 @@ use crate::rtp::dtls::Certificate;
 use crate::rtp::rtcp::RtcpStart;
 use crate::rtp::{Frame, Protection, Rate};
 use crate::sip::{AccountId, CallKey, CallOut, Command, Incoming, SessionEvent, Transport};
-use engines::BackgroundPart;
+use engines::PartJob;
 pub use notify::Notify;
 use sessions::{Sessions, Side};
 
@@ -218,7 +218,7 @@ struct Driver {
     arrivals_rx: Option<mpsc::Receiver<Arrival>>,
     /// What is being transcribed, and judged.
     parts: HashMap<PartId, Cancel>,
-    background: VecDeque<BackgroundPart>,
+    background: VecDeque<PartJob>,
     /// The queue was full for one of those.
     try_again_at: Option<Instant>,
     judgements: HashMap<PartId, Cancel>,
@@ -414,7 +414,7 @@ impl Driver {
                 }
                 Output::HangUp => self.office.sip.command(Command::Hangup { call: self.sessions.current }).await,
                 Output::Transcribe { part, pcm, languages, priority, due } => {
-                    self.transcribe(part, pcm, languages, priority, due);
+                    self.transcribe(PartJob { part, pcm, languages, priority, due });
                 }
                 Output::Judge { part, pcm } => self.judge(part, pcm),
                 Output::CancelPart { part } => {

@@ -185,11 +185,14 @@ impl Ears {
         self.part.as_deref()
     }
 
-    /// Forgets the first `samples` of the part: they stand as a part of their own.
-    pub fn drop_front(&mut self, samples: usize) {
+    /// Forgets the first `samples` of the part, `voiced` of them speech that is not to count: they stand as a part of their
+    /// own.
+    pub fn drop_front(&mut self, samples: usize, voiced: Duration) {
         if let Some(part) = &mut self.part {
             part.drain(..samples.min(part.len()));
         }
+        let windows = voiced.as_millis() as u32 * 8 / FRAME_LEN as u32;
+        self.voiced_windows = self.voiced_windows.saturating_sub(windows);
     }
 
     /// Ends the part. While the caller talks the next one begins at once; what he says next may have begun already.

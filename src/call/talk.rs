@@ -46,8 +46,9 @@ enum CallLanguage {
 #[derive(Debug)]
 struct Part {
     id: PartId,
-    /// Its samples at the time it was sent.
+    /// Its samples at the time it was sent, and how much of them was speech.
     samples: usize,
+    voiced: Duration,
     text: Option<String>,
 }
 
@@ -124,7 +125,7 @@ pub(super) struct Talk {
     opening: Opening,
     /// What she said before it.
     said: String,
-    /// What the answer that is being made asks for.
+    /// What the answer that is being made or said asks for; it counts once he has heard of it.
     next_expects: Option<Expects>,
     /// When the answer that is being said was first heard.
     spoken_since: Option<Instant>,
@@ -215,6 +216,7 @@ impl Talk {
             Service::Conversation => lines.greeting.clone(),
             Service::Message => lines.leave_message.clone(),
         };
+        self.next_expects = Some(Expects::Anything);
         self.say(now, &greeting, Then::Listen);
     }
 

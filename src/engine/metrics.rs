@@ -64,5 +64,9 @@ pub fn describe() {
     describe_histogram!(STT_WASTED_AUDIO, Unit::Seconds, "Sound of utterances given up after a worker had begun");
     describe_histogram!(STT_WASTED_PROCESSING, Unit::Seconds, "Workers' time for utterances given up after that");
     describe_histogram!(DIALOG_WASTED, Unit::Seconds, "Time of answers given up before a word of them was heard");
-    describe_histogram!(TTS_WASTED_AUDIO, Unit::Seconds, "Sound made for a call that its caller did not hear");
+    describe_histogram!(
+        TTS_WASTED_AUDIO,
+        Unit::Seconds,
+        "Sound for a call that its caller did not hear, whether made for it or before"
+    );
 }

@@ -1,5 +1,6 @@
 //! The whole program on the telephone with itself: `secretary call` speaks to `secretary serve`.
 
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -87,11 +88,34 @@ fn one_caller_too_many_is_told_that_the_line_is_busy() {
         secretary.wait_calls(1, Duration::from_secs(20));
         let output = call(&netns, URI, &[clip("ru_message_1.wav")]);
         assert_eq!(output.status.code(), Some(3), "busy: {}", String::from_utf8_lossy(&output.stderr));
+        let refusal = refusal();
+        assert!(refusal.starts_with("SIP/2.0 486 ") && refusal.contains("\r\nRetry-After: 30\r\n"), "{refusal}");
         assert!(first.join().unwrap().status.success());
     });
     // The line is free again.
     let output = call(&netns, URI, &[clip("ru_message_4.wav")]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What the program says to one who calls it and is not taken.
+fn refusal() -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket.connect(("127.0.0.1", PORT)).unwrap();
+    let us = socket.local_addr().unwrap();
+    let invite = format!(
+        "INVITE {URI} SIP/2.0\r\nVia: SIP/2.0/UDP {us};branch=z9hG4bKbusy\r\nMax-Forwards: 70\r\nFrom: <sip:a@{us}>;tag=1\r\n\
+         To: <{URI}>\r\nCall-ID: busy@{us}\r\nCSeq: 1 INVITE\r\nContact: <sip:a@{us}>\r\nContent-Length: 0\r\n\r\n"
+    );
+    socket.send(invite.as_bytes()).unwrap();
+    let mut datagram = [0; 2_048];
+    loop {
+        let length = socket.recv(&mut datagram).expect("an answer");
+        let answer = String::from_utf8_lossy(&datagram[..length]);
+        if !answer.starts_with("SIP/2.0 1") {
+            return answer.into_owned();
+        }
+    }
 }
 
 #[test]

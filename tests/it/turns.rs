@@ -178,6 +178,27 @@ fn one_who_goes_on_as_she_begins_to_answer_had_not_finished() {
 }
 
 #[test]
+fn a_question_of_which_he_heard_nothing_was_not_asked() {
+    let texts = ["Запишите мой номер телефона", "8 916 123 45 67", "добавочный двенадцать", ""];
+    let voice = crate::support::speech::by_telephone("en_message_1.wav");
+    let engines = Engines { judging: SURE, texts: texts.into(), expects: Expects::Number, voice, ..Engines::default() };
+    let mut line = Line::greeted(engines);
+    line.say(1_500);
+    line.run_until(20, |line| line.turns.len() == 2);
+    line.engines.expects = Expects::YesNo;
+    line.say(3_000);
+    let heard = line.caller_heard.len();
+    line.run_until(5, |line| line.caller_heard[heard..].iter().any(|s| s.unsigned_abs() > 1_000));
+    line.engines.hearing = None;
+    let before = line.wanted.len();
+    line.say(700);
+    line.run_until(5, |line| line.wanted.len() > before);
+    let wanted = line.wanted[before];
+    // A short answer to a question of yes and no would be over 350 ms after it.
+    assert!(wanted.due - line.now > ms(1_000), "{:?}", wanted.due - line.now);
+}
+
+#[test]
 fn what_comes_late_or_of_another_pause_changes_nothing() {
     let texts = ["Скажите пожалуйста, где вы находитесь"];
     let engines = Engines { hearing: Some(ms(300)), texts: texts.into(), ..Engines::default() };

@@ -15,29 +15,23 @@ use crate::engine::{Cancel, Language};
 /// Until a full queue is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// A part that nobody waits for.
-pub(super) struct BackgroundPart {
+/// A part of what the caller says.
+pub(super) struct PartJob {
     pub part: PartId,
-    pcm: Vec<i16>,
-    languages: Vec<Language>,
-    due: Instant,
+    pub pcm: Vec<i16>,
+    pub languages: Vec<Language>,
+    pub priority: Priority,
+    pub due: Instant,
 }
 
 impl Driver {
-    pub(super) fn transcribe(
-        &mut self,
-        part: PartId,
-        pcm: Vec<i16>,
-        languages: Vec<Language>,
-        priority: Priority,
-        due: Instant,
-    ) {
-        if priority == Priority::Background {
-            self.background.push_back(BackgroundPart { part, pcm, languages, due });
+    pub(super) fn transcribe(&mut self, job: PartJob) {
+        if job.priority == Priority::Background {
+            self.background.push_back(job);
             return self.transcribe_background();
         }
-        if let Err(error) = self.submit(part, pcm, languages, priority, due) {
-            self.call.handle_input(clock::now(), Input::Heard { part, result: Err(error.to_string()) });
+        if let Err(error) = self.submit(&job) {
+            self.call.handle_input(clock::now(), Input::Heard { part: job.part, result: Err(error.to_string()) });
         }
     }
 
@@ -52,7 +46,7 @@ impl Driver {
             return;
         }
         let Some(job) = self.background.pop_front() else { return };
-        match self.submit(job.part, job.pcm.clone(), job.languages.clone(), Priority::Background, job.due) {
+        match self.submit(&job) {
             Ok(()) => {}
             Err(SttError::QueueFull) => {
                 self.background.push_front(job);
@@ -64,14 +58,9 @@ impl Driver {
         }
     }
 
-    fn submit(
-        &mut self,
-        part: PartId,
-        pcm: Vec<i16>,
-        languages: Vec<Language>,
-        priority: Priority,
-        due: Instant,
-    ) -> Result<(), SttError> {
+    fn submit(&mut self, job: &PartJob) -> Result<(), SttError> {
+        let &PartJob { part, priority, due, .. } = job;
+        let (pcm, languages) = (job.pcm.clone(), job.languages.clone());
         let cancel = Cancel::default();
         let job = SttJob { pcm, rate_hz: self.call.rate().hz(), languages, cancel: cancel.clone(), priority, due };
         let arrivals = self.arrivals.clone();

@@ -167,7 +167,7 @@ impl Talk {
 
     /// Whether what she says is a question that «да» may answer.
     pub(super) fn asks(&self) -> bool {
-        self.expects == Expects::YesNo || self.mouth.text().trim_end().ends_with('?')
+        self.next_expects.unwrap_or(self.expects) == Expects::YesNo || self.mouth.text().trim_end().ends_with('?')
     }
 
     /// Whether the words are those that she has just said.
@@ -190,8 +190,8 @@ impl Talk {
         let Some(probe) = over.probe() else { return };
         match self.paused_at(now) {
             Some(paused_at) if self.ears.voiced() == probe.voiced => {
-                let Probe { part: id, samples, .. } = probe;
-                self.parts.push(Part { id, samples, text: None });
+                let Probe { part: id, samples, voiced } = probe;
+                self.parts.push(Part { id, samples, voiced, text: None });
                 self.pause(paused_at, Some(id));
             }
             _ => self.forget_probe(over),
@@ -214,8 +214,8 @@ impl Talk {
         self.hear(now);
         // Who has finished need not be transcribed again.
         if let (false, Some(paused_at)) = (goes_on, self.paused_at(now)) {
-            let Probe { part: id, samples, .. } = probe;
-            self.parts.push(Part { id, samples, text: Some(text) });
+            let Probe { part: id, samples, voiced } = probe;
+            self.parts.push(Part { id, samples, voiced, text: Some(text) });
             self.pause(paused_at, Some(id));
             self.answer_when_heard(now);
         }

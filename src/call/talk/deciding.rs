@@ -49,7 +49,7 @@ impl Talk {
             self.note_words(&self.caller_text());
         }
         match pause.guess {
-            Some(answer) if self.mouth.has_sound() => self.begin_to_speak(now, answer),
+            Some(answer) if self.mouth.has_sound() => self.begin_to_speak(now, answer, false),
             Some(answer) => {
                 let stage = Stage::Reply { answer, ahead: pause.ahead };
                 self.turn = Turn::Thinking { stage, filler, give_up_at };

@@ -52,7 +52,6 @@ impl Talk {
                 if over != DoubleTalk::Unheard =>
             {
                 self.interrupt(now, stream);
-                self.quiet_since = now;
                 match self.expects {
                     Expects::Anything | Expects::YesNo if !self.ears.is_talking() => {
                         self.turn = Turn::Listening { since: now };
@@ -95,7 +94,7 @@ impl Talk {
         let number: String = self.keys.chars().filter(char::is_ascii_digit).collect();
         if !number.is_empty() {
             let id = self.new_part();
-            self.parts.push(Part { id, samples: 0, text: Some(number) });
+            self.parts.push(Part { id, samples: 0, voiced: Duration::ZERO, text: Some(number) });
         }
     }
 
@@ -148,7 +147,8 @@ impl Talk {
         self.timeline.reopen();
         let Some(part) = self.parts.pop_if(|p| Some(p.id) == ahead) else { return };
         if self.ears.part_length() >= LONG_PART {
-            self.ears.drop_front(part.samples);
+            // How much he has said in this turn counts on.
+            self.ears.drop_front(part.samples, Duration::ZERO);
             self.parts.push(part);
         } else {
             self.out.push_back(Output::CancelPart { part: part.id });
@@ -196,7 +196,7 @@ impl Talk {
 
     fn transcribe_as(&mut self, now: Instant, id: PartId, priority: Priority) {
         let pcm = self.ears.part().unwrap_or_default().to_vec();
-        self.parts.push(Part { id, samples: pcm.len(), text: None });
+        self.parts.push(Part { id, samples: pcm.len(), voiced: self.ears.voiced(), text: None });
         self.ask_for_text(now, id, pcm, priority);
     }
 
@@ -207,7 +207,8 @@ impl Talk {
         };
         let due = match priority {
             Priority::Final => self.turn_over_at().unwrap_or(now),
-            Priority::Partial | Priority::Background => now + GIVE_UP_AFTER,
+            Priority::Partial => now + GIVE_UP_AFTER,
+            Priority::Background => now + self.settles_within(),
         };
         self.out.push_back(Output::Transcribe { part, pcm, languages, priority, due });
     }

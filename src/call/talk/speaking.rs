@@ -7,7 +7,7 @@ use super::{GIVE_UP_AFTER, Talk};
 use crate::call::mouth::Purpose;
 use crate::call::timeline::Moment;
 use crate::call::turn::{Answer, Deciding, DoubleTalk, Filler, Stage, Then, Turn};
-use crate::call::{EndedBy, Expects, Output, PhraseId, Service};
+use crate::call::{EndedBy, Expects, Output, PartId, PhraseId, Service};
 use crate::engine::TurnId;
 use crate::rtp::Stream;
 
@@ -48,11 +48,7 @@ impl Talk {
 
     pub(in crate::call) fn replied(&mut self, turn: TurnId, expects: Expects) {
         if turn == self.turn_id {
-            // Until she speaks, the last question counts.
-            match self.turn {
-                Turn::Speaking { .. } => self.expects = expects,
-                _ => self.next_expects = Some(expects),
-            }
+            self.next_expects = Some(expects);
             self.change_answer(Answer::whole);
         }
     }
@@ -89,20 +85,32 @@ impl Talk {
             && self.mouth.has_sound()
             && !(self.ears.is_talking() && self.has_caller(Stage::Reply { answer, ahead }))
         {
-            self.begin_to_speak(now, answer);
+            let has_said_more = self.has_said_more(ahead);
+            self.begin_to_speak(now, answer, has_said_more);
         }
     }
 
-    pub(super) fn begin_to_speak(&mut self, now: Instant, answer: Answer) {
+    /// Whether the caller said something while the answer was being made; it is all that is left of the part.
+    fn has_said_more(&mut self, ahead: Option<PartId>) -> bool {
+        let Some(part) = self.parts.iter().find(|part| Some(part.id) == ahead) else { return false };
+        // A line that may echo brings «секунду…» back.
+        let has_said_more = !self.may_echo && self.ears.voiced() > part.voiced;
+        if has_said_more {
+            self.ears.drop_front(part.samples, part.voiced);
+        }
+        has_said_more
+    }
+
+    /// `has_said_more`: the part holds what the caller said since his turn was over.
+    pub(super) fn begin_to_speak(&mut self, now: Instant, answer: Answer, has_said_more: bool) {
         let is_last =
             matches!(answer, Answer::Coming(then) | Answer::Whole(then) if then == Then::HangUp(EndedBy::TimeLimit));
         let is_greeting = self.greeting == Some(self.turn_id) && !self.config.turn.greeting_interruptible;
         let over = match () {
             () if is_last || is_greeting || self.service == Service::Message => DoubleTalk::Unheard,
-            () if self.ears.is_talking() && self.greeting != Some(self.turn_id) => DoubleTalk::Begun,
+            () if has_said_more || self.ears.is_talking() && self.greeting != Some(self.turn_id) => DoubleTalk::Begun,
             () => DoubleTalk::Nothing,
         };
-        self.expects = self.next_expects.take().unwrap_or(self.expects);
         self.turn = Turn::Speaking { answer, over };
         self.spoken_since = None;
         self.last_sound = now;
@@ -187,6 +195,8 @@ impl Talk {
         self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: Some(self.mouth.heard()) });
         stream.stop_playing();
         self.out.push_back(Output::Silence);
+        self.expects = self.next_expects.take().unwrap_or(self.expects);
+        self.quiet_since = now;
         self.record(now);
     }
 

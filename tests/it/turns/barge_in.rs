@@ -1,7 +1,7 @@
 //! Both speak.
 
 use super::*;
-use crate::support::line::{loud_ms, tone};
+use crate::support::line::{loud_ms, tone, transcript};
 use crate::support::silero::silero;
 use crate::support::speech::by_telephone;
 use secretary::engine::Language;
@@ -90,6 +90,55 @@ fn one_short_word_stops_her_too() {
     assert!(line.turns[1].heard_text.len() < line.turns[1].secretary_text.len());
     assert_eq!(line.turns[2].caller_text, "Стоп!");
     assert_eq!(line.parts.len(), 2, "what was understood once is not transcribed again");
+}
+
+#[test]
+fn she_is_silent_as_soon_as_the_words_are_known() {
+    let mut line = answering(&[], TurnConfig::default());
+    line.engines.hearing = None;
+    let before = line.wanted.len();
+    line.say(200);
+    line.run_until(5, |line| line.wanted.len() > before);
+    line.run(300);
+    let sent = line.recorded.1.len();
+    assert!(loud_ms(&line.recorded.1[sent - 1_600..]) > 0, "she speaks on while it is looked at");
+    let heard = Input::Heard { part: line.wanted[before].part, result: Ok(transcript("Стоп!")) };
+    line.call.handle_input(line.now, heard);
+    line.drain();
+    line.run(500);
+    assert_eq!(loud_ms(&line.recorded.1[sent..]), 0, "not one frame more");
+}
+
+#[test]
+fn a_short_word_while_the_answer_is_made_stops_her_too() {
+    let texts = ["До скольки вы работаете", "Стоп!"].into();
+    let engines = Engines { hearing: Some(ms(200)), thinking: Some(ms(2_500)), texts, ..Engines::default() };
+    // A greeting long enough to tell that the line does not echo.
+    let voice = by_telephone("en_message_1.wav");
+    let mut line = Line::greeted(Engines { voice, ..engines });
+    line.say(1_500);
+    line.run_until(5, |line| !line.asked.is_empty());
+    line.run(900);
+    line.say(220);
+    line.run_until(20, |line| line.turns.len() == 3);
+    let [answer, next] = [&line.turns[1], &line.turns[2]];
+    assert_eq!((answer.caller_text.as_str(), next.caller_text.as_str()), ("До скольки вы работаете", "Стоп!"));
+    assert!(answer.heard_text.len() < answer.secretary_text.len(), "{answer:?}");
+    assert!(line.parts_ms.last().is_some_and(|&ms| ms <= 300), "that word alone: {:?}", line.parts_ms);
+}
+
+#[test]
+fn silence_counts_from_the_interruption() {
+    let mut line = answering(&["Стоп!", ""], TurnConfig { silence_s: 3, ..TurnConfig::default() });
+    line.run(1_500);
+    // With what follows it is no word.
+    line.say(420);
+    line.run_until(5, |line| line.turns.len() == 2);
+    let spoken = line.spoken.len();
+    line.run(2_500);
+    assert_eq!(line.spoken.len(), spoken, "he has just spoken: {:?}", line.spoken);
+    line.run(2_000);
+    assert_eq!(line.spoken.len(), spoken + 1, "{:?}", line.spoken);
 }
 
 #[test]

@@ -6,9 +6,10 @@ use rand::{Rng, SeedableRng};
 use std::time::Instant;
 
 use crate::support::line::{Network, Wanted, transcript};
+use secretary::call::Service;
 use secretary::engine::worker::Priority;
 use secretary::engine::worker::schedule::Schedule;
-use secretary::sip::SessionEvent;
+use secretary::sip::{EndCause, SessionEvent};
 
 /// Every utterance has words of its own, so that none can be taken for another.
 fn words(n: usize) -> String {
@@ -211,6 +212,25 @@ fn whose_turn_will_be_over_first_has_his_words_first() {
         println!("{expects:?}: {within:?}");
         assert_eq!(priority, Priority::Final);
         schedule.push(now, priority, now + within, place);
+    }
+    let order: Vec<i32> = std::iter::from_fn(|| schedule.pop(|_| true, |_| false)).map(|(_, place)| place).collect();
+    assert_eq!(order, [1, 2, 3]);
+}
+
+#[test]
+fn last_words_go_before_messages_that_wait_for_long() {
+    let (mut schedule, start) = (Schedule::default(), Line::greeted(Engines::default()).now);
+    for (service, said_s, place) in
+        [(Service::Message, 0, 2), (Service::Message, 40, 3), (Service::Conversation, 60, 1)]
+    {
+        let mut line = Line::greeted(Engines { service, hearing: None, ..Engines::default() });
+        line.caller.play(0, &crate::support::line::tone(1_500));
+        line.run(1_000);
+        line.session(SessionEvent::Ended { cause: EndCause::RemoteBye(None) });
+        let wanted = *line.wanted.last().expect("what he said");
+        assert_eq!(wanted.priority, Priority::Background);
+        let said = start + Duration::from_secs(said_s);
+        schedule.push(said, wanted.priority, said + (wanted.due - line.now), place);
     }
     let order: Vec<i32> = std::iter::from_fn(|| schedule.pop(|_| true, |_| false)).map(|(_, place)| place).collect();
     assert_eq!(order, [1, 2, 3]);
