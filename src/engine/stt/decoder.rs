@@ -1,9 +1,9 @@
 //! Whisper's encoder and decoder, a step at a time: what is heard is encoded once, then written in as many ways as it takes.
 //!
 //! whisper.cpp's own loop encodes again for the language and for every further attempt, cannot be stopped in a loop of
-//! words, and takes its probability of "no speech" from the scores of the utterance before. The rules for timestamps and
-//! suppressed tokens are OpenAI's (github.com/openai/whisper, whisper/decoding.py). Greedy. Left out: beam search,
-//! temperatures, translation.
+//! words, and takes its probability of "no speech" from the scores of the utterance before. The rules for timestamps are
+//! OpenAI's (github.com/openai/whisper, whisper/decoding.py). Of the tokens that it suppresses, brackets, notes and the like are
+//! written here: `hallucination` tells the names of sounds by them. Greedy. Left out: beam search, temperatures, translation.
 
 use std::ffi::c_int;
 use std::sync::Arc;

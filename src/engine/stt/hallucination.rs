@@ -10,7 +10,6 @@ use super::{Caught, Why};
 const INVENTED: &[&str] = &[
     "субтитры",
     "редактор субтитров",
-    "корректор",
     "продолжение следует",
     "спасибо за просмотр",
     "спасибо за внимание и до новых встреч",
@@ -22,7 +21,7 @@ const INVENTED: &[&str] = &[
     "в следующей серии",
     "до встречи в следующем видео",
     "с вами был игорь негода",
-    "фондю",
+    "фондю любит тебя",
     "dimatorzok",
     "thank you for watching",
     "thanks for watching",
@@ -40,6 +39,7 @@ const INVENTED: &[&str] = &[
     "transcribed by",
     "captions by",
     "amaraorg",
+    "blankaudio",
     "www",
     "to be continued",
 ];
@@ -58,6 +58,8 @@ const DOUBTFUL: &[&str] = &[
     "а",
     "и",
     "о",
+    "фондю",
+    "корректор",
     "музыка",
     "смех",
     "аплодисменты",
@@ -98,7 +100,7 @@ pub fn clean(text: &str, no_speech: f32, caught: &mut Vec<Caught>) -> String {
     if kept.chars().any(char::is_alphanumeric) { kept } else { String::new() }
 }
 
-/// Drops `[музыка]`, `(music)`, `*sigh*` and notes.
+/// Drops `[музыка]`, `(music)`, `*sigh*` and notes. What has a digit in it is no sound: `8 (916)`.
 fn without_sound_tags(text: &str, mut dropped: impl FnMut(&str)) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -106,18 +108,31 @@ fn without_sound_tags(text: &str, mut dropped: impl FnMut(&str)) -> String {
         let (before, tag) = rest.split_at(at);
         out.push_str(before);
         let mut chars = tag.chars();
-        let close = match chars.next() {
-            Some('[') => ']',
-            Some('(') => ')',
-            Some(open) => open,
-            None => break,
-        };
+        let Some(open) = chars.next() else { break };
         let inner = chars.as_str();
-        // A tag that never closes ran into the end of the text.
-        let (sound, after) = inner.split_once(close).unwrap_or((inner, ""));
-        dropped(sound);
-        rest = after;
-        out.push(' ');
+        let is_note = matches!(open, '♪' | '♫');
+        let close = match open {
+            '[' => ']',
+            '(' => ')',
+            open => open,
+        };
+        rest = match inner.split_once(close) {
+            Some((number, after)) if !is_note && number.contains(|c: char| c.is_ascii_digit()) => {
+                out.push_str(tag.strip_suffix(after).unwrap_or(tag));
+                after
+            }
+            Some((sound, after)) => {
+                dropped(sound);
+                out.push(' ');
+                after
+            }
+            // A song may run into the end of the text.
+            None if is_note => {
+                dropped(inner);
+                ""
+            }
+            None => inner,
+        };
     }
     out.push_str(rest);
     out
@@ -142,9 +157,17 @@ fn sentences(text: &str) -> impl Iterator<Item = &str> {
 
 fn is_invented(sentence: &str) -> bool {
     let key = key(sentence);
-    INVENTED.iter().any(|phrase| {
-        key.strip_prefix(phrase).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ') || *phrase == "www")
-    })
+    is_credit(sentence)
+        || INVENTED.iter().any(|phrase| {
+            key.strip_prefix(phrase).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ') || *phrase == "www")
+        })
+}
+
+/// «Корректор А.Егорова»: nobody says an initial after the trade.
+fn is_credit(sentence: &str) -> bool {
+    let Some((trade, name)) = sentence.split_once(' ') else { return false };
+    let mut name = name.trim_start().chars();
+    key(trade) == "корректор" && name.next().is_some_and(char::is_uppercase) && name.next() == Some('.')
 }
 
 fn key(text: &str) -> String {
@@ -178,11 +201,15 @@ mod tests {
             " Субтитры создавал DimaTorzok.",
             "Субтитры подготовлены сообществом",
             "Редактор субтитров А.Семкин Корректор А.Егорова",
+            "Корректор А.Егорова",
+            " Корректор: И.Бойкова.",
+            "Фондю любит тебя",
             "Продолжение следует...",
             "Спасибо за просмотр!",
             "[музыка]",
             "(звонок телефона)",
             "*вздох* ♪ ля ля ♪",
+            "♪ раз, 2, 3",
             "[Music] Thank you for watching!",
             "Thanks for watching. Please subscribe!",
             "Subtitles by the Amara.org community",
@@ -200,6 +227,9 @@ mod tests {
             ("Перезвоните мне завтра. Субтитры сделал DimaTorzok", "Перезвоните мне завтра."),
             ("[шум] Алло, вы меня слышите?", "Алло, вы меня слышите?"),
             ("Hello? Thank you for watching.", "Hello?"),
+            ("Мой номер 8 (916 123-45-67", "Мой номер 8 916 123-45-67"),
+            ("Корпус [два, потом *решётка", "Корпус два, потом решётка"),
+            ("(шум) Наберите *100# и код *7", "Наберите *100# и код *7"),
         ];
         for (text, expected) in cases {
             assert_eq!(clean(text, 0.0), expected);
@@ -215,6 +245,12 @@ mod tests {
             "Мне нужен корректорский отдел.",
             "Я смотрел ваш канал.",
             "12, 34. Да!",
+            "Мой номер 8 (916) 123-45-67.",
+            "Call (415) 555-0172, please.",
+            "Дом 5 [корпус 2], наберите *100*.",
+            "Фондю у вас есть?",
+            "Корректор нужен вам?",
+            "Корректор Анна Егорова, добрый день.",
         ] {
             assert_eq!(clean(text, 0.9), text);
         }
@@ -222,9 +258,14 @@ mod tests {
 
     #[test]
     fn doubtful_word_is_dropped_only_where_no_speech_is_heard() {
-        for (text, no_speech, expected) in
-            [("Спасибо.", 0.1, "Спасибо."), ("Спасибо.", 0.8, ""), ("Thank you.", 0.8, ""), ("you", 0.2, "you")]
-        {
+        for (text, no_speech, expected) in [
+            ("Спасибо.", 0.1, "Спасибо."),
+            ("Спасибо.", 0.8, ""),
+            ("Thank you.", 0.8, ""),
+            ("you", 0.2, "you"),
+            ("Фондю.", 0.1, "Фондю."),
+            ("Фондю.", 0.8, ""),
+        ] {
             assert_eq!(clean(text, no_speech), expected);
         }
     }
