@@ -220,7 +220,7 @@ impl Manifest {
             }
         }
         let Some(LogMel { fft, hop, bands, floor, .. }) = self.input.mel else { return Ok(()) };
-        if floor <= 0.0 {
+        if !floor.is_finite() || floor <= 0.0 {
             return Err(format!("floor = {floor}, expected more than 0"));
         }
         for (key, value, range) in [("fft", fft, 2..=65_536), ("hop", hop, 1..=fft), ("bands", bands, 1..=fft)] {
@@ -293,6 +293,8 @@ mod tests {
             ("ctc", "hop = 160", "hop = 0", "hop = 0, expected 1 to 320"),
             ("ctc", "bands = 64", "bands = 0", "bands = 0, expected 1 to 320"),
             ("ctc", "floor = 1e-9", "floor = 0.0", "floor = 0, expected more than 0"),
+            ("ctc", "floor = 1e-9", "floor = nan", "floor = NaN, expected more than 0"),
+            ("ctc", "floor = 1e-9", "floor = inf", "floor = inf, expected more than 0"),
             ("ctc", "blank = 16", "blank = 17", "blank = 17, but tokens.txt has 17 tokens"),
             ("ctc", "\"model.onnx\"", "\"../model.onnx\"", "expected a file of this folder"),
             ("ctc", "\"model.onnx\"", "\"graph.onnx\"", "graph.onnx: No such file"),
