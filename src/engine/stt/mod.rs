@@ -167,6 +167,10 @@ impl Segment {
     }
 }
 
+fn text(segments: &[Segment]) -> String {
+    segments.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" ")
+}
+
 /// A word with its place in the audio, in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Word {

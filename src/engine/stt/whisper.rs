@@ -17,7 +17,7 @@ use whisper_rs::{WhisperContext, WhisperContextParameters, WhisperError, Whisper
 use super::decoder::{Decoder, FULL_CONTEXT, Heard, TOO_SHORT, Token, Written};
 use super::windows::windows;
 use super::{Caught, ORDINARY_S, Recognizer, Segment, SttConfig, SttError, SttJob, Transcript, Why, Word};
-use super::{hallucination, models, noise, repetition};
+use super::{hallucination, models, noise, repetition, text};
 use crate::engine::{Cancel, Language, cores};
 use crate::rtp::codec::resample::resample;
 
@@ -423,10 +423,6 @@ fn keys(text: &str) -> impl Iterator<Item = String> {
 fn is_form(word: &str, term: &str) -> bool {
     let same = word.chars().zip(term.chars()).take_while(|(a, b)| a == b).count();
     same == term.chars().count() || (same >= 4 && same + 3 >= term.chars().count())
-}
-
-fn text(segments: &[Segment]) -> String {
-    segments.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" ")
 }
 
 /// The sound without the quiet before and after it. Whisper writes nothing, or in a wrong language, after a long silence.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::windows::windows;
-use super::{Recognizer, Segment, SttConfig, SttError, SttJob, Transcript, noise};
+use super::{Recognizer, Segment, SttConfig, SttError, SttJob, Transcript, noise, text};
 use crate::engine::cores;
 use crate::engine::onnx::OnnxRuntime;
 use crate::rtp::codec::resample::resample;
@@ -103,7 +103,7 @@ impl Recognizer for Worker {
             let _cores = cores::take(self.bundle.threads);
             segments.extend(self.window(&pcm, start_s)?);
         }
-        let text = segments.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" ");
+        let text = text(&segments);
         let audio_s = job.pcm.len() as f32 / job.rate_hz as f32;
         let (caught, processing_s) = (Vec::new(), started.elapsed().as_secs_f32());
         Ok(Transcript { text, language, segments, caught, log_probability: 0.0, audio_s, processing_s })
