@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperError, WhisperState, WhisperTokenId};
 
-use super::SttError;
+use super::{SttError, stop_if};
 use crate::engine::{Cancel, Language};
 
 /// The model's own 30 s, in positions of the encoder.
@@ -289,10 +289,6 @@ impl Decoder {
 
 fn token(index: usize) -> WhisperTokenId {
     WhisperTokenId::try_from(index).unwrap_or_default()
-}
-
-fn stop_if(cancel: &Cancel) -> Result<(), SttError> {
-    if cancel.is_cancelled() { Err(SttError::Cancelled) } else { Ok(()) }
 }
 
 fn highest(scores: &[f32]) -> (usize, f32) {

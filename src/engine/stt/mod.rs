@@ -247,6 +247,10 @@ impl From<JobError> for SttError {
     }
 }
 
+fn stop_if(cancel: &Cancel) -> Result<(), SttError> {
+    if cancel.is_cancelled() { Err(SttError::Cancelled) } else { Ok(()) }
+}
+
 /// An utterance or a file to transcribe.
 #[derive(Debug, Clone)]
 pub struct SttJob {

@@ -10,7 +10,8 @@ use super::front::Front;
 use super::graph::{ANY, Graph, Interface};
 use super::manifest::{self, Stream};
 use super::words::Spoken;
-use super::{Bundle, Model, likeliest};
+use super::{Bundle, Model, SttError, Taken, likeliest, stop_if};
+use crate::engine::Cancel;
 
 pub struct Ctc {
     view: View,
@@ -48,7 +49,8 @@ impl Ctc {
 }
 
 impl Model for Ctc {
-    fn spoken(&mut self, pcm: &[i16]) -> ort::Result<Vec<Spoken>> {
+    /// A graph has use for all cores to its end.
+    fn spoken(&mut self, pcm: &[i16], _: &mut Taken<'_>, cancel: &Cancel) -> Result<Vec<Spoken>, SttError> {
         let Self { view, graph, rate_hz, tokens, blank } = self;
         let seconds = |samples: usize| samples as f32 / *rate_hz as f32;
         let (scores, seen_s, late_s) = match view {
@@ -58,7 +60,11 @@ impl Model for Ctc {
             }
             View::Pieces { input, stream } => {
                 let heard = with_silence(pcm, stream.samples);
-                let scores = in_pieces(graph, input, &heard, stream.samples)?;
+                graph.reset()?;
+                let scores = in_pieces(&heard, stream.samples, cancel, |samples| {
+                    let samples = TensorRef::from_array_view(([1, samples.len(), 1], samples))?;
+                    Ok(graph.run(vec![(input.as_str(), samples.into())])?.values)
+                })?;
                 (scores, seconds(heard.len()), seconds(stream.samples) + stream.delay_s)
             }
         };
@@ -81,12 +87,17 @@ fn with_silence(pcm: &[i16], piece: usize) -> Vec<i32> {
     heard
 }
 
-fn in_pieces(graph: &mut Graph, input: &str, sound: &[i32], piece: usize) -> ort::Result<Vec<f32>> {
-    graph.reset()?;
+/// The scores of a sound, which `run` tells of a piece.
+fn in_pieces(
+    sound: &[i32],
+    piece: usize,
+    cancel: &Cancel,
+    mut run: impl FnMut(&[i32]) -> Result<Vec<f32>, SttError>,
+) -> Result<Vec<f32>, SttError> {
     let mut scores = Vec::new();
     for samples in sound.chunks_exact(piece) {
-        let samples = TensorRef::from_array_view(([1, piece, 1], samples))?;
-        scores.extend(graph.run(vec![(input, samples.into())])?.values);
+        stop_if(cancel)?;
+        scores.extend(run(samples)?);
     }
     Ok(scores)
 }
@@ -151,5 +162,19 @@ mod tests {
         assert_eq!(of(&[]), [0; 6]);
         assert_eq!(of(&[1, 2, 3]), [0, 0, 0, 1, 2, 3, 0, 0, 0]);
         assert_eq!(of(&[1, 2, 3, 4]), [0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn no_piece_of_a_cancelled_sound_follows() {
+        let (cancel, mut pieces) = (Cancel::default(), 0);
+        let result = in_pieces(&[0; 30], 3, &cancel, |_| {
+            pieces += 1;
+            if pieces == 4 {
+                cancel.cancel();
+            }
+            Ok(Vec::new())
+        });
+        assert!(matches!(result, Err(SttError::Cancelled)), "{result:?}");
+        assert_eq!(pieces, 4);
     }
 }

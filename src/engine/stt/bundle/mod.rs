@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::windows::windows;
-use super::{Recognizer, Segment, SttConfig, SttError, SttJob, Transcript, noise, text};
-use crate::engine::cores;
+use super::{Recognizer, Segment, SttConfig, SttError, SttJob, Transcript, noise, stop_if, text};
+use crate::engine::Cancel;
+use crate::engine::cores::{self, Taken};
 use crate::engine::onnx::OnnxRuntime;
 use crate::rtp::codec::resample::resample;
 use ctc::Ctc;
@@ -65,7 +66,8 @@ impl Bundle {
         };
         let mut worker = Worker { model, bundle: self.clone() };
         // The first run allocates, and proves that the graphs answer as they should.
-        worker.window(&vec![0; self.manifest.rate_hz as usize], 0.0).map_err(|error| refused(error.to_string()))?;
+        let second = vec![0; self.manifest.rate_hz as usize];
+        worker.window(&second, 0.0, &Cancel::default()).map_err(|error| refused(error.to_string()))?;
         Ok(worker)
     }
 
@@ -83,8 +85,8 @@ pub struct Worker {
 
 /// The graphs of a bundle with their way of decoding.
 trait Model: Send {
-    /// What is said in a sound at the model's rate.
-    fn spoken(&mut self, pcm: &[i16]) -> ort::Result<Vec<Spoken>>;
+    /// What is said in a sound at the model's rate. Gives back cores that it has no more use for.
+    fn spoken(&mut self, pcm: &[i16], cores: &mut Taken<'_>, cancel: &Cancel) -> Result<Vec<Spoken>, SttError>;
 }
 
 impl Recognizer for Worker {
@@ -95,13 +97,9 @@ impl Recognizer for Worker {
         let language = known.ok_or(SttError::NoLanguage)?;
         let mut segments = Vec::new();
         for window in windows(&job.pcm, job.rate_hz) {
-            if job.cancel.is_cancelled() {
-                return Err(SttError::Cancelled);
-            }
             let start_s = window.start as f32 / job.rate_hz as f32;
             let pcm = self.heard(&window.pcm, job.rate_hz)?;
-            let _cores = cores::take(self.bundle.threads);
-            segments.extend(self.window(&pcm, start_s)?);
+            segments.extend(self.window(&pcm, start_s, &job.cancel)?);
         }
         let text = text(&segments);
         let audio_s = job.pcm.len() as f32 / job.rate_hz as f32;
@@ -123,9 +121,17 @@ impl Worker {
     }
 
     /// Recognises a sound at the model's rate that begins at `start_s`.
-    fn window(&mut self, pcm: &[i16], start_s: f32) -> Result<Vec<Segment>, SttError> {
-        let spoken = self.model.spoken(pcm).map_err(|error| SttError::Model(error.to_string()))?;
+    fn window(&mut self, pcm: &[i16], start_s: f32, cancel: &Cancel) -> Result<Vec<Segment>, SttError> {
+        let mut cores = cores::take(self.bundle.threads);
+        stop_if(cancel)?;
+        let spoken = self.model.spoken(pcm, &mut cores, cancel)?;
         Ok(words::segments(&spoken, &self.bundle.tokens, start_s))
+    }
+}
+
+impl From<ort::Error> for SttError {
+    fn from(error: ort::Error) -> Self {
+        SttError::Model(error.to_string())
     }
 }
 

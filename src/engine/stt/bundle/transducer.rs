@@ -9,7 +9,8 @@ use super::front::Front;
 use super::graph::{ANY, Answer, Graph, Interface};
 use super::manifest;
 use super::words::Spoken;
-use super::{Bundle, Model, likeliest};
+use super::{Bundle, Model, SttError, Taken, likeliest, stop_if};
+use crate::engine::Cancel;
 
 /// No more tokens than this are in a frame, or one that the joiner never ends would hold the worker.
 const TOKENS_PER_FRAME: usize = 3;
@@ -72,27 +73,68 @@ impl Transducer {
 
 impl Model for Transducer {
     /// A token's place is the frame in which it was certain.
-    fn spoken(&mut self, pcm: &[i16]) -> ort::Result<Vec<Spoken>> {
+    fn spoken(&mut self, pcm: &[i16], cores: &mut Taken<'_>, cancel: &Cancel) -> Result<Vec<Spoken>, SttError> {
         let Some(Answer { shape, values: heard }) = self.front.show(pcm, &mut self.encoder)? else {
             return Ok(Vec::new());
         };
+        // The other graphs have a thread each.
+        cores.keep_one();
         let frames = shape.last().map_or(0, |&frames| frames as usize);
         let frame_s = pcm.len() as f32 / self.rate_hz as f32 / frames.max(1) as f32;
-        let mut spoken = Vec::new();
+        let blank = self.blank;
         self.predictor.reset()?;
-        let mut read = self.read(self.blank)?;
-        for frame in 0..frames {
+        let mut read = self.read(blank)?;
+        let tokens = greedy(frames, blank, cancel, |frame| {
             // Values stand one axis after the other: a frame is in every row of the encoder's answer.
             let heard: Vec<f32> = heard.iter().skip(frame).step_by(frames).copied().collect();
-            for _ in 0..TOKENS_PER_FRAME {
-                let token = self.next(&heard, &read)?;
-                if token == self.blank {
-                    break;
-                }
-                spoken.push(Spoken { token, start_s: frame as f32 * frame_s, end_s: (frame + 1) as f32 * frame_s });
+            let token = self.next(&heard, &read)?;
+            if token != blank {
                 read = self.read(token)?;
             }
+            Ok(token)
+        })?;
+        let seconds = |frame: usize| frame as f32 * frame_s;
+        let spoken = |(frame, token)| Spoken { token, start_s: seconds(frame), end_s: seconds(frame + 1) };
+        Ok(tokens.into_iter().map(spoken).collect())
+    }
+}
+
+/// Frames and their tokens, where `next` tells the next token in a frame.
+fn greedy(
+    frames: usize,
+    blank: usize,
+    cancel: &Cancel,
+    mut next: impl FnMut(usize) -> Result<usize, SttError>,
+) -> Result<Vec<(usize, usize)>, SttError> {
+    let mut tokens = Vec::new();
+    for frame in 0..frames {
+        for _ in 0..TOKENS_PER_FRAME {
+            stop_if(cancel)?;
+            let token = next(frame)?;
+            if token == blank {
+                break;
+            }
+            tokens.push((frame, token));
         }
-        Ok(spoken)
+    }
+    Ok(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_token_of_a_cancelled_sound_follows() {
+        let (cancel, mut asked) = (Cancel::default(), 0);
+        let result = greedy(9, 0, &cancel, |_| {
+            asked += 1;
+            if asked == 5 {
+                cancel.cancel();
+            }
+            Ok(asked % 2)
+        });
+        assert!(matches!(result, Err(SttError::Cancelled)), "{result:?}");
+        assert_eq!(asked, 5);
     }
 }
