@@ -17,9 +17,11 @@ use crate::rtp::Stream;
 const REACTION: Duration = Duration::from_millis(400);
 /// Speech whose words are worth a look although it goes on.
 const ENOUGH: Duration = Duration::from_millis(800);
-/// Words of so little speech that are no more probable than this (mean natural logarithm) are none: Whisper makes some of «угу» at
-/// -0.9 and less, and is surer of what was said.
+/// Words of so little speech are none when they are less probable than this (mean natural logarithm) in a language that is none
+/// for certain. Whisper makes words of «угу» at -0.82 to -1.7, in a language that it believes by 0.25 at most. A «спасибо» is at
+/// -0.85 too, but certainly Russian. A single word that is lost so is most often misheard; more words, or a second one, stop her.
 const VAGUE: f32 = -0.8;
+const CERTAIN_OF_LANGUAGE: f32 = 0.4;
 /// Sound without words that is kept, for words may follow.
 const LONGEST_NOISE: Duration = Duration::from_secs(10);
 /// The longest wait for words; then the length tells.
@@ -136,7 +138,9 @@ impl Talk {
         let text = transcript.text.trim();
         // «Угу» is easily taken for a word of another language, or for one that the model itself hardly believes.
         let is_foreign = probe.voiced < NOISE && transcript.language != self.language();
-        let is_vague = probe.voiced < ENOUGH && transcript.log_probability < VAGUE;
+        let is_vague = probe.voiced < ENOUGH
+            && transcript.log_probability < VAGUE
+            && transcript.language_probability < CERTAIN_OF_LANGUAGE;
         let goes_on = self.ears.is_talking() || self.ears.voiced() > probe.voiced;
         let is_meant = !text.is_empty()
             && !is_foreign

@@ -252,6 +252,7 @@ mod tests {
                     segments,
                     caught,
                     log_probability: 0.0,
+                    language_probability: 1.0,
                     audio_s: 3.0,
                     processing_s: 0.0,
                 })

@@ -121,6 +121,9 @@ pub struct Transcript {
     /// How sure the model was of the words: the mean natural logarithm of their tokens' probabilities; 0 where it does not tell.
     #[serde(skip)]
     pub log_probability: f32,
+    /// How sure it was of the language, among all that it knows: 0 to 1; 1 where it does not tell.
+    #[serde(skip)]
+    pub language_probability: f32,
     /// Length of the audio in seconds.
     pub audio_s: f32,
     /// Time the recognition took in seconds, waiting not included.
@@ -140,6 +143,7 @@ impl Transcript {
         self.segments.extend(next.segments.into_iter().map(|segment| segment.later_by(start_s)));
         self.caught.extend(next.caught);
         self.log_probability = self.log_probability.min(next.log_probability);
+        self.language_probability = self.language_probability.min(next.language_probability);
         self.audio_s = start_s + next.audio_s;
         self.processing_s += next.processing_s;
     }
@@ -446,6 +450,7 @@ mod tests {
                 segments: Vec::new(),
                 caught: Vec::new(),
                 log_probability: 0.0,
+                language_probability: 1.0,
                 audio_s: 0.0,
                 processing_s: 0.0,
             })
@@ -551,6 +556,7 @@ mod tests {
                 segments,
                 caught: Vec::new(),
                 log_probability: 0.0,
+                language_probability: 1.0,
                 audio_s: 0.0,
                 processing_s: 0.0,
             })
@@ -609,6 +615,7 @@ mod tests {
             segments,
             caught: Vec::new(),
             log_probability: 0.0,
+            language_probability: 1.0,
             audio_s: 2.0,
             processing_s: 0.25,
         };

@@ -174,7 +174,7 @@ impl Recognizer for Whisper {
         let mut language = None;
         let mut segments = Vec::new();
         let mut caught = Vec::new();
-        let mut log_probability = 0.0_f32;
+        let (mut log_probability, mut language_probability) = (0.0_f32, 1.0_f32);
         for window in windows(&job.pcm, job.rate_hz) {
             let start_s = window.start as f32 / job.rate_hz as f32;
             let mut pcm = resample(&window.pcm, job.rate_hz, RATE_HZ)?;
@@ -197,6 +197,7 @@ impl Recognizer for Whisper {
             if !found.segments.is_empty() {
                 language = Some(found.language);
                 log_probability = log_probability.min(found.log_probability);
+                language_probability = language_probability.min(found.language_probability);
             }
             segments.extend(found.segments.into_iter().map(|segment| segment.later_by(start_s)));
             caught.extend(found.caught);
@@ -208,7 +209,16 @@ impl Recognizer for Whisper {
         let language = language.or(job.languages.first().copied()).ok_or(SttError::NoLanguage)?;
         let audio_s = job.pcm.len() as f32 / job.rate_hz as f32;
         let processing_s = started.elapsed().as_secs_f32();
-        Ok(Transcript { text, language, segments, caught, log_probability, audio_s, processing_s })
+        Ok(Transcript {
+            text,
+            language,
+            segments,
+            caught,
+            log_probability,
+            language_probability,
+            audio_s,
+            processing_s,
+        })
     }
 
     /// Of silence nothing would be written, and perhaps with the full context.
@@ -228,6 +238,7 @@ struct Found {
     segments: Vec<Segment>,
     caught: Vec<Caught>,
     log_probability: f32,
+    language_probability: f32,
     no_speech: f32,
     /// Why it is not to be believed.
     doubt: Option<Why>,
@@ -324,8 +335,15 @@ impl Whisper {
         } else {
             None
         };
-        let Heard { no_speech, .. } = heard;
-        Found { language, segments, caught, log_probability: written.log_probability, no_speech, doubt }
+        Found {
+            language,
+            segments,
+            caught,
+            log_probability: written.log_probability,
+            language_probability: heard.probability(language),
+            no_speech: heard.no_speech,
+            doubt,
+        }
     }
 
     /// The text, cut where the model put times.

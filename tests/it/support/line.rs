@@ -682,7 +682,7 @@ fn voice(ms: u64, rate: Rate) -> Vec<i16> {
     pcm
 }
 
-/// With «…» at its end the model hardly believes it.
+/// With «…» at its end the model hardly believes it, but with «!…» it is sure of the language.
 pub fn transcript(text: &str) -> Transcript {
     Transcript {
         text: text.to_owned(),
@@ -690,6 +690,7 @@ pub fn transcript(text: &str) -> Transcript {
         segments: Vec::new(),
         caught: Vec::new(),
         log_probability: if text.ends_with('…') { -1.0 } else { -0.3 },
+        language_probability: if text.ends_with('…') && !text.ends_with("!…") { 0.2 } else { 0.99 },
         audio_s: 1.0,
         processing_s: 0.4,
     }

@@ -84,12 +84,14 @@ fn she_is_softer_at_once_and_silent_when_it_goes_on() {
 
 #[test]
 fn one_short_word_stops_her_too() {
-    let mut line = answering(&["Стоп!"], TurnConfig::default());
-    line.say(220);
-    line.run_until(20, |line| line.turns.len() == 3);
-    assert!(line.turns[1].heard_text.len() < line.turns[1].secretary_text.len());
-    assert_eq!(line.turns[2].caller_text, "Стоп!");
-    assert_eq!(line.parts.len(), 2, "what was understood once is not transcribed again");
+    for word in ["Стоп!", "Спасибо!…"] {
+        let mut line = answering(&[word], TurnConfig::default());
+        line.say(220);
+        line.run_until(20, |line| line.turns.len() == 3);
+        assert!(line.turns[1].heard_text.len() < line.turns[1].secretary_text.len());
+        assert_eq!(line.turns[2].caller_text, word);
+        assert_eq!(line.parts.len(), 2, "what was understood once is not transcribed again");
+    }
 }
 
 #[test]

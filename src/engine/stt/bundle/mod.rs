@@ -104,7 +104,16 @@ impl Recognizer for Worker {
         let text = text(&segments);
         let audio_s = job.pcm.len() as f32 / job.rate_hz as f32;
         let (caught, processing_s) = (Vec::new(), started.elapsed().as_secs_f32());
-        Ok(Transcript { text, language, segments, caught, log_probability: 0.0, audio_s, processing_s })
+        Ok(Transcript {
+            text,
+            language,
+            segments,
+            caught,
+            log_probability: 0.0,
+            language_probability: 1.0,
+            audio_s,
+            processing_s,
+        })
     }
 }
 
