@@ -124,11 +124,6 @@ impl Admission {
         let all_others_s = callers.saturating_sub(1) as f64 * work_s;
         Duration::try_from_secs_f64(self.result_s.value + wait_s.min(all_others_s)).ok()
     }
-
-    /// Mean time of a worker for a final result.
-    pub fn result(&self) -> Duration {
-        Duration::try_from_secs_f64(self.result_s.value).unwrap_or_default()
-    }
 }
 
 /// A mean of the latest values, of all of them while they are few; a guess before the first.
@@ -241,12 +236,12 @@ mod tests {
         let now = clock::now();
         admission.callers(now, 1);
         result(&mut admission, now + ms(9_700), ms(300));
-        assert_eq!(admission.result(), ms(300));
+        assert_eq!(admission.result_in(1), Some(ms(300)));
         assert!(admission.admits(1), "{admission:?}");
         // A worker that is built again has less to tell than the others' work.
         admission.rehearsed(Duration::from_secs(9));
         result(&mut admission, now + ms(19_500), ms(500));
-        assert_eq!(admission.result(), ms(400));
+        assert_eq!(admission.result_in(1), Some(ms(400)));
     }
 
     #[test]
@@ -269,7 +264,7 @@ mod tests {
     fn a_result_that_was_given_up_costs_and_teaches_no_time() {
         let mut admission = Admission::new(1.0, DEADLINE);
         let then = work(&mut admission, clock::now(), Priority::Final, Duration::from_secs(9));
-        assert_eq!(admission.result(), ms(500));
+        assert_eq!(admission.result_in(1), Some(ms(500)));
         result(&mut admission, then, ms(500));
         assert!(admission.work_s.value > 1.0, "{admission:?}");
     }

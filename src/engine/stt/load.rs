@@ -18,16 +18,8 @@ const FORGOTTEN: f64 = 0.1;
 pub struct Load {
     /// Utterances that wait for a worker.
     pub waiting: usize,
-    /// Utterances that workers are at.
-    pub running: usize,
     /// Seconds of sound that a worker recognises in a second, on average of late; `None` before the first utterance.
     pub speed: Option<f64>,
-    /// How long a final utterance that came now would wait for a worker.
-    pub expected_wait: Duration,
-    /// Sound of utterances that nobody wanted any more when a worker had begun with them, since the start.
-    pub wasted_audio: Duration,
-    /// The workers' time that went into them.
-    pub wasted_processing: Duration,
 }
 
 /// What a worker has done.
@@ -54,8 +46,6 @@ struct Entries {
     /// Seconds of sound and of processing, the latest counting most.
     audio_s: f64,
     processing_s: f64,
-    wasted_audio: Duration,
-    wasted_processing: Duration,
 }
 
 impl Ledger {
@@ -67,8 +57,6 @@ impl Ledger {
             rehearsed: false,
             audio_s: 0.0,
             processing_s: 0.0,
-            wasted_audio: Duration::ZERO,
-            wasted_processing: Duration::ZERO,
         };
         Self(Arc::new(Mutex::new(entries)))
     }
@@ -92,8 +80,6 @@ impl Ledger {
                 gauge!(STT_SPEED).set(speed);
             }
         } else {
-            entries.wasted_audio += work.audio;
-            entries.wasted_processing += work.took;
             histogram!(STT_WASTED_AUDIO).record(work.audio);
             histogram!(STT_WASTED_PROCESSING).record(work.took);
         }
@@ -123,18 +109,8 @@ impl Ledger {
         Some(Seat { ledger: self.clone(), talks: false })
     }
 
-    /// With so many utterances waiting and running, and of the waiting ones so many finals.
-    pub fn load(&self, workers: usize, waiting: usize, finals: usize, running: usize) -> Load {
-        let entries = self.entries();
-        let rounds = if running < workers { 0.0 } else { (finals + 1) as f64 / workers as f64 };
-        Load {
-            waiting,
-            running,
-            speed: entries.speed(),
-            expected_wait: entries.admission.result().mul_f64(rounds),
-            wasted_audio: entries.wasted_audio,
-            wasted_processing: entries.wasted_processing,
-        }
+    pub fn speed(&self) -> Option<f64> {
+        self.entries().speed()
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -195,8 +171,11 @@ impl Entries {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Overload, Recognizer, Stt, SttConfig, SttError, SttJob, Transcript};
+    use super::super::{Overload, Recognizer, Stt, SttConfig, SttError, SttJob, Transcript, Utterance};
     use super::*;
+    use crate::engine::worker::Job;
+    use crate::engine::{Cancel, Language};
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
     use std::thread;
 
     #[test]
@@ -264,6 +243,37 @@ mod tests {
         drop(stt);
         // One for all of them.
         assert_eq!(hears.iter().collect::<Vec<_>>(), [(24_000, 8_000)]);
+    }
+
+    /// Is given up when it has begun.
+    struct GivenUp;
+
+    impl Recognizer for GivenUp {
+        fn transcribe(&mut self, job: &SttJob) -> Result<Transcript, SttError> {
+            job.cancel.cancel();
+            Err(SttError::Cancelled)
+        }
+    }
+
+    #[test]
+    fn what_is_given_up_is_counted_as_wasted_and_tells_no_speed() {
+        let ledger = Ledger::new(1.0, Duration::from_millis(1));
+        let (languages, cancel, priority) = (vec![Language::Ru], Cancel::default(), Priority::Partial);
+        let job = SttJob { pcm: vec![0; 16_000], rate_hz: 8_000, languages, cancel, priority, due: clock::now() };
+        let reply = |result: Result<_, _>| assert!(matches!(result, Err(SttError::Cancelled)));
+        let mut utterance = Utterance { job, reply: Some(reply), ledger: ledger.clone() };
+        let mut recognizer: Box<dyn Recognizer> = Box::new(GivenUp);
+        let recorder = DebuggingRecorder::new();
+        metrics::with_local_recorder(&recorder, || utterance.run(&mut recognizer));
+        let told = recorder.snapshotter().snapshot().into_vec();
+        let wasted_s = |name| {
+            let figure = told.iter().find(|(key, ..)| key.key().name() == name).unwrap();
+            let DebugValue::Histogram(values) = &figure.3 else { panic!("{figure:?}") };
+            values.iter().map(|value| value.into_inner()).collect::<Vec<_>>()
+        };
+        assert_eq!(wasted_s(STT_WASTED_AUDIO), [2.0]);
+        assert!(matches!(wasted_s(STT_WASTED_PROCESSING)[..], [took] if took > 0.0), "{told:?}");
+        assert_eq!(ledger.speed(), None);
     }
 
     #[test]
