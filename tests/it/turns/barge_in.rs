@@ -97,7 +97,7 @@ fn one_short_word_stops_her_too() {
 #[test]
 fn she_is_silent_as_soon_as_the_words_are_known() {
     let mut line = answering(&[], TurnConfig::default());
-    line.engines.hearing = None;
+    (line.engines.hearing, line.engines.thinking) = (None, None);
     let before = line.wanted.len();
     line.say(200);
     line.run_until(5, |line| line.wanted.len() > before);
@@ -108,7 +108,7 @@ fn she_is_silent_as_soon_as_the_words_are_known() {
     line.call.handle_input(line.now, heard);
     line.drain();
     line.run(500);
-    assert_eq!(loud_ms(&line.recorded.1[sent..]), 0, "not one frame more");
+    assert!(loud_ms(&line.recorded.1[sent..]) <= 20, "a frame more at most, which fades away");
 }
 
 #[test]
@@ -133,8 +133,11 @@ fn a_short_word_while_the_answer_is_made_stops_her_too() {
 fn silence_counts_from_the_interruption() {
     let mut line = answering(&["Стоп!", ""], TurnConfig { silence_s: 3, ..TurnConfig::default() });
     line.run(1_500);
+    let before = line.wanted.len();
+    line.say(310);
+    line.run_until(5, |line| line.wanted.len() > before);
     // With what follows it is no word.
-    line.say(420);
+    line.say(120);
     line.run_until(5, |line| line.turns.len() == 2);
     let spoken = line.spoken.len();
     line.run(2_500);
