@@ -190,6 +190,11 @@ impl Mouth {
         self.phrases.iter().any(|p| p.purpose == Purpose::Answer && p.samples > 0)
     }
 
+    /// Whether any of it went to the wire.
+    pub fn is_heard(&self) -> bool {
+        self.phrases.iter().any(|p| p.purpose == Purpose::Answer && p.played > 0)
+    }
+
     /// What the answer says, whole.
     pub fn text(&self) -> String {
         self.join(|p| p.text.clone())

@@ -167,14 +167,20 @@ fn one_who_goes_on_as_she_begins_to_answer_had_not_finished() {
     let texts = ["Моя фамилия Коваленко.", "По буквам: Константин, Ольга, Виктор, Анна."];
     // A greeting long enough to tell that the line does not echo.
     let voice = crate::support::speech::by_telephone("en_message_1.wav");
-    let mut line = Line::greeted(Engines { judging: SURE, texts: texts.into(), voice, ..Engines::default() });
-    line.say(1_500);
-    let heard = line.caller_heard.len();
-    line.run_until(5, |line| line.caller_heard[heard..].iter().any(|s| s.unsigned_abs() > 1_000));
-    line.say(2_500);
-    line.run_until(20, |line| line.turns.len() == 2);
-    assert_eq!(line.turns[1].caller_text, texts.join(" "), "one turn, not two");
-    assert_eq!(line.turns[1].heard_text, line.engines.answer);
+    let engines = Engines { judging: SURE, thinking: Some(ms(900)), texts: texts.into(), voice, ..Engines::default() };
+    for sound_before_ms in [0, 200] {
+        let mut line = Line::greeted(engines.clone());
+        line.say(1_500);
+        let heard = line.caller_heard.len();
+        line.run_until(5, |line| !line.asked.is_empty());
+        line.run(400);
+        line.say(sound_before_ms);
+        line.run_until(5, |line| line.caller_heard[heard..].iter().any(|s| s.unsigned_abs() > 1_000));
+        line.say(2_500);
+        line.run_until(20, |line| line.turns.len() == 2);
+        assert_eq!(line.turns[1].caller_text, texts.join(" "), "one turn, not two");
+        assert_eq!(line.turns[1].heard_text, line.engines.answer);
+    }
 }
 
 #[test]

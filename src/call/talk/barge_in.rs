@@ -33,14 +33,17 @@ const LONG: Duration = Duration::from_millis(1_000);
 /// What was played is judged by its length: so many words more may have been heard.
 const AHEAD_WORDS: usize = 4;
 /// «Да» this long before the end of a question answers it.
-const ANSWERS_WITHIN: Duration = Duration::from_millis(1_000);
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_millis(1_000);
 
 impl Talk {
     /// The caller begins to speak while she does.
     pub(super) fn onset_over(&mut self, now: Instant, answer: Answer, over: DoubleTalk, stream: &mut Stream) {
         match over {
+            DoubleTalk::Nothing | DoubleTalk::Begun | DoubleTalk::Asked { .. } if self.has_just_begun(now) => {
+                self.forget_probe(over);
+                self.go_on(None, stream);
+            }
             DoubleTalk::Unheard | DoubleTalk::Begun | DoubleTalk::Held { .. } => {}
-            DoubleTalk::Nothing if self.has_just_begun(now) => self.go_on(None, stream),
             DoubleTalk::Nothing | DoubleTalk::Noise { .. } | DoubleTalk::Asked { .. } => {
                 self.forget_probe(over);
                 self.turn = Turn::Speaking { answer, over: DoubleTalk::Begun };
@@ -99,7 +102,12 @@ impl Talk {
         }
     }
 
-    fn quiet_for(&self, now: Instant) -> Duration {
+    /// Whether the caller speaks over her, or has and it is not known what.
+    pub(super) fn speaks_over(&self, over: DoubleTalk) -> bool {
+        self.ears.is_talking() || matches!(over, DoubleTalk::Begun | DoubleTalk::Held { .. } | DoubleTalk::Asked { .. })
+    }
+
+    pub(super) fn quiet_for(&self, now: Instant) -> Duration {
         self.ears.last_voiced().map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{CallLanguage, GIVE_UP_AFTER, NOISE, Part, Talk};
+use super::{CallLanguage, GIVE_UP_AFTER, NOISE, Opening, Part, Talk};
 use crate::call::timeline::{Moment, Timeline};
 use crate::call::turn::{Answer, Deciding, DoubleTalk, Stage, Then, Turn};
 use crate::call::{Expects, Output, PartId};
@@ -51,13 +51,13 @@ impl Talk {
             Turn::Speaking { answer: Answer::Coming(Then::Listen) | Answer::Whole(Then::Listen), over }
                 if over != DoubleTalk::Unheard =>
             {
+                let speaks = self.speaks_over(over);
                 self.interrupt(now, stream);
                 match self.expects {
-                    Expects::Anything | Expects::YesNo if !self.ears.is_talking() => {
-                        self.turn = Turn::Listening { since: now };
-                    }
+                    Expects::Anything | Expects::YesNo if !speaks => self.turn = Turn::Listening { since: now },
                     Expects::Number | Expects::Anything | Expects::YesNo => self.hear(now),
                 }
+                self.opening = if speaks { Opening::Begun } else { Opening::None };
             }
             _ => {}
         }
@@ -208,7 +208,8 @@ impl Talk {
         let due = match priority {
             Priority::Final => self.turn_over_at().unwrap_or(now),
             Priority::Partial => now + GIVE_UP_AFTER,
-            Priority::Background => now + self.settles_within(),
+            // The last part of a message is to be there before the wait for it is over.
+            Priority::Background => now + self.settles_within() / 2,
         };
         self.out.push_back(Output::Transcribe { part, pcm, languages, priority, due });
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::barge_in::ANSWERS_WITHIN;
 use super::{GIVE_UP_AFTER, Talk};
 use crate::call::mouth::Purpose;
 use crate::call::timeline::Moment;
@@ -195,9 +196,16 @@ impl Talk {
         self.out.push_back(Output::CancelReply { turn: self.turn_id, heard: Some(self.mouth.heard()) });
         stream.stop_playing();
         self.out.push_back(Output::Silence);
-        self.expects = self.next_expects.take().unwrap_or(self.expects);
+        self.expect();
         self.quiet_since = now;
         self.record(now);
+    }
+
+    /// What her answer asks for counts from now on, if he has heard of it.
+    fn expect(&mut self) {
+        if let Some(expects) = self.next_expects.take().filter(|_| self.mouth.is_heard()) {
+            self.expects = expects;
+        }
     }
 
     /// The answer has been heard to its end.
@@ -208,10 +216,10 @@ impl Talk {
             return Some(by);
         }
         let over = if let Turn::Speaking { over, .. } = self.turn { over } else { DoubleTalk::Nothing };
-        let speaks = self.ears.is_talking()
-            || matches!(over, DoubleTalk::Begun | DoubleTalk::Held { .. } | DoubleTalk::Asked { .. });
-        self.expects = self.next_expects.take().unwrap_or(self.expects);
-        let asks = self.asks();
+        let speaks = self.speaks_over(over);
+        self.expect();
+        // «Да» before the question was asked is no answer to it.
+        let asks = self.asks() && self.quiet_for(now) < ANSWERS_WITHIN;
         self.said = self.mouth.text();
         self.record(now);
         self.quiet_since = now;

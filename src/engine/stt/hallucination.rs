@@ -40,7 +40,6 @@ const INVENTED: &[&str] = &[
     "captions by",
     "amaraorg",
     "blankaudio",
-    "www",
     "to be continued",
 ];
 
@@ -93,7 +92,9 @@ pub fn clean(text: &str, no_speech: f32, caught: &mut Vec<Caught>) -> String {
         if is_invented(sentence) { catch(sentence, Why::Phrase) } else { kept.push(sentence) }
     }
     let kept = kept.join(" ");
-    if no_speech >= NO_SPEECH && DOUBTFUL.contains(&&*key(&kept)) {
+    let key = key(&kept);
+    let is_address = key.starts_with("www") && !key.contains(' ');
+    if no_speech >= NO_SPEECH && (is_address || DOUBTFUL.contains(&&*key)) {
         catch(&kept, Why::NoSpeech);
         return String::new();
     }
@@ -126,12 +127,17 @@ fn without_sound_tags(text: &str, mut dropped: impl FnMut(&str)) -> String {
                 out.push(' ');
                 after
             }
-            // A song may run into the end of the text.
-            None if is_note => {
+            // A song may run into the end of the text, and a text may be a sound alone.
+            None if is_note || out.trim().is_empty() && !inner.contains(|c: char| c.is_ascii_digit()) => {
                 dropped(inner);
                 ""
             }
-            None => inner,
+            None => {
+                if !out.ends_with(' ') {
+                    out.push(' ');
+                }
+                inner
+            }
         };
     }
     out.push_str(rest);
@@ -158,9 +164,9 @@ fn sentences(text: &str) -> impl Iterator<Item = &str> {
 fn is_invented(sentence: &str) -> bool {
     let key = key(sentence);
     is_credit(sentence)
-        || INVENTED.iter().any(|phrase| {
-            key.strip_prefix(phrase).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ') || *phrase == "www")
-        })
+        || INVENTED
+            .iter()
+            .any(|phrase| key.strip_prefix(phrase).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')))
 }
 
 /// «Корректор А.Егорова»: nobody says an initial after the trade.
@@ -215,6 +221,8 @@ mod tests {
             "Subtitles by the Amara.org community",
             "...",
             "[BLANK_AUDIO",
+            "(звонок телефона",
+            "[Музыка",
             "",
         ] {
             assert_eq!(clean(text, 0.0), "", "{text}");
@@ -228,6 +236,7 @@ mod tests {
             ("[шум] Алло, вы меня слышите?", "Алло, вы меня слышите?"),
             ("Hello? Thank you for watching.", "Hello?"),
             ("Мой номер 8 (916 123-45-67", "Мой номер 8 916 123-45-67"),
+            ("Дом 5(2", "Дом 5 2"),
             ("Корпус [два, потом *решётка", "Корпус два, потом решётка"),
             ("(шум) Наберите *100# и код *7", "Наберите *100# и код *7"),
         ];
@@ -251,6 +260,7 @@ mod tests {
             "Фондю у вас есть?",
             "Корректор нужен вам?",
             "Корректор Анна Егорова, добрый день.",
+            "www.romashka.ru, мой телефон 8 916 123-45-67.",
         ] {
             assert_eq!(clean(text, 0.9), text);
         }
@@ -265,6 +275,8 @@ mod tests {
             ("you", 0.2, "you"),
             ("Фондю.", 0.1, "Фондю."),
             ("Фондю.", 0.8, ""),
+            ("www.mooji.org", 0.1, "www.mooji.org"),
+            ("www.mooji.org", 0.8, ""),
         ] {
             assert_eq!(clean(text, no_speech), expected);
         }

@@ -318,6 +318,19 @@ fn a_key_stops_her() {
     assert_eq!(line.turns[2].language, Language::Ru);
 }
 
+#[test]
+fn words_before_a_key_are_kept() {
+    let mut line = answering(&["Подождите", "Подождите"], TurnConfig::default());
+    line.engines.hearing = None;
+    let before = line.wanted.len();
+    line.say(220);
+    line.run_until(5, |line| line.wanted.len() > before);
+    line.engines.hearing = Some(ms(300));
+    assert!(line.caller.press('0'));
+    line.run_until(20, |line| line.turns.len() == 3);
+    assert_eq!((line.turns[2].keys.as_str(), line.turns[2].caller_text.as_str()), ("0", "Подождите"));
+}
+
 /// How the far end returns what it hears; the network and the jitter buffers add to that.
 #[derive(Debug)]
 struct Echo {

@@ -96,8 +96,8 @@ impl Heard {
             ],
         );
         // So the recogniser hears «до свидания» at times, but where something is brought to somebody's notice.
-        let misheard =
-            || self.line.ends_with(" до сведения ") && !has_any(&self.line, &["довед*", "довес*", "довод*", "донес*"]);
+        let brings = ["довед*", "довес*", "довод*", "довож*", "донес*", "донос*", "донош*"];
+        let misheard = || self.line.ends_with(" до сведения ") && !has_any(&self.line, &brings);
         said || self.line == " пока " || misheard()
     }
 
@@ -498,6 +498,8 @@ mod tests {
             "Всё правильно",
             "Доведите это до сведения директора",
             "Прошу довести это до сведения.",
+            "Довожу до сведения.",
+            "Доношу это до сведения.",
         ] {
             assert!(!heard(text).is_farewell(), "{text}");
         }
