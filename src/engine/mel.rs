@@ -1,7 +1,6 @@
-//! Mel spectra of whole recordings: what Whisper's family of models and most CTC models see instead of the sound.
+//! Mel spectra of whole recordings: what models of speech see instead of the sound.
 //!
-//! Frames are cut with a periodic Hann window as long as the transform. Left out: the logarithm and what follows it, of
-//! which each model has its own; windows shorter than the transform; streaming.
+//! Left out: the logarithm and what follows it, of which each model has its own; streaming.
 
 use std::f32::consts::TAU;
 use std::sync::Arc;
@@ -13,25 +12,72 @@ use serde::Deserialize;
 /// How a spectrum is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MelSettings {
-    /// Samples in a frame, and points of the transform; at least 2.
+    /// Points of the transform; at least 2.
     pub fft: usize,
+    pub window: Window,
     /// Samples from one frame to the next; at least 1.
     pub hop: usize,
-    /// Mel filters, which share 0 Hz to half of the rate; at least 1.
+    /// Mel filters, which share what is below `highest_hz`; at least 1.
     pub bands: usize,
     pub scale: MelScale,
+    pub filters: FilterNorm,
+    /// At most half of the rate.
+    pub highest_hz: u32,
     /// Whether the first frame is centred on the first sample, the sound being mirrored at both ends. Else it begins there.
     pub centered: bool,
 }
 
-/// Where the filters lie and how high they are.
+/// What a frame is cut with, in the middle of the transform's points. Both are periodic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    /// So many samples, at most as many as the transform has points.
+    Hann(usize),
+    Hamming(usize),
+}
+
+/// Where the filters lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MelScale {
-    /// Slaney's Auditory Toolbox (1998): linear up to 1 kHz, logarithmic above; each filter has the area 1.
+    /// Slaney's Auditory Toolbox (1998): linear up to 1 kHz, logarithmic above.
     Slaney,
-    /// HTK's 2595 log10(1 + f / 700); each filter has the height 1.
+    /// HTK's 2595 log10(1 + f / 700).
     Htk,
+}
+
+/// How high the filters are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilterNorm {
+    /// Each has the area 1, in Hz.
+    Area,
+    /// Each has the height 1.
+    Height,
+}
+
+impl MelSettings {
+    /// As is usual with the scale: a Hann window as long as the transform, filters up to half of the rate, with the area 1 on
+    /// Slaney's scale and the height 1 on HTK's.
+    pub fn usual(fft: usize, hop: usize, bands: usize, scale: MelScale, centered: bool, rate_hz: u32) -> Self {
+        let filters = match scale {
+            MelScale::Slaney => FilterNorm::Area,
+            MelScale::Htk => FilterNorm::Height,
+        };
+        Self { fft, window: Window::Hann(fft), hop, bands, scale, filters, highest_hz: rate_hz / 2, centered }
+    }
+}
+
+impl Window {
+    fn weights(self, fft: usize) -> Vec<f32> {
+        let (len, base) = match self {
+            Window::Hann(len) => (len.min(fft), 0.5),
+            Window::Hamming(len) => (len.min(fft), 0.54),
+        };
+        let mut weights = vec![0.0; fft];
+        for (n, weight) in weights.iter_mut().skip((fft - len) / 2).take(len).enumerate() {
+            *weight = base - (1.0 - base) * (TAU * n as f32 / len as f32).cos();
+        }
+        weights
+    }
 }
 
 /// Computes the spectra of sounds of one rate.
@@ -54,7 +100,7 @@ struct Filter {
 impl Mel {
     pub fn new(settings: MelSettings, rate_hz: u32) -> Self {
         let fft = RealFftPlanner::new().plan_fft_forward(settings.fft);
-        let window = (0..settings.fft).map(|n| 0.5 - 0.5 * (TAU * n as f32 / settings.fft as f32).cos()).collect();
+        let window = settings.window.weights(settings.fft);
         let (frame, spectrum, scratch) = (fft.make_input_vec(), fft.make_output_vec(), fft.make_scratch_vec());
         Self { settings, window, filters: filters(settings, rate_hz), fft, frame, spectrum, scratch }
     }
@@ -103,17 +149,17 @@ fn sample(sound: &[f32], at: usize, before: usize) -> f32 {
     mirrored.and_then(|index| sound.get(index)).copied().unwrap_or(0.0)
 }
 
-fn filters(MelSettings { fft, bands, scale, .. }: MelSettings, rate_hz: u32) -> Vec<Filter> {
-    let nyquist = f64::from(rate_hz) / 2.0;
+fn filters(settings: MelSettings, rate_hz: u32) -> Vec<Filter> {
+    let MelSettings { fft, bands, scale, .. } = settings;
     let bins = fft / 2 + 1;
-    let highest = scale.mel(nyquist);
+    let highest = scale.mel(f64::from(settings.highest_hz));
     let edge = |n: usize| scale.hz(highest * n as f64 / (bands + 1) as f64);
     let bin_hz = f64::from(rate_hz) / fft as f64;
     let filter = |band: usize| {
         let (low, peak, high) = (edge(band), edge(band + 1), edge(band + 2));
-        let height = match scale {
-            MelScale::Slaney => 2.0 / (high - low),
-            MelScale::Htk => 1.0,
+        let height = match settings.filters {
+            FilterNorm::Area => 2.0 / (high - low),
+            FilterNorm::Height => 1.0,
         };
         let weight = |bin: usize| {
             let hz = bin as f64 * bin_hz;
@@ -154,8 +200,13 @@ impl MelScale {
 pub mod tests {
     use super::*;
 
-    const HTK: MelSettings = MelSettings { fft: 320, hop: 160, bands: 64, scale: MelScale::Htk, centered: false };
-    const SLANEY: MelSettings = MelSettings { fft: 400, hop: 160, bands: 80, scale: MelScale::Slaney, centered: true };
+    fn htk() -> MelSettings {
+        MelSettings::usual(320, 160, 64, MelScale::Htk, false, 16_000)
+    }
+
+    fn slaney() -> MelSettings {
+        MelSettings::usual(400, 160, 80, MelScale::Slaney, true, 16_000)
+    }
 
     /// The sound of tests/data/mel/make.py.
     pub fn sound(samples: u32) -> Vec<i16> {
@@ -176,7 +227,7 @@ pub mod tests {
 
     #[test]
     fn a_tone_is_loudest_in_the_band_around_it() {
-        for settings in [HTK, SLANEY] {
+        for settings in [htk(), slaney()] {
             for hz in [300.0, 1_000.0, 3_400.0] {
                 let mut mel = Mel::new(settings, 16_000);
                 let power = mel.power(&tone(hz, 16_000), 50);
@@ -196,7 +247,7 @@ pub mod tests {
     fn a_spectrum_on_htks_scale_is_as_elsewhere() {
         let golden = include_str!("../../tests/data/mel/htk.tsv");
         let heard: Vec<f32> = sound(16_000).iter().map(|&s| f32::from(s) / 32_768.0).collect();
-        let mut mel = Mel::new(HTK, 16_000);
+        let mut mel = Mel::new(htk(), 16_000);
         let frames = mel.frames(heard.len());
         let power = mel.power(&heard, frames);
         let mut compared = 0;
@@ -212,7 +263,7 @@ pub mod tests {
 
     #[test]
     fn frames_are_counted_with_and_without_the_mirrored_ends() {
-        let (whole, centered) = (Mel::new(HTK, 16_000), Mel::new(SLANEY, 16_000));
+        let (whole, centered) = (Mel::new(htk(), 16_000), Mel::new(slaney(), 16_000));
         assert_eq!([0, 319, 320, 479, 480].map(|n| whole.frames(n)), [0, 0, 1, 1, 2]);
         assert_eq!([0, 1, 160, 128_000].map(|n| centered.frames(n)), [0, 1, 2, 801]);
     }
@@ -221,7 +272,7 @@ pub mod tests {
     fn a_mirrored_end_has_no_edge_that_rings() {
         // A cosine is its own mirror image: only with the ends mirrored has its first frame the power of the others.
         let cosine: Vec<f32> = (0..1_601).map(|n| (TAU * n as f32 / 16.0).cos()).collect();
-        let mut mel = Mel::new(SLANEY, 16_000);
+        let mut mel = Mel::new(slaney(), 16_000);
         let frames = mel.frames(cosine.len());
         let power = mel.power(&cosine, frames);
         let total = |n: usize| (0..80).map(|band| power[band * frames + n]).sum::<f32>();
@@ -233,7 +284,7 @@ pub mod tests {
     #[test]
     fn a_sound_shorter_than_a_frame_is_no_trouble() {
         for samples in [0, 1, 5] {
-            let power = Mel::new(SLANEY, 16_000).power(&vec![0.5; samples], 3);
+            let power = Mel::new(slaney(), 16_000).power(&vec![0.5; samples], 3);
             assert!(power.len() == 240 && power.iter().all(|p| p.is_finite()));
         }
     }

@@ -1,6 +1,7 @@
 //! Everything that thinks: recognition, voices, dialog. Each heavy model owns named threads and a bounded schedule;
 //! nothing here runs inference on the async executor.
 
+pub mod bundle;
 mod cores;
 pub mod dialog;
 pub mod end_of_turn;

@@ -9,7 +9,6 @@ pub const BANDS: usize = 80;
 pub const FRAMES: usize = 800;
 
 const SAMPLES: usize = SECONDS * RATE_HZ as usize;
-const SETTINGS: MelSettings = MelSettings { fft: 400, hop: 160, bands: BANDS, scale: MelScale::Slaney, centered: true };
 /// What is added to the variance, so that silence is not divided by nothing.
 const LEAST_VARIANCE: f64 = 1e-7;
 const LEAST_POWER: f32 = 1e-10;
@@ -22,7 +21,7 @@ pub struct Features {
 
 impl Features {
     pub fn new() -> Self {
-        Self { mel: Mel::new(SETTINGS, RATE_HZ) }
+        Self { mel: Mel::new(MelSettings::usual(400, 160, BANDS, MelScale::Slaney, true, RATE_HZ), RATE_HZ) }
     }
 
     /// [`BANDS`] rows of [`FRAMES`] values of a sound at [`RATE_HZ`], which ends where the sound does.

@@ -7,11 +7,12 @@
 use ort::value::{TensorElementType, TensorRef};
 
 use super::front::Front;
-use super::graph::{ANY, Graph, Interface};
+use super::graph::{Graph, Interface};
 use super::manifest::{self, Stream};
 use super::words::Spoken;
 use super::{Bundle, Model, SttError, Taken, likeliest, stop_if};
 use crate::engine::Cancel;
+use crate::engine::bundle::interface::ANY;
 
 pub struct Ctc {
     view: View,

@@ -3,8 +3,9 @@
 use ort::session::SessionInputValue;
 use ort::value::{TensorElementType, TensorRef};
 
-use super::graph::{Answer, Graph, OPEN};
+use super::graph::{Answer, Graph};
 use super::manifest::Input;
+use crate::engine::bundle::interface::OPEN;
 use crate::engine::mel::Mel;
 
 pub struct Front {
@@ -14,13 +15,13 @@ pub struct Front {
 
 impl Front {
     pub fn new(input: &Input, rate_hz: u32) -> Self {
-        Self { input: input.clone(), mel: input.mel.map(|mel| Mel::new(mel.spectrum(), rate_hz)) }
+        Self { input: input.clone(), mel: input.mel.map(|mel| Mel::new(mel.spectrum(rate_hz), rate_hz)) }
     }
 
     /// The inputs that the graph is to have for it.
     pub fn inputs(&self) -> Vec<(&str, TensorElementType, Vec<i64>)> {
         let shape = match self.input.mel {
-            Some(mel) => vec![1, mel.spectrum().bands as i64, OPEN],
+            Some(mel) => vec![1, mel.bands as i64, OPEN],
             None => vec![1, OPEN],
         };
         let mut inputs = vec![(self.input.name.as_str(), TensorElementType::Float32, shape)];
@@ -36,7 +37,7 @@ impl Front {
                 let frames = mel.frames(sound.len());
                 let mut power = mel.power(&sound, frames);
                 power.iter_mut().for_each(|value| *value = value.max(settings.floor).ln());
-                (power, vec![1, settings.spectrum().bands, frames], frames)
+                (power, vec![1, settings.bands, frames], frames)
             }
             _ => {
                 let samples = sound.len();

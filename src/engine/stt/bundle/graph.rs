@@ -4,14 +4,11 @@ use std::path::Path;
 
 use ort::memory::Allocator;
 use ort::session::{Session, SessionInputValue};
-use ort::value::{DynTensor, DynValue, Outlet, TensorElementType, ValueType};
+use ort::value::{DynTensor, DynValue, Outlet, TensorElementType};
 
-use super::manifest::{MANIFEST, State};
-
-/// A length that a graph leaves open: it is another one in each run.
-pub const OPEN: i64 = -1;
-/// A length of which the manifest knows nothing.
-pub const ANY: i64 = -2;
+use super::manifest::State;
+use crate::engine::bundle::MANIFEST;
+use crate::engine::bundle::interface::{ANY, describe, dimensions, expect, find, fits, tensor};
 
 /// What a graph is to be asked and to answer. A batch is always 1.
 pub struct Interface<'a> {
@@ -103,47 +100,4 @@ impl Graph {
         self.carried = self.state.iter().map(next).collect::<ort::Result<_>>()?;
         Ok(answer)
     }
-}
-
-/// Looks for an input or output of this type.
-fn expect(outlets: &[Outlet], what: &str, name: &str, ty: TensorElementType, shape: &[i64]) -> Result<(), String> {
-    let outlet = find(outlets, what, name)?;
-    match tensor(outlet) {
-        Ok((of, found)) if of == ty && fits(found, shape) => Ok(()),
-        _ => {
-            let wanted = format!("{name} {ty} {}", dimensions(shape));
-            Err(format!("has the {what} {}, {MANIFEST} makes it {wanted}", describe(outlet)))
-        }
-    }
-}
-
-fn find<'a>(outlets: &'a [Outlet], what: &str, name: &str) -> Result<&'a Outlet, String> {
-    let all = || outlets.iter().map(describe).collect::<Vec<_>>().join(", ");
-    let missing = || format!("has no {what} {name}, which {MANIFEST} names; it has {}", all());
-    outlets.iter().find(|outlet| outlet.name() == name).ok_or_else(missing)
-}
-
-fn tensor(outlet: &Outlet) -> Result<(TensorElementType, &[i64]), String> {
-    match outlet.dtype() {
-        ValueType::Tensor { ty, shape, .. } => Ok((*ty, shape)),
-        _ => Err(format!("has {}, expected a tensor", describe(outlet))),
-    }
-}
-
-fn fits(found: &[i64], wanted: &[i64]) -> bool {
-    let fits = |(&found, &wanted): (&i64, &i64)| found < 0 || wanted == ANY || found == wanted;
-    found.len() == wanted.len() && found.iter().zip(wanted).all(fits)
-}
-
-/// Such as `features f32 [1, 64, ?]`.
-fn describe(outlet: &Outlet) -> String {
-    match outlet.dtype() {
-        ValueType::Tensor { ty, shape, .. } => format!("{} {ty} {}", outlet.name(), dimensions(shape)),
-        other => format!("{} {other}", outlet.name()),
-    }
-}
-
-fn dimensions(shape: &[i64]) -> String {
-    let of = |&length: &i64| if length < 0 { "?".to_owned() } else { length.to_string() };
-    format!("[{}]", shape.iter().map(of).collect::<Vec<_>>().join(", "))
 }

@@ -1,16 +1,12 @@
 //! manifest.toml of a bundle: what the graphs are, what they see, and what their answers mean. docs/listening.md has examples.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use crate::engine::Language;
+use crate::engine::bundle::{File, MANIFEST, is_plain, read, verify};
 use crate::engine::mel::{MelScale, MelSettings};
-
-/// The file by which a folder is known for a bundle.
-pub const MANIFEST: &str = "manifest.toml";
 
 /// What no part of it knows is refused by [`Kind`], which gets all that is left over.
 #[derive(Debug, Clone, Deserialize)]
@@ -42,15 +38,6 @@ pub struct Ctc {
     pub output: Output,
     /// Without it the graph sees an utterance at once.
     pub stream: Option<Stream>,
-}
-
-/// A file of the bundle; its name has no folder in it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct File {
-    pub file: PathBuf,
-    /// In hexadecimal.
-    pub sha256: String,
 }
 
 /// Float32 `[1, frames, tokens]`, the likelier the greater.
@@ -146,7 +133,7 @@ pub struct Input {
 pub struct LogMel {
     fft: usize,
     hop: usize,
-    bands: usize,
+    pub bands: usize,
     scale: MelScale,
     centered: bool,
     /// Power below this counts as this.
@@ -154,9 +141,8 @@ pub struct LogMel {
 }
 
 impl LogMel {
-    pub fn spectrum(&self) -> MelSettings {
-        let Self { fft, hop, bands, scale, centered, .. } = *self;
-        MelSettings { fft, hop, bands, scale, centered }
+    pub fn spectrum(&self, rate_hz: u32) -> MelSettings {
+        MelSettings::usual(self.fft, self.hop, self.bands, self.scale, self.centered, rate_hz)
     }
 }
 
@@ -203,7 +189,7 @@ impl Manifest {
             return Err(format!("rate_hz = {}, expected 8000 to 48000", self.rate_hz));
         }
         for (file, _) in self.files() {
-            if file.components().count() != 1 || file.file_name().is_none() {
+            if !is_plain(file) {
                 return Err(format!("file = \"{}\", expected a file of this folder", file.display()));
             }
         }
@@ -232,21 +218,6 @@ impl Manifest {
     }
 }
 
-fn read(folder: &Path, file: &Path) -> Result<String, String> {
-    fs::read_to_string(folder.join(file)).map_err(|error| format!("{}: {error}", file.display()))
-}
-
-fn verify(folder: &Path, file: &Path, expected: &str) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", file.display());
-    let mut hash = Sha256::new();
-    std::io::copy(&mut fs::File::open(folder.join(file)).map_err(failed)?, &mut hash).map_err(failed)?;
-    let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    match found == expected.to_lowercase() {
-        true => Ok(()),
-        false => Err(format!("{} has the sha256 {found}, {MANIFEST} says {expected}", file.display())),
-    }
-}
-
 /// The tokens by id, from 0 without a gap.
 fn tokens(text: &str) -> Result<Vec<String>, String> {
     let mut tokens = Vec::new();
@@ -264,6 +235,7 @@ fn tokens(text: &str) -> Result<Vec<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     const BUNDLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/bundle");
 

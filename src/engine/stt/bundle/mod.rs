@@ -16,12 +16,13 @@ use std::time::Instant;
 use super::windows::windows;
 use super::{Recognizer, Segment, SttConfig, SttError, SttJob, Transcript, noise, stop_if, text};
 use crate::engine::Cancel;
+use crate::engine::bundle::MANIFEST;
 use crate::engine::cores::{self, Taken};
 use crate::engine::onnx::OnnxRuntime;
 use crate::rtp::codec::resample::resample;
 use ctc::Ctc;
 use graph::{Graph, Interface};
-use manifest::{Kind, MANIFEST, Manifest};
+use manifest::{Kind, Manifest};
 use transducer::Transducer;
 use words::Spoken;
 

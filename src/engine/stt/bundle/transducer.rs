@@ -6,11 +6,12 @@
 use ort::value::{TensorElementType, TensorRef};
 
 use super::front::Front;
-use super::graph::{ANY, Answer, Graph, Interface};
+use super::graph::{Answer, Graph, Interface};
 use super::manifest;
 use super::words::Spoken;
 use super::{Bundle, Model, SttError, Taken, likeliest, stop_if};
 use crate::engine::Cancel;
+use crate::engine::bundle::interface::ANY;
 
 /// No more tokens than this are in a frame, or one that the joiner never ends would hold the worker.
 const TOKENS_PER_FRAME: usize = 3;
