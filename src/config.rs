@@ -207,8 +207,10 @@ impl Config {
         config.stt.onnxruntime = config.models.onnxruntime();
         config.end_of_turn.model = dir.join(&config.end_of_turn.model);
         for voice in &mut config.tts.voices {
-            if let VoiceConfig::Vits(vits) = voice {
-                vits.model = dir.join(&vits.model);
+            match voice {
+                VoiceConfig::Vits(vits) => vits.model = dir.join(&vits.model),
+                VoiceConfig::Xtts(xtts) => xtts.bundle = dir.join(&xtts.bundle),
+                VoiceConfig::Command(_) => {}
             }
         }
         match config.contradiction() {

@@ -80,7 +80,8 @@ mod voices {
     }
 
     fn start(voices: &[VoiceConfig]) -> Tts {
-        let tts = Tts::start(&TtsConfig { workers: 1, voices: voices.to_vec() }, &onnx()).unwrap();
+        let tts =
+            Tts::start(&TtsConfig { workers: 1, voices: voices.to_vec(), ..TtsConfig::default() }, &onnx()).unwrap();
         tts.voices().iter().for_each(|voice| println!("{voice:?}"));
         tts
     }

@@ -47,3 +47,4 @@ mod support;
 mod telephones;
 mod tidy;
 mod turns;
+mod xtts;

@@ -9,6 +9,8 @@ mod process;
 mod text;
 mod vits;
 mod voices;
+mod wav;
+pub mod xtts;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -21,7 +23,9 @@ pub use vits::VitsConfig;
 pub use voices::VoiceReport;
 
 use self::cache::Cache;
+use self::text::Reader;
 use self::voices::Voices;
+use self::xtts::{Bundles, XttsConfig};
 use super::onnx::{OnnxError, OnnxRuntime};
 use super::worker::{Job, JobError, Pool, Priority, SubmitError, number_of_workers};
 use super::{Cancel, Language, metrics};
@@ -40,6 +44,8 @@ pub struct TtsConfig {
     pub workers: usize,
     /// In order of preference; espeak-ng is always tried after them.
     pub voices: Vec<VoiceConfig>,
+    /// Words and how they are to be said.
+    pub pronounce: HashMap<String, String>,
 }
 
 impl Default for TtsConfig {
@@ -53,7 +59,7 @@ impl Default for TtsConfig {
             VoiceConfig::Command(CommandConfig::festival_ru()),
             vits(Language::En, "en_US-joe-medium.onnx"),
         ];
-        Self { workers: 1, voices }
+        Self { workers: 1, voices, pronounce: HashMap::new() }
     }
 }
 
@@ -63,6 +69,8 @@ impl Default for TtsConfig {
 pub enum VoiceConfig {
     /// A Piper voice: `.onnx` with `.onnx.json` beside it.
     Vits(VitsConfig),
+    /// XTTS v2: a voice from recordings.
+    Xtts(XttsConfig),
     /// A program that writes a WAV.
     Command(CommandConfig),
 }
@@ -72,6 +80,7 @@ impl VoiceConfig {
     pub fn name(&self) -> String {
         match self {
             VoiceConfig::Vits(vits) => vits.name(),
+            VoiceConfig::Xtts(xtts) => xtts.name(),
             VoiceConfig::Command(command) => command.name.clone(),
         }
     }
@@ -166,6 +175,7 @@ pub enum SpeechChunk {
 pub struct Tts {
     pool: Arc<Pool<Voices>>,
     cache: Arc<Cache>,
+    reader: Arc<Reader>,
     reports: Arc<OnceLock<Vec<VoiceReport>>>,
 }
 
@@ -177,14 +187,15 @@ impl Tts {
     pub fn start(config: &TtsConfig, runtime: &OnnxRuntime) -> Result<Self, TtsError> {
         let reports = Arc::new(OnceLock::new());
         let (shared, config, runtime) = (Arc::clone(&reports), config.clone(), runtime.clone());
-        let workers = config.workers;
+        let reader = Arc::new(Reader::new(config.pronounce.clone()));
+        let (workers, bundles) = (config.workers, Bundles::default());
         let factory = move || {
-            let (voices, found) = Voices::load(&config, &runtime);
+            let (voices, found) = Voices::load(&config, &bundles, &runtime);
             shared.get_or_init(|| found);
             Ok::<_, TtsError>(voices)
         };
         let pool = Pool::start(&metrics::TTS, workers, QUEUE_LEN, factory)?;
-        Ok(Self { pool: Arc::new(pool), cache: Arc::default(), reports })
+        Ok(Self { pool: Arc::new(pool), cache: Arc::default(), reader, reports })
     }
 
     /// The voices configured and whether each has loaded, in order of preference.
@@ -203,13 +214,13 @@ impl Tts {
         sink: impl FnMut(SpeechChunk) -> ControlFlow<()> + Send + 'static,
     ) -> Result<(), TtsError> {
         let priority = job.priority;
-        let speech = Speech { job, sink, cache: Arc::clone(&self.cache), keep: false, ended: false };
+        let speech = self.speech(job, sink, false);
         Ok(self.pool.submit(priority, clock::now(), speech)?)
     }
 
     /// The text's sound at once, clause by clause, if all of it was said or prepared before at that rate.
     pub fn cached(&self, text: &str, language: Language, rate_hz: u32) -> Option<Vec<Arc<[i16]>>> {
-        let clauses = text::clauses(text, language);
+        let clauses = self.reader.clauses(text, language);
         clauses.iter().map(|clause| self.cache.get(clause, language, rate_hz)).collect()
     }
 
@@ -226,8 +237,13 @@ impl Tts {
             }
             ControlFlow::Continue(())
         };
-        let speech = Speech { job, sink, cache: Arc::clone(&self.cache), keep: true, ended: false };
+        let speech = self.speech(job, sink, true);
         Ok(self.pool.submit(priority, clock::now(), speech)?)
+    }
+
+    fn speech<F>(&self, job: SpeakJob, sink: F, keep: bool) -> Speech<F> {
+        let (cache, reader) = (Arc::clone(&self.cache), Arc::clone(&self.reader));
+        Speech { job, sink, cache, reader, keep, ended: false }
     }
 
     /// Keeps the voices from preparing phrases while a caller is to have his answer soon.
@@ -259,6 +275,7 @@ struct Speech<F> {
     job: SpeakJob,
     sink: F,
     cache: Arc<Cache>,
+    reader: Arc<Reader>,
     /// Whether what is said is kept for good.
     keep: bool,
     /// Whether the sink has been told the end.
@@ -269,7 +286,7 @@ impl<F: FnMut(SpeechChunk) -> ControlFlow<()> + Send + 'static> Speech<F> {
     /// Speaks clause by clause until the end or until the sink breaks off.
     fn speak(&mut self, voices: &mut Voices) -> Result<ControlFlow<()>, TtsError> {
         let SpeakJob { language, rate_hz, .. } = self.job;
-        for clause in text::clauses(&self.job.text, language) {
+        for clause in self.reader.clauses(&self.job.text, language) {
             if self.job.cancel.is_cancelled() {
                 return Err(TtsError::Cancelled);
             }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::command::{CommandConfig, CommandVoice};
 use super::vits::VitsVoice;
+use super::xtts::{Bundles, XttsVoice};
 use super::{Cancel, Language, OnnxRuntime, Synthesizer, TtsConfig, TtsError, VoiceConfig};
 use crate::rtp::codec::resample::Resampler;
 
@@ -42,7 +43,7 @@ struct Voice {
 
 impl Voices {
     /// Loads what can be loaded, and tells of each voice what became of it.
-    pub fn load(config: &TtsConfig, runtime: &OnnxRuntime) -> (Self, Vec<VoiceReport>) {
+    pub fn load(config: &TtsConfig, bundles: &Bundles, runtime: &OnnxRuntime) -> (Self, Vec<VoiceReport>) {
         let espeak = VoiceConfig::Command(CommandConfig::espeak());
         let (mut voices, mut reports) = (Vec::new(), Vec::new());
         for voice in config.voices.iter().chain([&espeak]) {
@@ -51,11 +52,16 @@ impl Voices {
                     let loaded = VitsVoice::load(vits, runtime).map(|v| Box::new(v) as Box<dyn Synthesizer>);
                     (vits.name(), vec![vits.language], loaded)
                 }
+                VoiceConfig::Xtts(xtts) => {
+                    let loaded = XttsVoice::load(xtts, bundles, runtime).map(|v| Box::new(v) as Box<dyn Synthesizer>);
+                    (xtts.name(), xtts.languages.clone(), loaded)
+                }
                 VoiceConfig::Command(command) => {
                     let loaded = CommandVoice::load(command).map(|v| Box::new(v) as Box<dyn Synthesizer>);
                     (command.name.clone(), command.languages.clone(), loaded)
                 }
             };
+            let languages = loaded.as_ref().map_or(languages, |voice| voice.languages().to_vec());
             let licence = loaded.as_ref().map_or(String::new(), |v| v.licence().to_owned());
             let problem = loaded.as_ref().err().map(TtsError::to_string);
             match &problem {
