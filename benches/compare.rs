@@ -22,6 +22,7 @@ use secretary::engine::{Cancel, Language};
 use secretary::rtp::codec::resample::resample;
 use sha2::{Digest, Sha256};
 
+mod python;
 #[path = "../tests/it/support/recordings.rs"]
 #[allow(dead_code, reason = "the tests read more of them")]
 mod recordings;
@@ -38,6 +39,8 @@ mod wer;
 
 use Language::{En, Ru};
 
+/// Of the folder with what it needs.
+const NAME: &str = "compare";
 const THREADS: usize = 2;
 const RATE_HZ: u32 = 16_000;
 /// Recordings by category, and what the programs are told of their language.
@@ -268,8 +271,12 @@ struct FasterWhisper {
 
 impl FasterWhisper {
     fn start(beams: u32) -> Self {
-        let mut command = Command::new(python());
-        command.arg("-B").arg(ours("faster.py")).arg(cache().join("whisper-base-ct2")).arg(THREADS.to_string());
+        let mut command = Command::new(python::environment(NAME));
+        command
+            .arg("-B")
+            .arg(python::ours(NAME, "faster.py"))
+            .arg(python::cache(NAME).join("whisper-base-ct2"))
+            .arg(THREADS.to_string());
         let mut python = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python");
         let answers = BufReader::new(python.stdout.take().unwrap()).lines();
         let mut new = Self { beams, python, answers };
@@ -303,45 +310,25 @@ impl Drop for FasterWhisper {
 
 /// Built as its README says, for this very processor.
 fn whisper_cli() -> PathBuf {
-    let folder = cache().join(WHISPER_CPP);
+    let folder = python::cache(NAME).join(WHISPER_CPP);
     let (sources, built) = (folder.join("package/cpp/whisper.cpp"), folder.join("built"));
     let program = built.join("bin/whisper-cli");
     if !program.exists() {
         fs::create_dir_all(&folder).expect("the cache");
-        run(Command::new("npm").args(["pack", "--silent", WHISPER_CPP]).current_dir(&folder));
+        python::run(Command::new("npm").args(["pack", "--silent", WHISPER_CPP]).current_dir(&folder));
         let package = folder.join(WHISPER_CPP.replace('@', "-") + ".tgz");
         let checksum = format!("{:x}", Sha256::digest(fs::read(&package).expect("the package")));
         assert_eq!(checksum, WHISPER_CPP_SHA256, "{}", package.display());
-        run(Command::new("tar").arg("-xzf").arg(&package).arg("-C").arg(&folder));
-        run(Command::new("cmake").arg("-S").arg(&sources).arg("-B").arg(&built).arg("-DCMAKE_BUILD_TYPE=Release"));
-        run(Command::new("cmake").arg("--build").arg(&built).args(["--target", "whisper-cli", "--parallel", "2"]));
+        python::run(Command::new("tar").arg("-xzf").arg(&package).arg("-C").arg(&folder));
+        python::run(
+            Command::new("cmake").arg("-S").arg(&sources).arg("-B").arg(&built).arg("-DCMAKE_BUILD_TYPE=Release"),
+        );
+        python::run(Command::new("cmake").arg("--build").arg(&built).args([
+            "--target",
+            "whisper-cli",
+            "--parallel",
+            "2",
+        ]));
     }
     program
-}
-
-/// A Python with faster-whisper.
-fn python() -> PathBuf {
-    let environment = cache().join("python");
-    let python = environment.join("bin/python");
-    if !python.exists() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&environment));
-    }
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(ours("requirements.txt")));
-    python
-}
-
-fn ours(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/compare").join(file)
-}
-
-fn cache() -> PathBuf {
-    let user = || env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cache")));
-    let ours = env::var_os("SECRETARY_CACHE").map(PathBuf::from);
-    ours.or_else(|| Some(user()?.join("secretary"))).expect("a home").join("compare")
-}
-
-/// Its words go to standard error: standard output is for the tables.
-fn run(command: &mut Command) {
-    let status = command.stdout(std::io::stderr()).status();
-    assert!(status.as_ref().is_ok_and(process::ExitStatus::success), "{command:?}: {status:?}");
 }

@@ -206,6 +206,8 @@ impl Config {
         config.stt.model = dir.join(&config.stt.model);
         config.stt.onnxruntime = config.models.onnxruntime();
         config.end_of_turn.model = dir.join(&config.end_of_turn.model);
+        let phrases = config.tts.phrases.take().unwrap_or_else(|| "phrases".into());
+        config.tts.phrases = Some(dir.join(phrases));
         for voice in &mut config.tts.voices {
             match voice {
                 VoiceConfig::Vits(vits) => vits.model = dir.join(&vits.model),

@@ -35,6 +35,8 @@ enum Command {
     Transcribe(cli::transcribe::Args),
     /// Say a text into a WAV file.
     Speak(cli::speak::Args),
+    /// List and try the voices, and make new ones from recordings.
+    Voices(cli::voices::Args),
     /// Talk to the secretary in writing.
     Chat(cli::chat::Args),
     /// Tell of each model, voice, port and account whether it can be used, and what to do if not.
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
             Command::Call(args) => Box::pin(cli::call::run(args)).await,
             Command::Transcribe(args) => cli::transcribe::run(args).await,
             Command::Speak(args) => cli::speak::run(args).await,
+            Command::Voices(args) => cli::voices::run(args).await,
             Command::Chat(args) => cli::chat::run(args).await,
             Command::Check(args) => cli::check::run(args).await,
         }

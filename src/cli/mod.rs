@@ -7,6 +7,7 @@ pub mod check;
 pub mod serve;
 pub mod speak;
 pub mod transcribe;
+pub mod voices;
 mod wav;
 
 use std::fmt::Display;

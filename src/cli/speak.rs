@@ -33,6 +33,13 @@ pub struct Args {
     config: ConfigArg,
 }
 
+impl Args {
+    /// Says a text in a voice.
+    pub fn new(text: String, voice: String, language: Language, out: Option<PathBuf>, config: ConfigArg) -> Self {
+        Self { text, voice: Some(voice), language: Some(language), out, config }
+    }
+}
+
 pub async fn run(args: Args) -> Result<()> {
     ensure!(!args.text.trim().is_empty(), "there is nothing to say");
     ensure!(args.out.is_some() || !io::stdout().is_terminal(), "a terminal plays no WAV: name a file with --out");

@@ -3,11 +3,16 @@
 //! Left out: GPU execution providers.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use ort::environment::Environment;
 use ort::logging::LogLevel;
-use ort::session::Session;
+use ort::session::{RunOptions, Session};
+
+use super::Cancel;
 
 /// Why ONNX Runtime or a model did not load.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +74,33 @@ impl OnnxRuntime {
             .with_intra_op_spinning(false)?
             .commit_from_file(model)
     }
+}
+
+/// How often it is looked whether a run is still wanted.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A run that ends with an error soon after it is cancelled; for those that take longer than a word.
+///
+/// # Errors
+/// Those of the run, and of being ended.
+pub fn interruptible<T>(cancel: &Cancel, run: impl FnOnce(&RunOptions) -> ort::Result<T>) -> ort::Result<T> {
+    let options = RunOptions::new()?;
+    thread::scope(|scope| {
+        let (running, ended) = sync_channel::<()>(0);
+        let options = &options;
+        let watch = move || {
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK) {
+                if cancel.is_cancelled() {
+                    return drop(options.terminate());
+                }
+            }
+        };
+        // Without the thread the run only goes on to its end.
+        let watched = thread::Builder::new().name("interrupt".into()).spawn_scoped(scope, watch);
+        let result = run(options);
+        drop((running, watched));
+        result
+    })
 }
 
 #[cfg(test)]

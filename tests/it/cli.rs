@@ -242,3 +242,34 @@ fn a_call_to_nobody_fails_and_says_so() {
     assert!(stderr(&output).contains("not answered"), "{}", stderr(&output));
     assert!(stderr(&run(&["call", "nobody"], "")).contains("not a SIP address"));
 }
+
+#[test]
+fn a_voice_is_made_of_recordings_only_with_consent_and_without_faults() {
+    let dir = tempfile::tempdir().unwrap();
+    let voices = dir.path().join("voices").display().to_string();
+    let lidia = |n: u32| format!("{HOME}/voices/lidia/lidia_{n}.wav");
+    let enroll = |name: &str, wav: &str, more: &[&str]| {
+        run(&[&["voices", "enroll", name, wav, "--voices", &voices], more].concat(), "")
+    };
+    let consent: &[&str] = &["--consent", "Lidia is nobody: the recordings are synthetic"];
+    for (name, wav, more, expected) in [
+        ("lidia", lidia(1), &[][..], "say who agreed"),
+        ("lidia", lidia(1), &["--consent", " "], "without the consent"),
+        ("../lidia", lidia(1), consent, "the name of a voice is that of a folder"),
+        ("lidia", clip("ns_street.wav"), consent, "recordings will not do"),
+        ("lidia", clip("nowhere.wav"), consent, "nowhere.wav"),
+    ] {
+        let refused = enroll(name, &wav, more);
+        assert!(!refused.status.success() && stderr(&refused).contains(expected), "{expected}: {}", stderr(&refused));
+    }
+    assert!(!Path::new(&voices).exists(), "nothing was written");
+    let made = enroll("lidia", &lidia(1), consent);
+    assert!(made.status.success(), "{}", stderr(&made));
+    println!("{}", stdout(&made));
+    assert!(fs::read_to_string(Path::new(&voices).join("lidia/consent.toml")).unwrap().contains("Lidia is nobody"));
+    let listed = stdout(&run(&["voices", "list"], ""));
+    println!("{listed}");
+    assert!(listed.contains("espeak-ng: ru, en; licence: GPL"), "{listed}");
+    let tried = run(&["voices", "try", "espeak-ng", "--language", "en"], "");
+    assert!(tried.status.success() && tried.stdout.starts_with(b"RIFF") && tried.stdout.len() > 100_000);
+}

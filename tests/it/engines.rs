@@ -76,7 +76,7 @@ mod voices {
 
     fn joe() -> VoiceConfig {
         let model = models().join("en_US-joe-medium.onnx");
-        VoiceConfig::Vits(VitsConfig { language: En, model, speaker: 0, threads: 1 })
+        VoiceConfig::Vits(VitsConfig::new(En, model))
     }
 
     fn start(voices: &[VoiceConfig]) -> Tts {
@@ -148,7 +148,7 @@ mod voices {
 
     #[test]
     fn espeak_speaks_where_no_other_voice_works() {
-        let missing = VitsConfig { language: Ru, model: "nowhere/voice.onnx".into(), speaker: 0, threads: 1 };
+        let missing = VitsConfig::new(Ru, "nowhere/voice.onnx".into());
         let tts = start(&[VoiceConfig::Vits(missing)]);
         let problem = tts.voices()[0].problem.clone().unwrap();
         assert!(problem.contains("nowhere/voice.onnx") && problem.contains("./run.sh"), "{problem}");
@@ -187,6 +187,59 @@ mod voices {
         assert!(prepared.len() > 8_000);
         assert_eq!(through_telephone(&prepared, 8_000), speak(&tts, greeting, En));
         assert!(tts.cached(greeting, En, 16_000).is_none());
+    }
+
+    #[test]
+    fn prepared_phrase_is_there_after_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let phrases = folder.path().join("phrases");
+        let config =
+            TtsConfig { workers: 1, voices: vec![joe()], phrases: Some(phrases.clone()), ..TtsConfig::default() };
+        let greeting = "Hello! You have reached the front desk.";
+        let prepared = |config: &TtsConfig| {
+            let tts = Tts::start(config, &onnx()).unwrap();
+            tts.prepare(greeting, En, 8_000).unwrap();
+            speak_at(&tts, "Okay.", En, Priority::Background);
+            let prepared = tts.cached(greeting, En, 8_000).unwrap().concat();
+            tts.shutdown();
+            prepared
+        };
+        let first = prepared(&config);
+        let files = || std::fs::read_dir(&phrases).unwrap().map(|file| file.unwrap().path()).collect::<Vec<_>>();
+        assert_eq!(files().len(), 2, "a clause each");
+        // What stands there is what is said: two samples for each clause.
+        for file in files() {
+            std::fs::write(file, b"phrase 1\x07\x00\x08\x00").unwrap();
+        }
+        assert_eq!(prepared(&config), [7, 8, 7, 8]);
+        let slower =
+            VitsConfig { length_scale: Some(1.2), ..VitsConfig::new(En, models().join("en_US-joe-medium.onnx")) };
+        let config = TtsConfig { voices: vec![VoiceConfig::Vits(slower)], ..config };
+        assert!(prepared(&config).len() > first.len(), "another voice has its own");
+    }
+
+    #[test]
+    fn a_long_clause_is_broken_off_while_it_is_computed() {
+        let tts = start(&[joe()]);
+        let cancel = Cancel::default();
+        let (send, chunks) = sync_channel(100);
+        let text = "This is a sentence without any pause that goes on for so long that nobody could compute the whole of it \
+                    before somebody says that it is not wanted any more";
+        let (stop, priority) = (cancel.clone(), Priority::Final);
+        let job = SpeakJob { text: text.into(), language: En, rate_hz: 8_000, cancel, priority };
+        #[expect(clippy::disallowed_methods, reason = "a figure for the reader, not judged")]
+        let started = Instant::now();
+        tts.speak(job, move |chunk| {
+            send.send(chunk).unwrap();
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert!(chunks.recv_timeout(std::time::Duration::from_millis(60)).is_err(), "the whole takes longer");
+        stop.cancel();
+        let first = chunks.recv().unwrap();
+        println!("over {} ms after it was asked for", started.elapsed().as_millis());
+        assert!(matches!(first, SpeechChunk::Failed(TtsError::Cancelled)), "{first:?}");
+        assert!(!speak(&tts, "The next one is heard.", En).is_empty());
     }
 
     #[test]

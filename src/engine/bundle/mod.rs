@@ -4,7 +4,7 @@
 pub mod interface;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 /// The file by which a folder is known for a bundle.
 pub const MANIFEST: &str = "manifest.toml";
 
-/// A file of the bundle; its name has no folder in it.
+/// A file of the bundle, by its path in the folder.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
@@ -21,9 +21,9 @@ pub struct File {
     pub sha256: String,
 }
 
-/// Whether it names a file of the bundle's own folder.
-pub fn is_plain(file: &Path) -> bool {
-    file.components().count() == 1 && file.file_name().is_some()
+/// Whether it names a file in the bundle's own folder.
+pub fn is_inside(file: &Path) -> bool {
+    file.components().all(|part| matches!(part, Component::Normal(_))) && file.file_name().is_some()
 }
 
 /// # Errors

@@ -5,6 +5,8 @@
 
 mod cache;
 mod command;
+pub mod enrolment;
+mod phrases;
 mod process;
 mod text;
 mod vits;
@@ -14,6 +16,7 @@ pub mod xtts;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
@@ -23,7 +26,8 @@ pub use vits::VitsConfig;
 pub use voices::VoiceReport;
 
 use self::cache::Cache;
-use self::text::Reader;
+use self::phrases::Phrases;
+use self::text::{Pronunciations, Reader, without_stress};
 use self::voices::Voices;
 use self::xtts::{Bundles, XttsConfig};
 use super::onnx::{OnnxError, OnnxRuntime};
@@ -44,22 +48,22 @@ pub struct TtsConfig {
     pub workers: usize,
     /// In order of preference; espeak-ng is always tried after them.
     pub voices: Vec<VoiceConfig>,
-    /// Words and how they are to be said.
-    pub pronounce: HashMap<String, String>,
+    /// Where prepared phrases are kept from one start to the next, if anywhere: a folder of the models' one.
+    pub phrases: Option<PathBuf>,
+    /// Words and how they are to be said, by language.
+    pub pronounce: Pronunciations,
 }
 
 impl Default for TtsConfig {
     /// The voices that the models folder may hold, and festival's Russian one.
     fn default() -> Self {
-        let vits = |language, model: &str| {
-            VoiceConfig::Vits(VitsConfig { language, model: model.into(), speaker: 0, threads: 1 })
-        };
+        let vits = |language, model: &str| VoiceConfig::Vits(VitsConfig::new(language, model.into()));
         let voices = vec![
             vits(Language::Ru, "ru_RU-irina-medium.onnx"),
             VoiceConfig::Command(CommandConfig::festival_ru()),
             vits(Language::En, "en_US-joe-medium.onnx"),
         ];
-        Self { workers: 1, voices, pronounce: HashMap::new() }
+        Self { workers: 1, voices, phrases: None, pronounce: Pronunciations::new() }
     }
 }
 
@@ -76,6 +80,18 @@ pub enum VoiceConfig {
 }
 
 impl VoiceConfig {
+    /// All that its sound depends on, as far as that can be seen: another program behind a command looks the same.
+    fn identity(&self) -> String {
+        let files = match self {
+            VoiceConfig::Vits(vits) => vec![vits.model.clone(), vits.model.with_added_extension("json")],
+            VoiceConfig::Xtts(xtts) => xtts.files(),
+            VoiceConfig::Command(_) => Vec::new(),
+        };
+        let about =
+            files.iter().map(|file| std::fs::metadata(file).ok().map(|about| (about.len(), about.modified().ok())));
+        format!("{} {self:?} {:?}", env!("CARGO_PKG_VERSION"), about.collect::<Vec<_>>())
+    }
+
     /// What `speak --voice` calls it.
     pub fn name(&self) -> String {
         match self {
@@ -175,6 +191,7 @@ pub enum SpeechChunk {
 pub struct Tts {
     pool: Arc<Pool<Voices>>,
     cache: Arc<Cache>,
+    phrases: Option<Phrases>,
     reader: Arc<Reader>,
     reports: Arc<OnceLock<Vec<VoiceReport>>>,
 }
@@ -187,7 +204,8 @@ impl Tts {
     pub fn start(config: &TtsConfig, runtime: &OnnxRuntime) -> Result<Self, TtsError> {
         let reports = Arc::new(OnceLock::new());
         let (shared, config, runtime) = (Arc::clone(&reports), config.clone(), runtime.clone());
-        let reader = Arc::new(Reader::new(config.pronounce.clone()));
+        let reader = Arc::new(Reader::new(&config.pronounce));
+        let phrases = config.phrases.clone().map(Phrases::new);
         let (workers, bundles) = (config.workers, Bundles::default());
         let factory = move || {
             let (voices, found) = Voices::load(&config, &bundles, &runtime);
@@ -195,7 +213,7 @@ impl Tts {
             Ok::<_, TtsError>(voices)
         };
         let pool = Pool::start(&metrics::TTS, workers, QUEUE_LEN, factory)?;
-        Ok(Self { pool: Arc::new(pool), cache: Arc::default(), reader, reports })
+        Ok(Self { pool: Arc::new(pool), cache: Arc::default(), phrases, reader, reports })
     }
 
     /// The voices configured and whether each has loaded, in order of preference.
@@ -220,7 +238,7 @@ impl Tts {
 
     /// The text's sound at once, clause by clause, if all of it was said or prepared before at that rate.
     pub fn cached(&self, text: &str, language: Language, rate_hz: u32) -> Option<Vec<Arc<[i16]>>> {
-        let clauses = self.reader.clauses(text, language);
+        let clauses = clauses(&self.reader, text, language);
         clauses.iter().map(|clause| self.cache.get(clause, language, rate_hz)).collect()
     }
 
@@ -243,7 +261,8 @@ impl Tts {
 
     fn speech<F>(&self, job: SpeakJob, sink: F, keep: bool) -> Speech<F> {
         let (cache, reader) = (Arc::clone(&self.cache), Arc::clone(&self.reader));
-        Speech { job, sink, cache, reader, keep, ended: false }
+        let phrases = self.phrases.clone().filter(|_| keep);
+        Speech { job, sink, cache, phrases, reader, keep, ended: false }
     }
 
     /// Keeps the voices from preparing phrases while a caller is to have his answer soon.
@@ -275,6 +294,8 @@ struct Speech<F> {
     job: SpeakJob,
     sink: F,
     cache: Arc<Cache>,
+    /// Where what is kept for good is kept on disk.
+    phrases: Option<Phrases>,
     reader: Arc<Reader>,
     /// Whether what is said is kept for good.
     keep: bool,
@@ -286,7 +307,7 @@ impl<F: FnMut(SpeechChunk) -> ControlFlow<()> + Send + 'static> Speech<F> {
     /// Speaks clause by clause until the end or until the sink breaks off.
     fn speak(&mut self, voices: &mut Voices) -> Result<ControlFlow<()>, TtsError> {
         let SpeakJob { language, rate_hz, .. } = self.job;
-        for clause in self.reader.clauses(&self.job.text, language) {
+        for clause in clauses(&self.reader, &self.job.text, language) {
             if self.job.cancel.is_cancelled() {
                 return Err(TtsError::Cancelled);
             }
@@ -305,6 +326,12 @@ impl<F: FnMut(SpeechChunk) -> ControlFlow<()> + Send + 'static> Speech<F> {
 
     fn synthesise(&mut self, voices: &mut Voices, clause: &str) -> Result<ControlFlow<()>, TtsError> {
         let SpeakJob { language, rate_hz, .. } = self.job;
+        let kept = self.phrases.as_ref().zip(voices.first(language));
+        if let Some(pcm) = kept.and_then(|(phrases, voice)| phrases.get(voice, clause, language, rate_hz)) {
+            let flow = (self.sink)(SpeechChunk::Pcm(pcm.clone()));
+            self.cache.put(clause, language, rate_hz, pcm, self.keep);
+            return Ok(flow);
+        }
         let mut whole = Vec::new();
         let mut flow = ControlFlow::Continue(());
         let mut send = |pcm: Vec<i16>| {
@@ -315,6 +342,9 @@ impl<F: FnMut(SpeechChunk) -> ControlFlow<()> + Send + 'static> Speech<F> {
         let rank = voices.say(clause, language, rate_hz, &self.job.cancel, &mut send)?;
         // What a stand-in has said is not kept: the voice that is wanted may work next time.
         if rank.is_first() && flow.is_continue() && !self.job.cancel.is_cancelled() {
+            if let Some((phrases, voice)) = self.phrases.as_ref().zip(voices.first(language)) {
+                phrases.put(voice, clause, language, rate_hz, &whole);
+            }
             self.cache.put(clause, language, rate_hz, whole, self.keep);
         }
         Ok(flow)
@@ -344,6 +374,11 @@ impl<F: FnMut(SpeechChunk) -> ControlFlow<()> + Send + 'static> Job<Voices> for 
     fn fail(&mut self, error: JobError) {
         self.end(SpeechChunk::Failed(error.into()));
     }
+}
+
+/// What the voices are given. None of them knows stress marks.
+fn clauses(reader: &Reader, text: &str, language: Language) -> Vec<String> {
+    reader.clauses(text, language).iter().map(|clause| without_stress(clause).into_owned()).collect()
 }
 
 /// Replaces `{name}` by its value, once, so that a value with braces in it stays what it is.

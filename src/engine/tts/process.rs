@@ -75,6 +75,17 @@ impl Program {
         Ok(lines)
     }
 
+    #[cfg(test)]
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    #[cfg(test)]
+    pub fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
     /// Gives a running program a line of input.
     pub fn write_line(&mut self, line: &str) -> Result<(), String> {
         let stdin = self.0.stdin.as_mut().ok_or("it has no input")?;

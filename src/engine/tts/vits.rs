@@ -1,20 +1,23 @@
 //! Voices in Piper's format (github.com/OHF-Voice/piper1-gpl): a VITS graph for ONNX Runtime and a JSON beside it.
 //!
-//! Phonemes come from the espeak-ng program, started ahead of each clause: it is GPL, so it is run and not linked. Left
+//! Phonemes come from the espeak-ng program, kept running beside it: it is GPL, so it is run and not linked. Left
 //! out: voices trained on other phonemes than espeak's.
 
 use std::collections::HashMap;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use ort::session::{Session, SessionInputValue};
 use ort::value::Tensor;
 use serde::Deserialize;
 
-use super::process::{Program, is_installed};
+use super::process::{Program, is_installed, no_line};
 use super::{Cancel, Language, OnnxRuntime, Sink, Synthesizer, TtsError, number_of_workers};
 use crate::engine::cores;
+use crate::engine::onnx::interruptible;
 
 /// espeak-ng needs a hundredth of that.
 const PHONEMES_LIMIT: Duration = Duration::from_secs(5);
@@ -24,7 +27,7 @@ const PEAK: f32 = 26_000.0;
 const MIN_PEAK: f32 = 0.05;
 
 /// A voice's file. The JSON is expected beside it, with `.json` added to its name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VitsConfig {
     pub language: Language,
@@ -32,6 +35,10 @@ pub struct VitsConfig {
     /// Which speaker of a model of several.
     #[serde(default)]
     pub speaker: i64,
+    /// How slowly it speaks, how much its voice and its rhythm vary, in place of what the model's description says.
+    pub length_scale: Option<f32>,
+    pub noise_scale: Option<f32>,
+    pub noise_w: Option<f32>,
     /// At least 1.
     #[serde(default = "one", deserialize_with = "number_of_workers")]
     pub threads: usize,
@@ -42,6 +49,11 @@ fn one() -> usize {
 }
 
 impl VitsConfig {
+    /// The first speaker of a model, as it was made.
+    pub fn new(language: Language, model: PathBuf) -> Self {
+        Self { language, model, speaker: 0, length_scale: None, noise_scale: None, noise_w: None, threads: 1 }
+    }
+
     pub fn name(&self) -> String {
         self.model.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }
@@ -114,6 +126,9 @@ impl VitsVoice {
         }
         check_inputs(&session, speaker.is_some()).map_err(failed)?;
         let Inference { noise_scale, length_scale, noise_w } = description.inference;
+        let noise_scale = scale("noise_scale", config.noise_scale, 0.0..=2.0, noise_scale).map_err(failed)?;
+        let length_scale = scale("length_scale", config.length_scale, 0.25..=4.0, length_scale).map_err(failed)?;
+        let noise_w = scale("noise_w", config.noise_w, 0.0..=2.0, noise_w).map_err(failed)?;
         Ok(Self {
             name: config.name(),
             languages: [config.language],
@@ -123,11 +138,11 @@ impl VitsVoice {
             scales: [noise_scale, length_scale, noise_w],
             speaker,
             ids: PhonemeIds::new(&description.phoneme_id_map).map_err(failed)?,
-            phonemizer: Phonemizer { voice: description.espeak.voice, spare: None },
+            phonemizer: Phonemizer::new(description.espeak.voice),
         })
     }
 
-    fn synthesise(&mut self, ids: Vec<i64>) -> Result<Vec<i16>, ort::Error> {
+    fn synthesise(&mut self, ids: Vec<i64>, cancel: &Cancel) -> Result<Vec<i16>, ort::Error> {
         let len = ids.len();
         let mut inputs: Vec<(&str, SessionInputValue<'_>)> = vec![
             ("input", Tensor::from_array(([1, len], ids))?.into()),
@@ -138,11 +153,13 @@ impl VitsVoice {
             inputs.push(("sid", Tensor::from_array(([1], vec![speaker]))?.into()));
         }
         let _cores = cores::take(self.threads);
-        let outputs = self.session.run(inputs)?;
-        let output = outputs.get("output").ok_or_else(|| ort::Error::new("it has no output `output`"))?;
-        let (_, sound) = output.try_extract_tensor::<f32>()?;
-        let peak = sound.iter().fold(MIN_PEAK, |peak, sample| peak.max(sample.abs()));
-        Ok(sound.iter().map(|sample| (sample / peak * PEAK) as i16).collect())
+        interruptible(cancel, |options| {
+            let outputs = self.session.run_with_options(inputs, options)?;
+            let output = outputs.get("output").ok_or_else(|| ort::Error::new("it has no output `output`"))?;
+            let (_, sound) = output.try_extract_tensor::<f32>()?;
+            let peak = sound.iter().fold(MIN_PEAK, |peak, sample| peak.max(sample.abs()));
+            Ok(sound.iter().map(|sample| (sample / peak * PEAK) as i16).collect())
+        })
     }
 }
 
@@ -164,7 +181,10 @@ impl Synthesizer for VitsVoice {
         if cancel.is_cancelled() {
             return Err(TtsError::Cancelled);
         }
-        let pcm = self.synthesise(self.ids.of(&phonemes)).map_err(|e| self.failed(e.to_string()))?;
+        let pcm = self.synthesise(self.ids.of(&phonemes), cancel).map_err(|error| match cancel.is_cancelled() {
+            true => TtsError::Cancelled,
+            false => self.failed(error.to_string()),
+        })?;
         let _all_is_said = sink(&pcm, self.rate_hz);
         Ok(())
     }
@@ -188,6 +208,16 @@ fn describe(model: &Path) -> Result<Description, String> {
         return Err(format!("its phonemes are {:?}, and only espeak's are known", description.phoneme_type));
     }
     Ok(description)
+}
+
+/// What is configured, if it is within bounds, or the model's own.
+fn scale(key: &str, configured: Option<f32>, range: RangeInclusive<f32>, own: f32) -> Result<f32, String> {
+    match configured {
+        Some(value) if !range.contains(&value) => {
+            Err(format!("{key} = {value}, expected {} to {}", range.start(), range.end()))
+        }
+        configured => Ok(configured.unwrap_or(own)),
+    }
 }
 
 /// Tells how the graph's inputs differ from those of a Piper voice.
@@ -226,36 +256,64 @@ impl PhonemeIds {
     }
 }
 
-/// espeak-ng as the one who knows how words sound.
+/// espeak-ng as the one who knows how words sound. It is kept running: its start takes longer than its answer.
 struct Phonemizer {
     /// espeak's name of the voice, such as `en-us`.
     voice: String,
-    /// Started ahead and waiting for its input: the start is most of the time it takes.
-    spare: Option<Program>,
+    resident: Option<Resident>,
+}
+
+/// The program is dropped, and so ended, before its output is.
+struct Resident {
+    program: Program,
+    lines: Receiver<String>,
 }
 
 impl Phonemizer {
     const PROGRAM: &str = "espeak-ng";
 
+    fn new(voice: String) -> Self {
+        Self { voice, resident: None }
+    }
+
     /// The phonemes of a clause, with its punctuation among them.
     fn phonemes(&mut self, clause: &str) -> Result<String, String> {
         let parts = parts(clause);
-        let input: String = parts.iter().map(|(words, _)| format!("{words}\n")).collect();
-        let program = self.spare.take().map_or_else(|| self.start(), Ok)?;
-        let output = match program.finish(&input, PHONEMES_LIMIT) {
-            Ok(output) => output,
-            // The spare one may have been ended while it waited.
-            Err(_) => self.start()?.finish(&input, PHONEMES_LIMIT)?,
+        let lines = match self.resident.take() {
+            // It may have been ended since.
+            Some(resident) => self.ask(resident, &parts).or_else(|_| self.ask(self.start()?, &parts))?,
+            None => self.ask(self.start()?, &parts)?,
         };
-        self.spare = self.start().ok();
-        let output = String::from_utf8_lossy(&output);
-        let lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         Ok(join(&parts, &lines))
     }
 
-    fn start(&self) -> Result<Program, String> {
+    /// Its line of phonemes for each part. One that is late would answer into the next question, and is not asked again.
+    fn ask(&mut self, mut resident: Resident, parts: &[(&str, char)]) -> Result<Vec<String>, String> {
+        for (words, _) in parts {
+            resident.program.write_line(words)?;
+        }
+        // An empty line is answered by one.
+        resident.program.write_line("")?;
+        let mut lines = Vec::new();
+        loop {
+            match resident.lines.recv_timeout(PHONEMES_LIMIT) {
+                Ok(line) if line.is_empty() => break,
+                Ok(line) => lines.push(line),
+                Err(error) => return Err(format!("espeak-ng: {}", no_line(error, PHONEMES_LIMIT))),
+            }
+        }
+        // Fewer lines than parts: the empty one was not the last.
+        if lines.len() >= parts.len() {
+            self.resident = Some(resident);
+        }
+        Ok(lines)
+    }
+
+    fn start(&self) -> Result<Resident, String> {
         let args = ["-q", "--ipa", "-b", "1", "-v", &self.voice];
-        Program::start(Self::PROGRAM, &args.map(str::to_owned))
+        let mut program = Program::start(Self::PROGRAM, &args.map(str::to_owned))?;
+        let lines = program.lines()?;
+        Ok(Resident { program, lines })
     }
 }
 
@@ -269,7 +327,7 @@ fn parts(clause: &str) -> Vec<(&str, char)> {
 }
 
 /// The phonemes of the parts, each with its mark, without espeak's notes of a change of language: `(en)`.
-fn join(parts: &[(&str, char)], lines: &[&str]) -> String {
+fn join(parts: &[(&str, char)], lines: &[impl AsRef<str>]) -> String {
     let plain = |line: &str| {
         let mut note = false;
         let keep = |c: &char| {
@@ -281,9 +339,9 @@ fn join(parts: &[(&str, char)], lines: &[&str]) -> String {
     if lines.len() != parts.len() {
         // espeak made its own pauses. The words count; the last mark gives the melody.
         let last = parts.last().map_or('.', |(_, mark)| *mark);
-        return format!("{}{last}", lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join(" "));
+        return format!("{}{last}", lines.iter().map(|line| plain(line.as_ref())).collect::<Vec<_>>().join(" "));
     }
-    let marked = parts.iter().zip(lines).map(|((_, mark), line)| format!("{}{mark}", plain(line)));
+    let marked = parts.iter().zip(lines).map(|((_, mark), line)| format!("{}{mark}", plain(line.as_ref())));
     marked.collect::<Vec<_>>().join(" ")
 }
 
@@ -314,11 +372,15 @@ mod tests {
 
     #[test]
     fn espeak_gives_the_phonemes_again_and_again() {
-        let mut phonemizer = Phonemizer { voice: "en-us".into(), spare: None };
+        let mut phonemizer = Phonemizer::new("en-us".into());
         for _ in 0..3 {
             assert_eq!(phonemizer.phonemes("Hello, world!").unwrap(), "həlˈoʊ, wˈɜːld!");
         }
-        drop(phonemizer.spare.take().unwrap().finish("", PHONEMES_LIMIT));
-        assert!(phonemizer.phonemes("Hello").is_ok());
+        let resident = phonemizer.resident.as_ref().unwrap().program.id();
+        phonemizer.phonemes("One, two, three").unwrap();
+        assert_eq!(phonemizer.resident.as_ref().unwrap().program.id(), resident, "it is the same program");
+        phonemizer.resident.as_mut().unwrap().program.kill();
+        assert_eq!(phonemizer.phonemes("Hello").unwrap(), "həlˈoʊ.");
+        assert_ne!(phonemizer.resident.as_ref().unwrap().program.id(), resident);
     }
 }

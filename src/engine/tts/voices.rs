@@ -38,6 +38,7 @@ pub struct Voices {
 
 struct Voice {
     synthesizer: Box<dyn Synthesizer>,
+    identity: String,
     failed: Option<Instant>,
 }
 
@@ -69,9 +70,19 @@ impl Voices {
                 Some(problem) => tracing::info!(voice = %name, %problem, "voice left out"),
             }
             reports.push(VoiceReport { name, licence, languages, problem });
-            voices.extend(loaded.ok().map(|synthesizer| Voice { synthesizer, failed: None }));
+            voices.extend(loaded.ok().map(|synthesizer| Voice {
+                synthesizer,
+                identity: voice.identity(),
+                failed: None,
+            }));
         }
         (Self { voices }, reports)
+    }
+
+    /// The voice that speaks a language unless it fails, by all that its sound depends on.
+    pub fn first(&self, language: Language) -> Option<&str> {
+        let first = self.voices.iter().find(|voice| voice.synthesizer.languages().contains(&language))?;
+        Some(&first.identity)
     }
 
     /// Has the first voice that can do it say a clause, at the rate wanted, and tells which one it was.
@@ -189,7 +200,7 @@ mod tests {
     fn voices(fakes: &[(&[Language], Option<usize>)]) -> Voices {
         let voice = |&(languages, fails_after): &(&[Language], _)| {
             let fake = Fake { languages: languages.to_vec(), fails_after, asked: 0 };
-            Voice { synthesizer: Box::new(fake), failed: None }
+            Voice { synthesizer: Box::new(fake), identity: String::new(), failed: None }
         };
         Voices { voices: fakes.iter().map(voice).collect() }
     }

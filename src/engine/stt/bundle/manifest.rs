@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::engine::Language;
-use crate::engine::bundle::{File, MANIFEST, is_plain, read, verify};
+use crate::engine::bundle::{File, MANIFEST, is_inside, read, verify};
 use crate::engine::mel::{MelScale, MelSettings};
 
 /// What no part of it knows is refused by [`Kind`], which gets all that is left over.
@@ -189,7 +189,7 @@ impl Manifest {
             return Err(format!("rate_hz = {}, expected 8000 to 48000", self.rate_hz));
         }
         for (file, _) in self.files() {
-            if !is_plain(file) {
+            if !is_inside(file) {
                 return Err(format!("file = \"{}\", expected a file of this folder", file.display()));
             }
         }

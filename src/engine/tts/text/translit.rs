@@ -1,10 +1,12 @@
 //! Foreign letters in the alphabet of the voice: names of people and firms, roughly as they sound.
 
+use super::tokens::STRESS;
 use crate::engine::Language;
 
 /// Longest first: a pair of letters is one sound.
 const LATIN_TO_RU: &[(&str, &str)] = &[
     ("shch", "щ"),
+    ("tion", "шн"),
     ("sch", "щ"),
     ("sh", "ш"),
     ("ch", "ч"),
@@ -83,60 +85,31 @@ const RU_TO_LATIN: &[(&str, &str)] = &[
     ("я", "ya"),
 ];
 
-/// Names of the Latin letters, for what is spelled: VPN.
-const LETTER_NAMES: [&str; 26] = [
-    "эй",
-    "би",
-    "си",
-    "ди",
-    "и",
-    "эф",
-    "джи",
-    "эйч",
-    "ай",
-    "джей",
-    "кей",
-    "эл",
-    "эм",
-    "эн",
-    "о",
-    "пи",
-    "кью",
-    "ар",
-    "эс",
-    "ти",
-    "ю",
-    "ви",
-    "дабл ю",
-    "экс",
-    "уай",
-    "зет",
-];
-
 /// The word in the letters of `language`; letters of other alphabets are dropped.
 pub fn into_alphabet(word: &str, language: Language) -> String {
-    if language == Language::Ru && is_spelled(word) {
-        let names = word.chars().filter_map(|c| LETTER_NAMES.get(usize::from(c as u8 - b'A')).copied());
-        return names.collect::<Vec<_>>().join(" ");
-    }
     let table = match language {
         Language::Ru => LATIN_TO_RU,
         Language::En => RU_TO_LATIN,
     };
+    let word: String = word.chars().filter_map(without_diacritic).collect();
     let mut out = String::with_capacity(word.len());
-    let mut rest = word;
+    let mut rest = word.as_str();
     while let Some(c) = rest.chars().next() {
         let (said, len) = sound(rest, c, language, table);
         out.push_str(&said);
         rest = rest.get(len..).unwrap_or_default();
     }
-    out.trim_matches(['-', '\'']).to_owned()
+    out
 }
 
 fn sound(rest: &str, c: char, language: Language, table: &[(&str, &str)]) -> (String, usize) {
-    let c_len = c.len_utf8();
     if own_letter(c, language) {
-        return (c.to_string(), c_len);
+        return (c.to_string(), c.len_utf8());
+    }
+    // A "c" before these is soft: "Cisco", "Cyber".
+    let soft = rest.get(1..2).is_some_and(|next| "eiyEIY".contains(next));
+    if language == Language::Ru && soft && matches!(c, 'c' | 'C') {
+        return (if c == 'c' { "с" } else { "С" }.to_owned(), 1);
     }
     let found = table
         .iter()
@@ -144,24 +117,58 @@ fn sound(rest: &str, c: char, language: Language, table: &[(&str, &str)]) -> (St
     match found {
         Some((foreign, said)) if c.is_uppercase() => (capitalised(said), foreign.len()),
         Some((foreign, said)) => ((*said).to_owned(), foreign.len()),
-        None if c == '-' => ("-".to_owned(), c_len),
-        None if matches!(c, '\'' | '’') && language == Language::En => ("'".to_owned(), c_len),
-        None => (String::new(), c_len),
+        None if matches!(c, '-' | STRESS) => (c.to_string(), c.len_utf8()),
+        None if matches!(c, '\'' | '’') && language == Language::En => ("'".to_owned(), c.len_utf8()),
+        None => (String::new(), c.len_utf8()),
     }
 }
 
-fn own_letter(c: char, language: Language) -> bool {
+/// The letter that one with a diacritic is read as, in Latin and in the Cyrillic of the neighbours.
+fn without_diacritic(c: char) -> Option<char> {
+    const PLAIN: [(&str, char); 30] = [
+        ("àáâãäåāăą", 'a'),
+        ("ÀÁÂÃÄÅĀĂĄ", 'A'),
+        ("çćč", 'c'),
+        ("ÇĆČ", 'C'),
+        ("ďđð", 'd'),
+        ("èéêëēėęě", 'e'),
+        ("ÈÉÊËĒĖĘĚ", 'E'),
+        ("ğģ", 'g'),
+        ("ìíîïīı", 'i'),
+        ("ÌÍÎÏĪİ", 'I'),
+        ("ķ", 'k'),
+        ("łļľ", 'l'),
+        ("Ł", 'L'),
+        ("ñńň", 'n'),
+        ("ÑŃŇ", 'N'),
+        ("òóôõöøőō", 'o'),
+        ("ÒÓÔÕÖØŐŌ", 'O'),
+        ("řŕ", 'r'),
+        ("śšșşß", 's'),
+        ("ŚŠȘŞ", 'S'),
+        ("ťțţ", 't'),
+        ("ùúûüūůű", 'u'),
+        ("ÙÚÛÜŪŮŰ", 'U'),
+        ("ýÿ", 'y'),
+        ("źžż", 'z'),
+        ("ŹŽŻ", 'Z'),
+        ("іїӣ", 'и'),
+        ("ІЇӢ", 'И'),
+        ("ґғ", 'г'),
+        ("єә", 'е'),
+    ];
+    match c {
+        '\u{300}' | '\u{302}'..='\u{36f}' => None,
+        _ if c.is_ascii() => Some(c),
+        _ => Some(PLAIN.iter().find(|(letters, _)| letters.contains(c)).map_or(c, |(_, plain)| *plain)),
+    }
+}
+
+pub fn own_letter(c: char, language: Language) -> bool {
     match language {
         Language::Ru => matches!(c, 'а'..='я' | 'А'..='Я' | 'ё' | 'Ё'),
         Language::En => c.is_ascii_alphabetic(),
     }
-}
-
-/// Capital Latin letters without a vowel to read them by.
-fn is_spelled(word: &str) -> bool {
-    (2..=5).contains(&word.len())
-        && word.bytes().all(|b| b.is_ascii_uppercase())
-        && !word.bytes().any(|b| b"AEIOUY".contains(&b))
 }
 
 fn capitalised(text: &str) -> String {
@@ -177,16 +184,15 @@ mod tests {
     fn words_are_read_in_the_voices_alphabet() {
         let cases = [
             (Language::Ru, "Gemini", "Гемини"),
-            (Language::Ru, "Microsoft", "Микрософт"),
+            (Language::Ru, "romashka", "ромашка"),
             (Language::Ru, "Chekhov", "Чехов"),
-            (Language::Ru, "VPN", "ви пи эн"),
-            (Language::Ru, "SIP", "СИП"),
-            (Language::Ru, "IT-отдел", "ИТ-отдел"),
+            (Language::Ru, "Cisco", "Сиско"),
+            (Language::Ru, "café", "кафе"),
             (Language::Ru, "東京", ""),
             (Language::En, "Пётр", "Pyotr"),
             (Language::En, "Щукин", "Shchukin"),
             (Language::En, "don’t", "don't"),
-            (Language::En, "naïve", "nave"),
+            (Language::En, "naïve", "naive"),
         ];
         for (language, word, expected) in cases {
             assert_eq!(into_alphabet(word, language), expected, "{word}");

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::engine::Language;
-use crate::engine::bundle::{File, MANIFEST, is_plain, read, verify};
+use crate::engine::bundle::{File, MANIFEST, is_inside, read, verify};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -135,7 +135,7 @@ impl Manifest {
             return Err(format!("sample_rate_hz = {}, expected {}", self.sample_rate_hz, super::vocoder::RATE_HZ));
         }
         for File { file, .. } in self.files() {
-            if !is_plain(file) {
+            if !is_inside(file) {
                 return Err(format!("file = \"{}\", expected a file of this folder", file.display()));
             }
         }

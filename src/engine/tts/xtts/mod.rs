@@ -32,7 +32,7 @@ use self::sampling::Sampler;
 use self::tokenizer::TextTokenizer;
 use self::vocoder::{RATE_HZ, Utterance, Vocoder};
 use super::{Cancel, Language, OnnxRuntime, Sink, Synthesizer, TtsError, number_of_workers};
-use crate::engine::bundle::File;
+use crate::engine::bundle::{File, MANIFEST};
 use crate::engine::cores;
 
 /// How often one who waits for the next piece looks whether it is still wanted.
@@ -62,6 +62,12 @@ pub struct XttsConfig {
 }
 
 impl XttsConfig {
+    /// What it is made of: the manifest has the checksums of the rest.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let references = References::read(&self.voice, &self.references).map(|read| read.paths()).unwrap_or_default();
+        [self.bundle.join(MANIFEST)].into_iter().chain(references).collect()
+    }
+
     pub fn name(&self) -> String {
         self.voice.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
@@ -214,7 +220,8 @@ impl XttsVoice {
         let before = [PLACEHOLDER_TOKEN, dimensions.start_audio_token];
         let sampler =
             move |attempt| Sampler::new(sampling, seed.wrapping_add(attempt), dimensions.audio_tokens, &before);
-        let guard = Guard::of(clause.chars().count(), dimensions.max_audio_tokens);
+        // As the reference, which counts what stands around them.
+        let guard = Guard::of(clause.chars().count(), dimensions.max_audio_tokens.saturating_sub(3));
         let pieces = self.bundle.decoder.ask(Request::new(prefix, Box::new(sampler), guard, cancel.clone()))?;
         let mut utterance = Utterance::default();
         loop {

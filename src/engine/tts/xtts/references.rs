@@ -55,6 +55,10 @@ impl References {
         Ok(Self { folder: folder.to_owned(), files })
     }
 
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|(name, _)| self.folder.join(name)).collect()
+    }
+
     /// The recordings at [`RATE_HZ`], without the silence at their ends and equally loud.
     ///
     /// # Errors
@@ -69,7 +73,8 @@ impl References {
             }
             let sound: Vec<f32> = pcm.iter().map(|&sample| f32::from(sample) / 32_768.0).collect();
             let spoken = trimmed(&sound, rate_hz).ok_or_else(|| failed("it is silent".into()))?;
-            Ok(levelled(resample(spoken, rate_hz, RATE_HZ)))
+            let at_rate = resample(spoken, rate_hz, RATE_HZ).into_iter().map(|sample| sample.clamp(-1.0, 1.0));
+            Ok(levelled(at_rate.collect()))
         };
         self.files.iter().map(clip).collect()
     }

@@ -25,50 +25,66 @@ impl Sampler {
 
     /// The next token by its logits, which are changed.
     pub fn next(&mut self, logits: &mut [f32]) -> usize {
-        let Sampling { temperature, repetition_penalty, .. } = self.settings;
-        for (logit, _) in logits.iter_mut().zip(&self.said).filter(|(_, said)| **said) {
-            // A negative logit grows more negative.
-            *logit = if *logit < 0.0 { *logit * repetition_penalty } else { *logit / repetition_penalty };
-        }
-        let token = if temperature == 0.0 { likeliest(logits) } else { self.draw(logits) };
+        self.penalise(logits);
+        let token = if self.settings.temperature == 0.0 { likeliest(logits) } else { self.draw(logits) };
         self.note(token);
         token
     }
 
-    fn note(&mut self, token: usize) {
-        if let Some(said) = self.said.get_mut(token) {
-            *said = true;
+    /// What was said is less likely.
+    fn penalise(&self, logits: &mut [f32]) {
+        let penalty = self.settings.repetition_penalty;
+        for (logit, _) in logits.iter_mut().zip(&self.said).filter(|(_, said)| **said) {
+            // A negative logit grows more negative.
+            *logit = if *logit < 0.0 { *logit * penalty } else { *logit / penalty };
         }
     }
 
     fn draw(&mut self, logits: &[f32]) -> usize {
+        let choices = self.choices(logits);
+        let mut left = self.rng.random::<f32>();
+        for &(token, probability) in &choices {
+            left -= probability;
+            if left <= 0.0 {
+                return token;
+            }
+        }
+        choices.last().map_or(0, |&(token, _)| token)
+    }
+
+    /// The tokens that may be drawn with their probabilities, which together are 1, the likeliest first.
+    fn choices(&self, logits: &[f32]) -> Vec<(usize, f32)> {
         let Sampling { temperature, top_k, top_p, .. } = self.settings;
         let mut best: Vec<(usize, f32)> = logits.iter().copied().enumerate().filter(|(_, l)| !l.is_nan()).collect();
         best.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         best.truncate(top_k);
-        let Some(&(first, most)) = best.first() else { return 0 };
+        let Some(&(_, most)) = best.first() else { return best };
         for (_, logit) in &mut best {
             *logit = ((*logit - most) / temperature).exp();
         }
         let total: f32 = best.iter().map(|(_, weight)| weight).sum();
         // The one with which the sum reaches top_p is still in.
         let mut sum = 0.0;
-        let nucleus: Vec<(usize, f32)> = best
-            .into_iter()
-            .take_while(|(_, weight)| {
-                let before = sum;
-                sum += weight / total;
-                before < top_p
-            })
-            .collect();
-        let mut left = self.rng.random::<f32>() * nucleus.iter().map(|(_, weight)| weight).sum::<f32>();
-        for (token, weight) in &nucleus {
-            left -= weight;
-            if left <= 0.0 {
-                return *token;
-            }
+        let nucleus = best.into_iter().take_while(|(_, weight)| {
+            let before = sum;
+            sum += weight / total;
+            before < top_p
+        });
+        let nucleus: Vec<(usize, f32)> = nucleus.collect();
+        let total: f32 = nucleus.iter().map(|(_, weight)| weight).sum();
+        nucleus.into_iter().map(|(token, weight)| (token, weight / total)).collect()
+    }
+
+    /// With which probability each token would be drawn next, the likeliest first. The logits are changed.
+    pub fn probabilities(&self, logits: &mut [f32]) -> Vec<(usize, f32)> {
+        self.penalise(logits);
+        self.choices(logits)
+    }
+
+    fn note(&mut self, token: usize) {
+        if let Some(said) = self.said.get_mut(token) {
+            *said = true;
         }
-        nucleus.last().map_or(first, |(token, _)| *token)
     }
 }
 

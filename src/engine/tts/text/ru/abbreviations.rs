@@ -1,364 +1,233 @@
-//! Russian words that are written short, days of the week, letters by name, and Roman numbers.
+//! Shortened words: parts of addresses in the case of their preposition, days of the week, titles, «и т. д.».
 
-use chislo::Gender;
+use super::grammar::{Case, Governed, governed_directly};
+use super::nouns::Noun;
+use crate::engine::tts::text::tokens::{Place, Reading, is_dash};
 
-use super::grammar::{Case, governed, ordinal};
-use super::{MONTHS, next_word};
-
-type Forms = [&'static str; 6];
-
-const STREET: Forms = ["улица", "улицы", "улице", "улицу", "улицей", "улице"];
-const CITY: Forms = ["город", "города", "городу", "город", "городом", "городе"];
-const BUILDING: Forms = ["строение", "строения", "строению", "строение", "строением", "строении"];
-
-/// Nouns of addresses, in the cases' order.
-const PLACES: &[(&str, Forms)] = &[
-    ("ул", STREET),
-    ("просп", ["проспект", "проспекта", "проспекту", "проспект", "проспектом", "проспекте"]),
-    ("пр-т", ["проспект", "проспекта", "проспекту", "проспект", "проспектом", "проспекте"]),
-    ("пр-кт", ["проспект", "проспекта", "проспекту", "проспект", "проспектом", "проспекте"]),
-    ("пер", ["переулок", "переулка", "переулку", "переулок", "переулком", "переулке"]),
-    ("ш", ["шоссе"; 6]),
-    ("пл", ["площадь", "площади", "площади", "площадь", "площадью", "площади"]),
-    ("наб", ["набережная", "набережной", "набережной", "набережную", "набережной", "набережной"]),
-    ("б-р", ["бульвар", "бульвара", "бульвару", "бульвар", "бульваром", "бульваре"]),
-    ("бул", ["бульвар", "бульвара", "бульвару", "бульвар", "бульваром", "бульваре"]),
-    ("пр-д", ["проезд", "проезда", "проезду", "проезд", "проездом", "проезде"]),
-    ("д", ["дом", "дома", "дому", "дом", "домом", "доме"]),
-    ("корп", ["корпус", "корпуса", "корпусу", "корпус", "корпусом", "корпусе"]),
-    ("стр", BUILDING),
-    ("кв", ["квартира", "квартиры", "квартире", "квартиру", "квартирой", "квартире"]),
-    ("оф", ["офис", "офиса", "офису", "офис", "офисом", "офисе"]),
-    ("каб", ["кабинет", "кабинета", "кабинету", "кабинет", "кабинетом", "кабинете"]),
-    ("эт", ["этаж", "этажа", "этажу", "этаж", "этажом", "этаже"]),
-    ("под", ["подъезд", "подъезда", "подъезду", "подъезд", "подъездом", "подъезде"]),
-    ("обл", ["область", "области", "области", "область", "областью", "области"]),
-    ("р-н", ["район", "района", "району", "район", "районом", "районе"]),
-    ("мкр", ["микрорайон", "микрорайона", "микрорайону", "микрорайон", "микрорайоном", "микрорайоне"]),
-    ("пос", ["посёлок", "посёлка", "посёлку", "посёлок", "посёлком", "посёлке"]),
-    ("дер", ["деревня", "деревни", "деревне", "деревню", "деревней", "деревне"]),
-    ("г", CITY),
-];
-
-/// Other words, whose form the sentence does not change.
-const WORDS: &[(&str, &str)] = &[
-    ("им", "имени"),
-    ("тел", "телефон"),
-    ("моб", "мобильный"),
-    ("доб", "добавочный"),
-    ("руб", "рублей"),
-    ("коп", "копеек"),
-    ("мин", "минут"),
-    ("сек", "секунд"),
-    ("мес", "месяцев"),
-    ("шт", "штук"),
-    ("чел", "человек"),
-    ("тыс", "тысяч"),
-    ("макс", "максимум"),
-    ("напр", "например"),
-    ("см", "смотрите"),
-    ("ок", "около"),
-    ("др", "другие"),
-    ("зав", "заведующий"),
-    ("зам", "заместитель"),
-    ("гл", "главный"),
-    ("отд", "отделение"),
-    ("проф", "профессор"),
-    ("инд", "индекс"),
-    ("ст", "станция"),
-    ("янв", MONTHS[0]),
-    ("февр", MONTHS[1]),
-    ("фев", MONTHS[1]),
-    ("апр", MONTHS[3]),
-    ("авг", MONTHS[7]),
-    ("сент", MONTHS[8]),
-    ("сен", MONTHS[8]),
-    ("окт", MONTHS[9]),
-    ("нояб", MONTHS[10]),
-    ("ноя", MONTHS[10]),
-    ("дек", MONTHS[11]),
-];
-
-/// Of several words, with the full stops between them.
-const PHRASES: &[(&str, &str)] = &[
-    ("т. е.", "то есть"),
-    ("т.е.", "то есть"),
-    ("т. к.", "так как"),
-    ("т.к.", "так как"),
-    ("т. д.", "так далее"),
-    ("т.д.", "так далее"),
-    ("т. п.", "тому подобное"),
-    ("т.п.", "тому подобное"),
-    ("т. н.", "так называемый"),
-    ("н. э.", "нашей эры"),
-    ("р/с", "расчётный счёт"),
-    ("к/с", "корреспондентский счёт"),
-    ("и/или", "и или"),
-];
-
-const HYPHENED: &[(&str, &str)] =
-    &[("г-н", "господин"), ("г-жа", "госпожа"), ("г-на", "господина"), ("г-же", "госпоже")];
-
-const DAYS: &[(&str, Forms)] = &[
-    ("пн", ["понедельник", "понедельника", "понедельнику", "понедельник", "понедельником", "понедельнике"]),
-    ("вт", ["вторник", "вторника", "вторнику", "вторник", "вторником", "вторнике"]),
-    ("ср", ["среда", "среды", "среде", "среду", "средой", "среде"]),
-    ("чт", ["четверг", "четверга", "четвергу", "четверг", "четвергом", "четверге"]),
-    ("пт", ["пятница", "пятницы", "пятнице", "пятницу", "пятницей", "пятнице"]),
-    ("сб", ["суббота", "субботы", "субботе", "субботу", "субботой", "субботе"]),
-    ("вс", ["воскресенье", "воскресенья", "воскресенью", "воскресенье", "воскресеньем", "воскресенье"]),
-];
-
-/// Words of capitals that are read as a word, or that are said letter by letter although they have a vowel.
-const SPELLED: &[&str] = &[
-    "ООО",
-    "ОАО",
-    "ЗАО",
-    "ПАО",
-    "АО",
-    "ИП",
-    "ИНН",
-    "КПП",
-    "ОГРН",
-    "МФЦ",
-    "ЖКХ",
-    "УК",
-    "ТЦ",
-    "БЦ",
-    "ТРЦ",
-    "НДС",
-    "НДФЛ",
-    "РФ",
-    "СССР",
-    "США",
-    "ЕС",
-    "МЧС",
-    "МВД",
-    "ГИБДД",
-    "ДТП",
-    "ДМС",
-    "ОМС",
-    "УЗИ",
-    "МРТ",
-    "КТ",
-    "ЭКГ",
-    "ЛФК",
-    "ТСЖ",
-    "АТС",
-    "АЗС",
-    "ЕГЭ",
-    "ПК",
-    "ТВ",
-    "СТО",
-    "ДНК",
-    "ФИО",
-    "ИО",
-];
-
-fn in_case(forms: &Forms, case: Case) -> &'static str {
-    let [nominative, genitive, dative, accusative, instrumental, prepositional] = *forms;
-    match case {
-        Case::Nominative => nominative,
-        Case::Genitive => genitive,
-        Case::Dative => dative,
-        Case::Accusative => accusative,
-        Case::Instrumental => instrumental,
-        Case::Prepositional => prepositional,
-    }
-}
-
-/// The case of a place after a preposition: «на улице», «по улице».
-fn place(before: &str) -> Case {
-    match before {
-        "в" | "во" | "на" => Case::Prepositional,
-        "по" => Case::Dative,
-        "возле" | "напротив" | "вдоль" | "рядом" => Case::Genitive,
-        _ => governed(before).unwrap_or(Case::Nominative),
-    }
-}
-
-/// Reads a short word that `text` begins with: its words and bytes. `before` is the word in front of it, in small letters.
-pub fn read(text: &str, before: &str) -> Option<(String, usize)> {
-    let lower: String = text.chars().take(24).flat_map(char::to_lowercase).collect();
-    let starts = |written: &str| {
-        let after = lower.strip_prefix(written)?;
-        (!written.ends_with(char::is_alphabetic) || !after.starts_with(char::is_alphanumeric)).then_some(after)
-    };
-    for (written, said) in PHRASES.iter().chain(HYPHENED) {
-        if let Some(after) = starts(written) {
-            // The last full stop may also end the sentence.
-            let ends = written.ends_with('.') && after.trim().is_empty();
-            return Some(((*said).to_owned(), written.len() - usize::from(ends)));
-        }
-    }
-    if let Some(found) = weekdays(text, &lower, before) {
-        return Some(found);
-    }
-    for (written, forms) in PLACES {
-        let Some(after) =
-            starts(written).and_then(|after| after.strip_prefix('.').or(Some(after).filter(|_| written.contains('-'))))
-        else {
-            continue;
+/// «в пн», «пн–пт», «с пн по пт».
+pub fn weekday(place: Place<'_>) -> Option<Reading> {
+    let first = day(place.word(0)?)?;
+    let dot = |at: usize| usize::from(place.glued_sign(at) == Some('.') && !place.skip(at + 1).begins_sentence());
+    let at = 1 + dot(1);
+    if place.sign(at).is_some_and(is_dash)
+        && let Some(last) = place.word(at + 1).and_then(day)
+    {
+        let begun = matches!(place.word_back(1), Some("с" | "со"));
+        let with = match first.form(Case::Nominative, false).as_str() {
+            _ if begun => "",
+            "вторник" | "среда" => "со ",
+            _ => "с ",
         };
-        let next = after.trim_start();
-        let is_number = next.starts_with(|c: char| c.is_ascii_digit());
-        let original = text.get(written.len()..).unwrap_or_default().trim_start_matches('.').trim_start();
-        let is_name = original.starts_with(char::is_uppercase);
-        let fits = match *written {
-            "д" | "стр" | "кв" | "оф" | "каб" | "эт" | "под" | "корп" => {
-                is_number || *written == "эт" || *written == "корп"
-            }
-            "г" | "пос" | "дер" | "ш" | "пл" | "наб" | "пер" => {
-                is_name || after.trim().is_empty() || !is_number
-            }
-            _ => true,
+        let (first, last) = (first.form(Case::Genitive, false), last.form(Case::Accusative, false));
+        return Reading::new(format!("{with}{first} по {last}"), at + 2 + dot(at + 2));
+    }
+    let plural = place.word_back(1) == Some("по") && !matches!(place.word_back(3), Some("с" | "со"));
+    let case = match of_row(place).first() {
+        _ if plural => Case::Dative,
+        case => case,
+    };
+    Reading::new(first.form(case, plural), at)
+}
+
+/// What governs the days of a row: «в пн, ср и пт».
+fn of_row(place: Place<'_>) -> Governed {
+    let mut behind = 0;
+    while behind < 12 {
+        let joined = place.sign_back(behind + 1) == Some(',') || place.word_back(behind + 1) == Some("и");
+        if !joined || place.word_back(behind + 2).and_then(day).is_none() {
+            break;
+        }
+        behind += 2;
+    }
+    governed_directly(place.before(behind))
+}
+
+/// «и т. д.», «т. е.», «г-н», «напр.»: words that no case changes.
+pub fn phrase(place: Place<'_>) -> Option<Reading> {
+    let word = place.word(0)?;
+    let dotted = place.glued_sign(1) == Some('.');
+    if word == "т"
+        && dotted
+        && let Some(next) = place.word(2)
+    {
+        let taken = 3 + usize::from(place.glued_sign(3) == Some('.'));
+        let words = match next {
+            "д" => "так далее",
+            "п" => "тому подобное",
+            "е" => "то есть",
+            "к" => "так как",
+            "н" => "так называемый",
+            "о" => "таким образом",
+            "ч" => "том числе",
+            _ => return None,
         };
-        if fits {
-            let dot = usize::from(text.get(written.len()..).unwrap_or_default().starts_with('.'));
-            let ends = dot == 1 && after.trim().is_empty();
-            return Some((in_case(forms, place(before)).to_owned(), written.len() + dot - usize::from(ends)));
+        return if matches!(next, "д" | "п") {
+            Reading::ending(words, taken, place)
+        } else {
+            Reading::new(words, taken)
+        };
+    }
+    if place.joint(1).is_some_and(is_dash)
+        && let Some(last) = place.word(2)
+    {
+        let words = match (word, last) {
+            ("г", "н") => "господин",
+            ("г", "на") => "господина",
+            ("г", "ну") => "господину",
+            ("г", "ном") => "господином",
+            ("г", "жа") => "госпожа",
+            ("г", "жи" | "же") => "госпожи",
+            ("г", "жу") => "госпожу",
+            ("г", "жой") => "госпожой",
+            ("д", "р") => "доктор",
+            ("м", "н") => "микрорайон",
+            _ => return None,
+        };
+        return Reading::new(words, 3);
+    }
+    let fixed = match word {
+        "др" if dotted => "другие",
+        "пр" if dotted && place.word_back(1) == Some("и") => "прочее",
+        "тел" => "телефон",
+        "моб" if dotted => "мобильный",
+        "раб" if dotted => "рабочий",
+        "доб" => "добавочный",
+        "вн" if dotted => "внутренний",
+        "им" if dotted => "имени",
+        "напр" if dotted => "например",
+        "см" if dotted && place.word(2).is_some() => "смотрите",
+        "проф" if dotted => "профессор",
+        "акад" if dotted => "академик",
+        "зам" if dotted => "заместитель",
+        "гл" if dotted => "главный",
+        "ген" if dotted => "генеральный",
+        "дир" if dotted => "директор",
+        "мл" if dotted => "младший",
+        "тыс" => "тысяч",
+        "руб" => "рублей",
+        "коп" if dotted => "копеек",
+        "мин" if dotted => "минут",
+        "сек" if dotted => "секунд",
+        "шт" if dotted => "штук",
+        "чел" if dotted => "человек",
+        "макс" if dotted => "максимум",
+        "ок" if dotted => "около",
+        "обл" if dotted => "область",
+        "вкл" if dotted => "включительно",
+        "ред" if dotted => "редакция",
+        "ст" if dotted && place.word_back(1).is_some() => "станция",
+        "спб" => "Санкт-Петербург",
+        "мск" => "по московскому времени",
+        "млн" => "миллионов",
+        "млрд" => "миллиардов",
+        "гг" if dotted => "годы",
+        _ => return None,
+    };
+    let goes_on =
+        ["проф", "акад", "им", "зам", "гл", "ген", "доб", "тел", "вн", "см", "напр", "ок", "моб", "раб", "ст"];
+    if goes_on.contains(&word) {
+        return Reading::new(fixed, 1 + usize::from(dotted));
+    }
+    Reading::ending(fixed, 1 + usize::from(dotted), place)
+}
+
+/// «на ул. Ленина», «в г. Москве», «к д. 5»: in the case of the preposition.
+pub fn place(place: Place<'_>) -> Option<Reading> {
+    let word = place.word(0)?;
+    let hyphenated = place.word(2).filter(|_| place.joint(1) == Some('-')).unwrap_or_default();
+    let dotted = place.glued_sign(1) == Some('.');
+    let next = if dotted { 2 } else { 1 };
+    let number = place.digits(next).is_some();
+    let name = place.capitalised(next) && place.sign(next).is_none();
+    let cubic = place.word(next).is_some_and(|unit| unit == "м");
+    let (noun, taken) = match (word, hyphenated) {
+        ("пр" | "просп", "т" | "кт") => ("проспект", 3),
+        ("б" | "бул", "р") => ("бульвар", 3),
+        ("р", "н") => ("район", 3),
+        ("пр", "д") => ("проезд", 3),
+        ("п", "т") => ("проспект", 3),
+        _ => {
+            let noun = match word {
+                "ул" => "улица",
+                "просп" => "проспект",
+                "пр" if dotted && name => "проспект",
+                "пер" if dotted => "переулок",
+                "пл" if dotted => "площадь",
+                "наб" if dotted => "набережная",
+                "ш" if dotted => "шоссе",
+                "бул" if dotted => "бульвар",
+                "туп" if dotted => "тупик",
+                "мкр" | "мкрн" => "микрорайон",
+                "г" if dotted && name => "город",
+                "д" if number && (dotted || place.glued(0)) => "дом",
+                "д" if dotted && name => "деревня",
+                "с" if dotted && name && !is_initials(place) => "село",
+                "п" | "пос" if dotted && name && !is_initials(place) => "посёлок",
+                "дер" if dotted => "деревня",
+                "корп" => "корпус",
+                "к" if dotted && number => "корпус",
+                "стр" if dotted && number && in_address(place) => "строение",
+                "стр" if dotted => "страница",
+                "кв" if !cubic && (number || dotted) => "квартира",
+                "эт" if dotted => "этаж",
+                "каб" if dotted || number => "кабинет",
+                "оф" if dotted || number => "офис",
+                "под" if dotted && number => "подъезд",
+                "пом" if dotted => "помещение",
+                "вл" if dotted => "владение",
+                "м" if dotted && name && !is_initials(place) => return Reading::new("метро", 2),
+                "ст" if dotted && name => "станция",
+                _ => return None,
+            };
+            (noun, 1 + usize::from(dotted))
         }
-    }
-    for (written, said) in WORDS {
-        if let Some(after) = starts(written).and_then(|after| after.strip_prefix('.')) {
-            let ends = after.trim().is_empty();
-            return Some(((*said).to_owned(), written.len() + 1 - usize::from(ends)));
-        }
-    }
-    initial(text)
-}
-
-/// `пн`, `в ср.`, `Пн–Пт`.
-fn weekdays(text: &str, lower: &str, before: &str) -> Option<(String, usize)> {
-    let day = |lower: &str| {
-        let (written, forms) = DAYS.iter().find(|(written, _)| lower.starts_with(written))?;
-        let after = lower.get(written.len()..)?;
-        (!after.starts_with(char::is_alphanumeric)).then_some((forms, written.len()))
     };
-    let (first, len) = day(lower)?;
-    let rest = lower.get(len..)?;
-    let dashed = rest.trim_start().strip_prefix(['-', '–', '—']).map(str::trim_start);
-    if let Some((second, (last, taken))) = dashed.and_then(|second| Some((second, day(second)?))) {
-        let (from, to) = (in_case(first, Case::Genitive), in_case(last, Case::Accusative));
-        let preposition = if matches!(before, "с" | "со") { "" } else { "с " };
-        return Some((format!("{preposition}{from} по {to}"), lower.len() - second.len() + taken));
-    }
-    let dot = super::units::stop("пн", text.get(len..).unwrap_or_default());
-    Some((in_case(first, governed(before).unwrap_or(Case::Nominative)).to_owned(), len + dot))
-}
-
-/// `И. Петров`: the letter of a name, whose full stop ends no sentence.
-fn initial(text: &str) -> Option<(String, usize)> {
-    let first = text.chars().next().filter(|c| c.is_uppercase())?;
-    let after = text.get(first.len_utf8()..)?.strip_prefix('.')?;
-    let goes_on = after.trim_start().starts_with(char::is_uppercase);
-    goes_on.then(|| letter(first).map(|name| (name.to_owned(), first.len_utf8() + 1)))?
-}
-
-/// A word of capitals letter by letter, if it is said so.
-pub fn spelled(word: &str) -> Option<String> {
-    let count = word.chars().count();
-    let is_capital = |c: char| c.is_uppercase() && letter(c).is_some();
-    if !(2..=6).contains(&count) || !word.chars().all(is_capital) {
-        return None;
-    }
-    let has_vowel = word.contains(['А', 'Е', 'Ё', 'И', 'О', 'У', 'Ы', 'Э', 'Ю', 'Я']);
-    let names = || word.chars().filter_map(letter).collect::<Vec<_>>().join(" ");
-    (!has_vowel || SPELLED.contains(&word)).then(names)
-}
-
-/// The name of a Russian letter.
-pub fn letter(letter: char) -> Option<&'static str> {
-    const NAMES: [&str; 32] = [
-        "а",
-        "бэ",
-        "вэ",
-        "гэ",
-        "дэ",
-        "е",
-        "жэ",
-        "зэ",
-        "и",
-        "и краткое",
-        "ка",
-        "эль",
-        "эм",
-        "эн",
-        "о",
-        "пэ",
-        "эр",
-        "эс",
-        "тэ",
-        "у",
-        "эф",
-        "ха",
-        "цэ",
-        "че",
-        "ша",
-        "ща",
-        "твёрдый знак",
-        "ы",
-        "мягкий знак",
-        "э",
-        "ю",
-        "я",
-    ];
-    let small = letter.to_lowercase().next()?;
-    match small {
-        'ё' => Some("ё"),
-        'а'..='я' => NAMES.get(small as usize - 'а' as usize).copied(),
-        _ => None,
-    }
-}
-
-/// A Roman number in front of what is numbered so: `XXI век`, `в III квартале`.
-pub fn roman(word: &str, rest: &str, before: &str) -> Option<String> {
-    const COUNTED: [(&str, Gender); 14] = [
-        ("век", Gender::Masculine),
-        ("квартал", Gender::Masculine),
-        ("этап", Gender::Masculine),
-        ("класс", Gender::Masculine),
-        ("корпус", Gender::Masculine),
-        ("том", Gender::Masculine),
-        ("съезд", Gender::Masculine),
-        ("степен", Gender::Feminine),
-        ("групп", Gender::Feminine),
-        ("категори", Gender::Feminine),
-        ("част", Gender::Feminine),
-        ("глав", Gender::Feminine),
-        ("полугоди", Gender::Neuter),
-        ("тысячелети", Gender::Neuter),
-    ];
-    let n = value(word)?;
-    let noun = next_word(rest);
-    let (_, gender) = COUNTED.iter().find(|(stem, _)| noun.starts_with(stem))?;
-    let ends = |endings: &[char]| noun.ends_with(endings);
-    let case = match gender {
-        Gender::Feminine if ends(&['ь', 'а', 'я']) => Case::Nominative,
-        Gender::Feminine if ends(&['у', 'ю']) => Case::Accusative,
-        Gender::Feminine => governed(before).filter(|case| *case != Case::Accusative).unwrap_or(Case::Genitive),
-        _ if noun.ends_with("ом") || noun.ends_with("ем") => Case::Instrumental,
-        _ if ends(&['а', 'я']) => Case::Genitive,
-        _ if ends(&['у', 'ю']) => Case::Dative,
-        _ if ends(&['и']) || *gender == Gender::Masculine && ends(&['е']) => Case::Prepositional,
-        _ => Case::Nominative,
+    let governed = governed_directly(place);
+    let case = if governed.allows(Case::Prepositional) { Case::Prepositional } else { governed.first() };
+    let form = match (noun, case) {
+        _ if matches!(place.word_back(1), Some("по")) => Case::Dative,
+        // «На проспекте», but «в проспект» nobody says.
+        (_, case) => case,
     };
-    Some(ordinal(n, *gender, case))
+    Reading::new(Noun::of(noun)?.form(form, false), taken)
 }
 
-fn value(roman: &str) -> Option<i64> {
-    let digit = |c: char| match c {
-        'I' => Some(1),
-        'V' => Some(5),
-        'X' => Some(10),
-        'L' => Some(50),
-        'C' => Some(100),
-        _ => None,
+/// «С. П. Иванов»: a second initial, or a surname after one that a capital writes.
+fn is_initials(place: Place<'_>) -> bool {
+    place.capitalised(0)
+}
+
+/// Whether a house stands before: then «стр.» is a building.
+fn in_address(place: Place<'_>) -> bool {
+    (1..8).filter_map(|behind| place.word_back(behind)).any(|word| {
+        matches!(
+            word,
+            "д" | "дом"
+                | "корп"
+                | "корпус"
+                | "к"
+                | "ул"
+                | "улица"
+                | "вл"
+                | "пер"
+                | "ш"
+                | "наб"
+                | "проспект"
+                | "улице"
+        )
+    })
+}
+
+fn day(word: &str) -> Option<&'static Noun> {
+    let name = match word {
+        "пн" => "понедельник",
+        "вт" => "вторник",
+        "ср" => "среда",
+        "чт" => "четверг",
+        "пт" => "пятница",
+        "сб" => "суббота",
+        "вс" => "воскресенье",
+        _ => return None,
     };
-    let digits: Vec<i64> = roman.chars().map(digit).collect::<Option<_>>()?;
-    let mut sum = 0;
-    for (at, &value) in digits.iter().enumerate() {
-        sum += if digits.get(at + 1).is_some_and(|&next| next > value) { -value } else { value };
-    }
-    (1..=399).contains(&sum).then_some(sum)
+    Noun::of(name)
 }

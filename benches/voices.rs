@@ -1,0 +1,156 @@
+//! How soon a voice is heard after its text is there, and how long it takes for a second of sound, beside the Python piper-tts with
+//! the same weights. Each sentence has six words and is another one, so that nothing comes from the cache; a phrase that was
+//! prepared is measured last. Prints a table and asserts only that all spoke.
+//!
+//! `cargo bench --bench voices`. Needs the models, festival and espeak-ng, and the first time the registry of Python's packages.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::sync_channel;
+use std::time::Instant;
+
+use secretary::engine::onnx::OnnxRuntime;
+use secretary::engine::tts::{CommandConfig, SpeakJob, SpeechChunk, Tts, TtsConfig, VitsConfig, VoiceConfig};
+use secretary::engine::worker::Priority;
+use secretary::engine::{Cancel, Language};
+
+mod python;
+#[path = "../tests/it/support/speech.rs"]
+#[allow(dead_code, reason = "the tests do more with it")]
+mod speech;
+
+use Language::{En, Ru};
+
+const SENTENCES: usize = 30;
+/// The first ones warm a voice up.
+const WARM: usize = 5;
+const NAMES: [(&str, &str); 30] = [
+    ("Anna", "Анна"),
+    ("Boris", "Борис"),
+    ("Vera", "Вера"),
+    ("Gleb", "Глеб"),
+    ("Dina", "Дина"),
+    ("Egor", "Егор"),
+    ("Zoya", "Зоя"),
+    ("Ivan", "Иван"),
+    ("Kira", "Кира"),
+    ("Lev", "Лев"),
+    ("Maria", "Мария"),
+    ("Nina", "Нина"),
+    ("Oleg", "Олег"),
+    ("Pavel", "Павел"),
+    ("Rita", "Рита"),
+    ("Semyon", "Семён"),
+    ("Taras", "Тарас"),
+    ("Ulyana", "Ульяна"),
+    ("Fyodor", "Фёдор"),
+    ("Emma", "Эмма"),
+    ("Yulia", "Юлия"),
+    ("Yakov", "Яков"),
+    ("Arina", "Арина"),
+    ("Bogdan", "Богдан"),
+    ("Viktor", "Виктор"),
+    ("Galina", "Галина"),
+    ("Denis", "Денис"),
+    ("Elena", "Елена"),
+    ("Ilya", "Илья"),
+    ("Ksenia", "Ксения"),
+];
+
+fn sentence(n: usize, language: Language) -> String {
+    let (en, ru) = NAMES[n];
+    match language {
+        En => format!("Please call {en} back this evening."),
+        Ru => format!("Пожалуйста, передайте это сообщение коллеге {ru}."),
+    }
+}
+
+/// Seconds from the text to its first sound, to its last, and of the sound.
+type Spoken = (f64, f64, f64);
+
+fn main() {
+    println!("| voice | first sound, ms, p50 | p95 | of real time |\n|---|---|---|---|");
+    let joe = speech::models().join("en_US-joe-medium.onnx");
+    let vits = || VoiceConfig::Vits(VitsConfig::new(En, joe.clone()));
+    let tts = start(vits());
+    print("Piper's joe, one thread", (0..SENTENCES).map(|n| speak(&tts, &sentence(n, En), En)).collect());
+    print("Python piper-tts, joe, one thread", piper(&joe));
+    let festival = start(VoiceConfig::Command(CommandConfig::festival_ru()));
+    print("festival, kept running", (0..SENTENCES).map(|n| speak(&festival, &sentence(n, Ru), Ru)).collect());
+    let espeak = start(VoiceConfig::Command(CommandConfig::espeak()));
+    print("espeak-ng, started each time", (0..SENTENCES).map(|n| speak(&espeak, &sentence(n, En), En)).collect());
+    // All that was said is kept.
+    let kept = (0..SENTENCES).map(|n| {
+        let began = Instant::now();
+        let pcm = tts.cached(&sentence(n, En), En, 8_000).expect("it was said before").concat();
+        let took = began.elapsed().as_secs_f64();
+        (took, took, pcm.len() as f64 / 8_000.0)
+    });
+    print("a phrase that was said before", kept.collect());
+}
+
+fn start(voice: VoiceConfig) -> Tts {
+    let runtime = OnnxRuntime::load(&speech::models().join("libonnxruntime.so")).unwrap();
+    let tts = Tts::start(&TtsConfig { workers: 1, voices: vec![voice], ..TtsConfig::default() }, &runtime).unwrap();
+    assert_eq!(tts.voices()[0].problem, None);
+    tts
+}
+
+fn speak(tts: &Tts, text: &str, language: Language) -> Spoken {
+    let (send, chunks) = sync_channel(64);
+    let (cancel, priority) = (Cancel::default(), Priority::Final);
+    let began = Instant::now();
+    tts.speak(SpeakJob { text: text.to_owned(), language, rate_hz: 8_000, cancel, priority }, move |chunk| {
+        drop(send.send(chunk));
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    let (mut first, mut samples) = (None, 0);
+    for chunk in chunks {
+        match chunk {
+            SpeechChunk::Pcm(pcm) => {
+                first.get_or_insert(began.elapsed().as_secs_f64());
+                samples += pcm.len();
+            }
+            SpeechChunk::Done => break,
+            SpeechChunk::Failed(error) => panic!("{error}"),
+        }
+    }
+    (first.expect("it has spoken"), began.elapsed().as_secs_f64(), samples as f64 / 8_000.0)
+}
+
+fn piper(model: &PathBuf) -> Vec<Spoken> {
+    let mut program = Command::new(python::environment("voices"));
+    program.arg(python::ours("voices", "piper.py")).arg(model).env("OMP_NUM_THREADS", "1");
+    // ONNX Runtime takes no number of threads from the environment: it gets one core instead.
+    let pinned = "import os, sys; os.sched_setaffinity(0, {0}); os.execv(sys.argv[1], sys.argv[1:])";
+    let mut command = Command::new("python3");
+    command.args(["-c", pinned]).arg(program.get_program()).args(program.get_args());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut ask, answers) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+    let mut answers = answers.lines();
+    let spoken = (0..SENTENCES).map(|n| {
+        writeln!(ask, "{}", sentence(n, En)).unwrap();
+        let line = answers.next().unwrap().unwrap();
+        let [first, last, sound] = line.split(' ').map(|s| s.parse().unwrap()).collect::<Vec<f64>>()[..] else {
+            panic!("{line}")
+        };
+        (first, last, sound)
+    });
+    let spoken = spoken.collect();
+    drop(ask);
+    child.wait().unwrap();
+    spoken
+}
+
+fn print(name: &str, spoken: Vec<Spoken>) {
+    let mut firsts: Vec<f64> = spoken[WARM..].iter().map(|(first, ..)| first * 1e3).collect();
+    firsts.sort_by(f64::total_cmp);
+    let at = |share: f64| firsts[((firsts.len() - 1) as f64 * share).round() as usize];
+    let took: f64 = spoken[WARM..].iter().map(|(_, last, _)| last).sum();
+    let sound: f64 = spoken[WARM..].iter().map(|(.., sound)| sound).sum();
+    println!("| {name} | {:.1} | {:.1} | {:.3} |", at(0.5), at(0.95), took / sound);
+}
