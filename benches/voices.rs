@@ -13,7 +13,9 @@ use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 use secretary::engine::onnx::OnnxRuntime;
-use secretary::engine::tts::{CommandConfig, SpeakJob, SpeechChunk, Tts, TtsConfig, VitsConfig, VoiceConfig};
+use secretary::engine::tts::{
+    CommandConfig, SpeakJob, SpeechChunk, Tts, TtsConfig, VitsConfig, VoiceConfig, VoiceOrder,
+};
 use secretary::engine::worker::Priority;
 use secretary::engine::{Cancel, Language};
 
@@ -85,7 +87,7 @@ fn main() {
     // All that was said is kept.
     let kept = (0..SENTENCES).map(|n| {
         let began = Instant::now();
-        let pcm = tts.cached(&sentence(n, En), En, 8_000).expect("it was said before").concat();
+        let pcm = tts.cached(&sentence(n, En), En, 8_000, &VoiceOrder::default()).expect("it was said before").concat();
         let took = began.elapsed().as_secs_f64();
         (took, took, pcm.len() as f64 / 8_000.0)
     });
@@ -103,10 +105,13 @@ fn speak(tts: &Tts, text: &str, language: Language) -> Spoken {
     let (send, chunks) = sync_channel(64);
     let (cancel, priority) = (Cancel::default(), Priority::Final);
     let began = Instant::now();
-    tts.speak(SpeakJob { text: text.to_owned(), language, rate_hz: 8_000, cancel, priority }, move |chunk| {
-        drop(send.send(chunk));
-        ControlFlow::Continue(())
-    })
+    tts.speak(
+        SpeakJob { text: text.to_owned(), language, rate_hz: 8_000, voices: VoiceOrder::default(), cancel, priority },
+        move |chunk| {
+            drop(send.send(chunk));
+            ControlFlow::Continue(())
+        },
+    )
     .unwrap();
     let (mut first, mut samples) = (None, 0);
     for chunk in chunks {

@@ -1,6 +1,6 @@
 //! The composition root: engines, sockets, calls, and their end.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
@@ -22,7 +22,7 @@ use crate::engine::dialog::Dialog;
 use crate::engine::end_of_turn::EndOfTurn;
 use crate::engine::onnx::OnnxRuntime;
 use crate::engine::stt::{Overload, Seat, Stt};
-use crate::engine::tts::{SpeakJob, SpeechChunk, Tts};
+use crate::engine::tts::{SpeakJob, SpeechChunk, Tts, VoiceOrder};
 use crate::engine::vad::Silero;
 use crate::engine::worker::Priority;
 use crate::engine::{Cancel, Language};
@@ -128,13 +128,15 @@ pub async fn serve(config: Config, secrets: &Secrets) -> Result<()> {
     let direct = Line {
         name: None,
         talk: Arc::new(talk.clone()),
+        voices: VoiceOrder::default(),
         answer_after: Duration::from_secs(config.sip.answer_after_s.into()),
         codecs: Codec::ALL.to_vec(),
         dtmf: Dtmf::default(),
         encryption: Encryption::default(),
         outside: config.sip.outside(),
     };
-    let lines: Vec<Line> = config.account.iter().map(|account| line(account, &talk, &direct.outside)).collect();
+    let lines = config.account.iter().map(|account| line(account, &talk, &direct.outside, &engines.tts));
+    let lines: Vec<Line> = lines.collect::<Result<_>>()?;
     let whose = lines.iter().zip(&config.account).filter(|(_, account)| account.outside().is_some());
     look_from_outside(whose.map(|(line, _)| line).chain([&direct]), &ports, &config).await;
     let office = Arc::new(Office {
@@ -193,17 +195,18 @@ async fn look_from_outside<'l>(lines: impl Iterator<Item = &'l Line>, ports: &Po
     }
 }
 
-fn line(account: &AccountConfig, talk: &CallConfig, outside: &Outside) -> Line {
+fn line(account: &AccountConfig, talk: &CallConfig, outside: &Outside, tts: &Tts) -> Result<Line> {
     let languages = account.languages.clone().unwrap_or_else(|| talk.languages.clone());
-    Line {
+    Ok(Line {
         name: Some(account.name.clone()),
         talk: Arc::new(CallConfig { languages, ..talk.clone() }),
+        voices: tts.order(&account.voices)?,
         answer_after: Duration::from_secs(account.answer_after_s.into()),
         codecs: account.codecs.clone(),
         dtmf: account.dtmf,
         encryption: Encryption { policy: account.srtp, exchange: account.srtp_keys },
         outside: account.outside().unwrap_or_else(|| outside.clone()),
-    }
+    })
 }
 
 fn notify(config: &Config) -> Option<Notify> {
@@ -230,28 +233,39 @@ fn lock_log(dir: &Path) -> Result<File> {
     }
 }
 
-/// Synthesises the greeting before the first call, at each rate that calls may have; the other fixed phrases follow while
-/// calls come in.
+/// Synthesises the greeting before the first call, in each voice and at each rate that calls may have; the other fixed phrases
+/// follow while calls come in.
 ///
 /// # Errors
 /// When no voice can say the greeting.
 async fn prepare_voice(engines: &Engines, office: &Office) -> Result<()> {
-    let rates = rates(office);
-    let firsts: BTreeSet<Language> = lines(office).filter_map(|line| line.talk.languages.first().copied()).collect();
-    for language in firsts {
+    let (tts, rates) = (&engines.tts, rates(office));
+    for (language, voices) in voices(tts, lines(office).map(|line| (line, line.talk.languages.get(..1)))) {
         for rate in &rates {
-            speak(&engines.tts, engines.dialog.greet(language), language, rate.hz()).await?;
+            speak(tts, engines.dialog.greet(language), language, rate.hz(), &voices).await?;
         }
     }
-    for (language, phrase) in engines.dialog.fixed_phrases() {
-        let is_spoken = lines(office).any(|line| line.talk.languages.contains(&language));
-        for rate in rates.iter().filter(|_| is_spoken) {
-            if let Err(error) = engines.tts.prepare(&phrase, language, rate.hz()) {
-                tracing::warn!(%error, "a fixed phrase is not prepared and will be spoken when it is needed");
+    let phrases = engines.dialog.fixed_phrases();
+    for (language, voices) in voices(tts, lines(office).map(|line| (line, Some(&*line.talk.languages)))) {
+        for (_, phrase) in phrases.iter().filter(|(of, _)| *of == language) {
+            for rate in &rates {
+                if let Err(error) = tts.prepare(phrase, language, rate.hz(), &voices) {
+                    tracing::warn!(%error, "a fixed phrase is not prepared and will be spoken when it is needed");
+                }
             }
         }
     }
     Ok(())
+}
+
+/// The voices that speak the languages of these lines, each once.
+fn voices<'a>(
+    tts: &Tts,
+    lines: impl Iterator<Item = (&'a Line, Option<&'a [Language]>)>,
+) -> Vec<(Language, VoiceOrder)> {
+    let of = lines.flat_map(|(line, languages)| languages.unwrap_or_default().iter().map(|&l| (l, &line.voices)));
+    let each = of.map(|(language, order)| ((language, tts.first(order, language)), (language, order.clone())));
+    each.collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
 fn lines(office: &Office) -> impl Iterator<Item = &Line> {
@@ -273,9 +287,10 @@ fn rates(office: &Office) -> Vec<Rate> {
 ///
 /// # Errors
 /// When no voice can say it.
-pub async fn speak(tts: &Tts, text: String, language: Language, rate_hz: u32) -> Result<Vec<i16>> {
+pub async fn speak(tts: &Tts, text: String, language: Language, rate_hz: u32, voices: &VoiceOrder) -> Result<Vec<i16>> {
     let (chunks, mut spoken) = mpsc::channel(SPEECH_QUEUE);
-    let job = SpeakJob { text, language, rate_hz, cancel: Cancel::default(), priority: Priority::Final };
+    let (voices, cancel, priority) = (voices.clone(), Cancel::default(), Priority::Final);
+    let job = SpeakJob { text, language, rate_hz, voices, cancel, priority };
     tts.speak(job, move |chunk| match chunks.blocking_send(chunk) {
         Ok(()) => ControlFlow::Continue(()),
         Err(_) => ControlFlow::Break(()),

@@ -1,6 +1,6 @@
 //! secretary.toml and the secrets: read, checked, and refused with file, line, column and what was expected.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -284,10 +284,19 @@ impl Config {
             let message = "nobody could call: there is no [[account]] either";
             return Some(Found::new(&["sip", "direct_calls"], message));
         }
-        let mut names: Vec<&str> = self.account.iter().map(|a| a.name.as_str()).collect();
-        names.sort_unstable();
-        let twice = names.windows(2).find(|pair| pair[0] == pair[1])?;
-        Some(Found::new(&["account"], format!("two accounts are named \"{}\": give each a name of its own", twice[0])))
+        if let Some(name) = twice(self.account.iter().map(|account| account.name.clone())) {
+            let message = format!("two accounts are named {name:?}: give each a name of its own");
+            return Some(Found::new(&["account"], message));
+        }
+        let voices: Vec<String> = self.tts.names().collect();
+        if let Some(name) = twice(voices.iter().cloned()) {
+            let message = format!("two voices are named {name:?}: give one of them a `name` of its own");
+            return Some(Found::new(&["tts", "voices"], message));
+        }
+        let unknown = |account: &AccountConfig| account.voices.iter().find(|name| !voices.contains(name)).cloned();
+        let (n, name) = (0..).zip(&self.account).find_map(|(n, account): (usize, _)| Some((n, unknown(account)?)))?;
+        let message = format!("no voice is named {name:?}; the voices are {}", voices.join(", "));
+        Some(Found::new(&["account", &n.to_string(), "voices"], message))
     }
 
     /// The accounts with their passwords.
@@ -315,6 +324,12 @@ impl Config {
     pub fn front_desk(&self) -> FrontDeskConfig {
         FrontDeskConfig { office: self.office.clone(), faq: self.faq.clone() }
     }
+}
+
+/// A name that is there more than once.
+fn twice(names: impl Iterator<Item = String>) -> Option<String> {
+    let mut seen = HashSet::new();
+    names.into_iter().find(|name| !seen.insert(name.clone()))
 }
 
 /// Secrets by name: the environment's, else those of `.env` in the working directory.
@@ -680,10 +695,24 @@ mod tests {
     }
 
     #[test]
-    fn two_accounts_of_one_name_are_refused() {
+    fn two_of_one_name_are_refused() {
         let account = "[[account]]\nname=\"a\"\nregistrar=\"h\"\nusername=\"1\"\npassword_env=\"P\"\n";
         let error = refused(&account.repeat(2));
         assert!(error.starts_with("secretary.toml:1:1: two accounts are named \"a\""), "{error}");
+        let voice = "[[tts.voices]]\nkind=\"vits\"\nlanguage=\"ru\"\nmodel=\"anna.onnx\"\n";
+        let error = refused(&voice.repeat(2));
+        assert!(error.contains("two voices are named \"anna\": give one of them a `name`"), "{error}");
+        assert!(Config::parse(&format!("{voice}{voice}name=\"b\""), Path::new("a.toml")).is_ok());
+    }
+
+    #[test]
+    fn an_account_has_voices_that_are_there() {
+        let text = format!("{ACCOUNT}password_env = \"P\"\nvoices = [\"en_US-joe-medium\", \"espeak-ng\"]\n");
+        assert_eq!(Config::parse(&text, Path::new("a.toml")).unwrap().account[0].voices.len(), 2);
+        let error = refused(&text.replace("espeak-ng", "lidia"));
+        let line = text.lines().count();
+        assert!(error.starts_with(&format!("secretary.toml:{line}:10: no voice is named \"lidia\"; the")), "{error}");
+        assert!(error.ends_with("espeak-ng"), "{error}");
     }
 
     #[test]

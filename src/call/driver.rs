@@ -26,7 +26,7 @@ use crate::engine::dialog::{Conversation, Dialog, DialogEvent};
 use crate::engine::end_of_turn::EndOfTurn;
 use crate::engine::metrics::{DIALOG_WASTED, TTS_WASTED_AUDIO};
 use crate::engine::stt::{Seat, Stt};
-use crate::engine::tts::{BackgroundHold, Tts};
+use crate::engine::tts::{BackgroundHold, Tts, VoiceOrder};
 use crate::engine::vad::Silero;
 use crate::engine::{Cancel, Language, TurnId};
 use crate::log::{CallLog, CallRecord, Desk, Direction, LogItem, LogWriter, Status};
@@ -92,6 +92,8 @@ pub struct Line {
     pub name: Option<String>,
     /// How she talks with its callers.
     pub talk: Arc<CallConfig>,
+    /// In which voices.
+    pub voices: VoiceOrder,
     /// How long it rings before she answers.
     pub answer_after: Duration,
     /// What is spoken, the favourite first; not empty.
@@ -214,6 +216,7 @@ struct Driver {
     /// What the call log calls the caller's number, and who is told of a message.
     caller_number: Option<String>,
     dtmf: Dtmf,
+    voices: VoiceOrder,
     arrivals: mpsc::Sender<Arrival>,
     arrivals_rx: Option<mpsc::Receiver<Arrival>>,
     /// What is being transcribed, and judged.
@@ -256,7 +259,7 @@ impl Driver {
     ) -> Result<Self, Refusal> {
         let service = if seat.is_some() { Service::Conversation } else { Service::Message };
         let line = office.line(incoming.account);
-        let dtmf = line.dtmf;
+        let (dtmf, voices) = (line.dtmf, line.voices.clone());
         let sockets = office.ports.bind(incoming.our_address).map_err(|e| Refusal::new(503, e))?;
         let media = line.media_address(&sockets, incoming.our_address, incoming.flow.remote.ip()).await;
         // It loads a model: 40 ms.
@@ -296,6 +299,7 @@ impl Driver {
             media,
             caller_number: incoming.parties.caller_number.clone(),
             dtmf,
+            voices,
             arrivals,
             arrivals_rx: Some(arrivals_rx),
             parts: HashMap::new(),

@@ -20,7 +20,7 @@ use crate::engine::Language;
 use crate::engine::end_of_turn::EndOfTurn;
 use crate::engine::onnx::OnnxRuntime;
 use crate::engine::stt::Stt;
-use crate::engine::tts::Tts;
+use crate::engine::tts::{Tts, VoiceOrder};
 use crate::engine::vad::Silero;
 use crate::net::listen::{Listen, TlsSettings};
 use crate::net::outside::Outside;
@@ -110,8 +110,7 @@ async fn check_voices(report: &mut Report, config: &Config) {
     for voice in tts.voices() {
         let what = format!("voice {}", voice.name);
         match &voice.problem {
-            None => report
-                .line(what, Ok::<_, String>(format!("{}; licence: {}", languages(&voice.languages), voice.licence))),
+            None => report.line(what, Ok::<_, String>(voice.ability.to_string())),
             Some(problem) => report.note(what, format!("not used: {problem}")),
         }
     }
@@ -120,17 +119,13 @@ async fn check_voices(report: &mut Report, config: &Config) {
             Language::Ru => "Проверка.",
             Language::En => "This is a test.",
         };
-        let spoken = app::speak(&tts, text.to_owned(), *language, RATE_HZ).await;
+        let spoken = app::speak(&tts, text.to_owned(), *language, RATE_HZ, &VoiceOrder::default()).await;
         let seconds = spoken.map(|pcm| format!("{:.1} s of sound", pcm.len() as f64 / f64::from(RATE_HZ)));
         report.line(format!("speaking {language}"), seconds.map_err(|error| format!("{error:#}")));
     }
     if let Err(error) = spawn_blocking(move || tts.shutdown()).await {
         report.line("voices", Err::<String, _>(error));
     }
-}
-
-fn languages(languages: &[Language]) -> String {
-    languages.iter().map(Language::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn check_dialog(report: &mut Report, config: &Config, secrets: &Secrets) {

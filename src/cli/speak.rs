@@ -11,7 +11,7 @@ use super::ConfigArg;
 use crate::app;
 use crate::engine::Language;
 use crate::engine::onnx::OnnxRuntime;
-use crate::engine::tts::Tts;
+use crate::engine::tts::{Tts, VoiceOrder};
 
 /// What Piper voices speak at; the telephone's own rate would lose half of it.
 const RATE_HZ: u32 = 22_050;
@@ -57,7 +57,7 @@ pub async fn run(args: Args) -> Result<()> {
     if let Some(name) = &args.voice {
         can_speak(&tts, name, language)?;
     }
-    let pcm = app::speak(&tts, args.text, language, RATE_HZ).await?;
+    let pcm = app::speak(&tts, args.text, language, RATE_HZ, &VoiceOrder::default()).await?;
     let wav = encode(&pcm)?;
     match &args.out {
         Some(path) => std::fs::write(path, wav).with_context(|| format!("cannot write {}", path.display()))?,
@@ -75,7 +75,7 @@ fn can_speak(tts: &Tts, name: &str, language: Language) -> Result<()> {
     if let Some(problem) = &voice.problem {
         bail!("{name}: {problem}");
     }
-    ensure!(voice.languages.contains(&language), "{name} does not speak {language}");
+    ensure!(voice.speaks(language), "{name} does not speak {language}");
     Ok(())
 }
 

@@ -83,9 +83,8 @@ async fn list(config: ConfigArg) -> Result<()> {
         let runtime = OnnxRuntime::load(&config.models.onnxruntime())?;
         let tts = Tts::start(&config.tts, &runtime)?;
         for voice in tts.voices() {
-            let languages: Vec<String> = voice.languages.iter().map(Language::to_string).collect();
             match &voice.problem {
-                None => say(format_args!("{}: {}; licence: {}", voice.name, languages.join(", "), voice.licence)),
+                None => say(format_args!("{}: {}", voice.name, voice.ability)),
                 Some(problem) => say(format_args!("{}: not used: {problem}", voice.name)),
             }
         }

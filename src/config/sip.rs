@@ -159,6 +159,9 @@ pub struct AccountConfig {
     /// Languages that its callers may speak, the first being the one a call begins in; those of the house unless told.
     #[serde(default, deserialize_with = "some_languages")]
     pub languages: Option<Vec<Language>>,
+    /// Names of voices that speak to its callers before the house's others do.
+    #[serde(default)]
+    pub voices: Vec<String>,
     /// How long its calls ring before she answers, in seconds.
     #[serde(default, deserialize_with = "ringing")]
     pub answer_after_s: u32,

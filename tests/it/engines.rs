@@ -5,7 +5,9 @@ use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 use secretary::engine::onnx::OnnxRuntime;
-use secretary::engine::tts::{CommandConfig, SpeakJob, SpeechChunk, Tts, TtsConfig, TtsError, VitsConfig, VoiceConfig};
+use secretary::engine::tts::{
+    CommandConfig, SpeakJob, SpeechChunk, Tts, TtsConfig, TtsError, VitsConfig, VoiceConfig, VoiceOrder,
+};
 use secretary::engine::vad::{FRAME_LEN, Silero, Vad};
 use secretary::engine::worker::Priority;
 use secretary::engine::{Cancel, Language};
@@ -93,7 +95,14 @@ mod voices {
 
     fn speak_at(tts: &Tts, text: &str, language: Language, priority: Priority) -> Vec<i16> {
         let (send, chunks) = sync_channel(8);
-        let job = SpeakJob { text: text.to_owned(), language, rate_hz: 8_000, cancel: Cancel::default(), priority };
+        let job = SpeakJob {
+            text: text.to_owned(),
+            language,
+            rate_hz: 8_000,
+            voices: VoiceOrder::default(),
+            cancel: Cancel::default(),
+            priority,
+        };
         let sink = move |chunk| {
             send.send(chunk).unwrap();
             ControlFlow::Continue(())
@@ -179,14 +188,14 @@ mod voices {
     fn prepared_phrase_is_there_at_once() {
         let tts = start(&[joe()]);
         let greeting = "Hello! You have reached the front desk.";
-        assert!(tts.cached(greeting, En, 8_000).is_none());
-        tts.prepare(greeting, En, 8_000).unwrap();
+        assert!(tts.cached(greeting, En, 8_000, &VoiceOrder::default()).is_none());
+        tts.prepare(greeting, En, 8_000, &VoiceOrder::default()).unwrap();
         // One worker: what is asked for later in the background is answered later.
         speak_at(&tts, "Okay.", En, Priority::Background);
-        let prepared = tts.cached(greeting, En, 8_000).unwrap().concat();
+        let prepared = tts.cached(greeting, En, 8_000, &VoiceOrder::default()).unwrap().concat();
         assert!(prepared.len() > 8_000);
         assert_eq!(through_telephone(&prepared, 8_000), speak(&tts, greeting, En));
-        assert!(tts.cached(greeting, En, 16_000).is_none());
+        assert!(tts.cached(greeting, En, 16_000, &VoiceOrder::default()).is_none());
     }
 
     #[test]
@@ -198,9 +207,9 @@ mod voices {
         let greeting = "Hello! You have reached the front desk.";
         let prepared = |config: &TtsConfig| {
             let tts = Tts::start(config, &onnx()).unwrap();
-            tts.prepare(greeting, En, 8_000).unwrap();
+            tts.prepare(greeting, En, 8_000, &VoiceOrder::default()).unwrap();
             speak_at(&tts, "Okay.", En, Priority::Background);
-            let prepared = tts.cached(greeting, En, 8_000).unwrap().concat();
+            let prepared = tts.cached(greeting, En, 8_000, &VoiceOrder::default()).unwrap().concat();
             tts.shutdown();
             prepared
         };
@@ -209,7 +218,7 @@ mod voices {
         assert_eq!(files().len(), 2, "a clause each");
         // What stands there is what is said: two samples for each clause.
         for file in files() {
-            std::fs::write(file, b"phrase 1\x07\x00\x08\x00").unwrap();
+            std::fs::write(file, b"phrase 2\x07\x00\x08\x00").unwrap();
         }
         assert_eq!(prepared(&config), [7, 8, 7, 8]);
         let slower =
@@ -226,7 +235,14 @@ mod voices {
         let text = "This is a sentence without any pause that goes on for so long that nobody could compute the whole of it \
                     before somebody says that it is not wanted any more";
         let (stop, priority) = (cancel.clone(), Priority::Final);
-        let job = SpeakJob { text: text.into(), language: En, rate_hz: 8_000, cancel, priority };
+        let job = SpeakJob {
+            text: text.into(),
+            language: En,
+            rate_hz: 8_000,
+            voices: VoiceOrder::default(),
+            cancel,
+            priority,
+        };
         #[expect(clippy::disallowed_methods, reason = "a figure for the reader, not judged")]
         let started = Instant::now();
         tts.speak(job, move |chunk| {
@@ -248,7 +264,14 @@ mod voices {
         let cancel = Cancel::default();
         let (send, chunks) = sync_channel(100);
         let (stop, priority) = (cancel.clone(), Priority::Final);
-        let job = SpeakJob { text: "One. Two. Three.".into(), language: En, rate_hz: 8_000, cancel, priority };
+        let job = SpeakJob {
+            text: "One. Two. Three.".into(),
+            language: En,
+            rate_hz: 8_000,
+            voices: VoiceOrder::default(),
+            cancel,
+            priority,
+        };
         let sink = move |chunk| {
             stop.cancel();
             send.send(chunk).unwrap();

@@ -47,4 +47,5 @@ mod support;
 mod telephones;
 mod tidy;
 mod turns;
+mod voices;
 mod xtts;

@@ -17,7 +17,7 @@ use secretary::engine::tts::xtts::resample::resample;
 use secretary::engine::tts::xtts::sampling::Sampler;
 use secretary::engine::tts::xtts::tokenizer::TextTokenizer;
 use secretary::engine::tts::xtts::vocoder::{Utterance, Vocoder};
-use secretary::engine::tts::{SpeakJob, SpeechChunk, Tts, TtsConfig, TtsError, VoiceConfig};
+use secretary::engine::tts::{SpeakJob, SpeechChunk, Tts, TtsConfig, TtsError, VoiceConfig, VoiceOrder};
 use secretary::engine::worker::Priority;
 use secretary::engine::{Cancel, Language};
 
@@ -283,6 +283,7 @@ fn config(folder: &Path) -> XttsConfig {
         fs::copy(format!("{BUNDLE}/golden/clip_{name}.wav"), folder.join(format!("{n}.wav"))).unwrap();
     }
     XttsConfig {
+        name: None,
         bundle: PathBuf::from(BUNDLE),
         voice: folder.to_owned(),
         references: Vec::new(),
@@ -304,6 +305,7 @@ fn say(tts: &Tts, text: &str, cancel: &Cancel) -> (usize, Result<(), TtsError>) 
         text: text.into(),
         language: Language::Ru,
         rate_hz: 24_000,
+        voices: VoiceOrder::default(),
         cancel: cancel.clone(),
         priority: Priority::Final,
     };
@@ -328,7 +330,10 @@ fn a_cloned_voice_speaks_and_what_is_known_of_it_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let tts = start(config(folder.path()));
     let voice = &tts.voices()[0];
-    assert_eq!((voice.problem.as_deref(), voice.languages.as_slice()), (None, &[Language::Ru, Language::En][..]));
+    assert_eq!(
+        (voice.problem.as_deref(), voice.ability.languages.as_slice()),
+        (None, &[Language::Ru, Language::En][..])
+    );
     let (samples, result) = say(&tts, "Здравствуйте, чем я могу вам помочь сегодня?", &Cancel::default());
     result.unwrap();
     println!("{samples} samples");
@@ -399,6 +404,7 @@ fn a_hundred_cancellations_leave_nothing_behind() {
             text,
             language: Language::Ru,
             rate_hz: 24_000,
+            voices: VoiceOrder::default(),
             cancel: cancel.clone(),
             priority: Priority::Final,
         };

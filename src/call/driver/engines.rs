@@ -93,15 +93,15 @@ impl Driver {
 
     pub(super) fn speak(&mut self, phrase: PhraseId, text: String, language: Language) {
         // What was said before needs no voice.
-        if let Some(clauses) = self.office.tts.cached(&text, language, self.call.rate().hz()) {
+        if let Some(clauses) = self.office.tts.cached(&text, language, self.call.rate().hz(), &self.voices) {
             let now = clock::now();
             for pcm in clauses {
                 self.call.handle_input(now, Input::Sound { phrase, pcm });
             }
             return self.call.handle_input(now, Input::Synthesised { phrase, result: Ok(()) });
         }
-        let cancel = self.phrases.clone();
-        let job = SpeakJob { text, language, rate_hz: self.call.rate().hz(), cancel, priority: Priority::Final };
+        let (rate_hz, voices, cancel) = (self.call.rate().hz(), self.voices.clone(), self.phrases.clone());
+        let job = SpeakJob { text, language, rate_hz, voices, cancel, priority: Priority::Final };
         let arrivals = self.arrivals.clone();
         let submitted = self.office.tts.speak(job, move |chunk| {
             let input = match chunk {

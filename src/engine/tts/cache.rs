@@ -8,7 +8,7 @@ use crate::engine::Language;
 /// Sound kept besides the prepared phrases: 16 minutes at 8 kHz.
 const MAX_SAMPLES: usize = 8_000_000;
 
-/// Clauses by their text, language and rate. The text has been made speakable, so that one phrase has one key.
+/// Clauses by their text, language, rate and voice, which is its place in the configuration. The text has been made speakable, so that one phrase has one key.
 pub struct Cache {
     kept: Mutex<Kept>,
     max_samples: usize,
@@ -19,6 +19,7 @@ struct Key {
     clause: String,
     language: Language,
     rate_hz: u32,
+    voice: usize,
 }
 
 struct Entry {
@@ -43,22 +44,22 @@ impl Default for Cache {
 }
 
 impl Cache {
-    pub fn get(&self, clause: &str, language: Language, rate_hz: u32) -> Option<Arc<[i16]>> {
+    pub fn get(&self, clause: &str, language: Language, rate_hz: u32, voice: usize) -> Option<Arc<[i16]>> {
         let mut kept = self.lock();
         kept.questions += 1;
         let used = kept.questions;
-        let entry = kept.entries.get_mut(&Key { clause: clause.to_owned(), language, rate_hz })?;
+        let entry = kept.entries.get_mut(&Key { clause: clause.to_owned(), language, rate_hz, voice })?;
         entry.used = used;
         Some(Arc::clone(&entry.pcm))
     }
 
     /// Keeps a clause, `for_good` or until others have been used more recently.
-    pub fn put(&self, clause: &str, language: Language, rate_hz: u32, pcm: Vec<i16>, for_good: bool) {
+    pub fn put(&self, clause: &str, language: Language, rate_hz: u32, voice: usize, pcm: Vec<i16>, for_good: bool) {
         if pcm.len() > self.max_samples {
             return;
         }
         let mut kept = self.lock();
-        let key = Key { clause: clause.to_owned(), language, rate_hz };
+        let key = Key { clause: clause.to_owned(), language, rate_hz, voice };
         let old = kept.entries.remove(&key);
         let for_good = for_good || old.as_ref().is_some_and(|old| old.for_good);
         kept.samples -= old.filter(|old| !old.for_good).map_or(0, |old| old.pcm.len());
@@ -99,25 +100,27 @@ mod tests {
     }
 
     #[test]
-    fn clause_is_found_by_text_language_and_rate() {
+    fn clause_is_found_by_text_language_rate_and_voice() {
         let cache = small();
-        cache.put("Да.", Ru, 8_000, vec![1, 2, 3], false);
-        assert_eq!(cache.get("Да.", Ru, 8_000).as_deref(), Some(&[1, 2, 3][..]));
-        for (clause, language, rate_hz) in [("Нет.", Ru, 8_000), ("Да.", En, 8_000), ("Да.", Ru, 16_000)] {
-            assert!(cache.get(clause, language, rate_hz).is_none());
+        cache.put("Да.", Ru, 8_000, 0, vec![1, 2, 3], false);
+        assert_eq!(cache.get("Да.", Ru, 8_000, 0).as_deref(), Some(&[1, 2, 3][..]));
+        for (clause, language, rate_hz, voice) in
+            [("Нет.", Ru, 8_000, 0), ("Да.", En, 8_000, 0), ("Да.", Ru, 16_000, 0), ("Да.", Ru, 8_000, 1)]
+        {
+            assert!(cache.get(clause, language, rate_hz, voice).is_none());
         }
     }
 
     #[test]
     fn least_recently_used_goes_first_and_prepared_phrases_stay() {
         let cache = small();
-        cache.put("prepared", En, 8_000, vec![0; 90], true);
-        cache.put("a", En, 8_000, vec![0; 50], false);
-        cache.get("prepared", En, 8_000);
-        cache.put("b", En, 8_000, vec![0; 50], false);
-        cache.get("a", En, 8_000);
-        cache.put("c", En, 8_000, vec![0; 50], false);
-        let found = ["prepared", "a", "b", "c"].map(|clause| cache.get(clause, En, 8_000).is_some());
+        cache.put("prepared", En, 8_000, 0, vec![0; 90], true);
+        cache.put("a", En, 8_000, 0, vec![0; 50], false);
+        cache.get("prepared", En, 8_000, 0);
+        cache.put("b", En, 8_000, 0, vec![0; 50], false);
+        cache.get("a", En, 8_000, 0);
+        cache.put("c", En, 8_000, 0, vec![0; 50], false);
+        let found = ["prepared", "a", "b", "c"].map(|clause| cache.get(clause, En, 8_000, 0).is_some());
         assert_eq!(found, [true, true, false, true]);
     }
 
@@ -125,7 +128,7 @@ mod tests {
     fn cache_stays_within_its_bound() {
         let cache = small();
         for n in 0..1_000_usize {
-            cache.put(&(n % 7).to_string(), En, 8_000, vec![0; n % 120], n % 50 == 0 && n < 100);
+            cache.put(&(n % 7).to_string(), En, 8_000, 0, vec![0; n % 120], n % 50 == 0 && n < 100);
             let kept = cache.lock();
             let held: usize = kept.entries.values().filter(|e| !e.for_good).map(|e| e.pcm.len()).sum();
             assert_eq!(held, kept.samples);

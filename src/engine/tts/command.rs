@@ -6,15 +6,15 @@ use std::collections::HashMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use super::process::{Program, is_installed, no_line};
+use super::process::{Program, Silence, is_installed, wait};
 use super::wav::read_wav;
-use super::{Cancel, Language, Sink, Synthesizer, TtsError, expand};
+use super::{Ability, Cancel, Language, Sink, Synthesizer, TtsError, expand};
 
 /// A clause takes no longer: festival needs 0.1 s for a long one.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -71,6 +71,7 @@ impl CommandConfig {
 
 pub struct CommandVoice {
     config: CommandConfig,
+    ability: Ability,
     /// Ours alone, and removed when dropped: the files hold what callers are told.
     dir: TempDir,
     resident: Option<Resident>,
@@ -83,12 +84,6 @@ struct Resident {
     program: Program,
     lines: Receiver<String>,
     has_answered: bool,
-}
-
-enum Failure {
-    /// The program ended before it answered.
-    Ended(String),
-    Other(String),
 }
 
 impl CommandVoice {
@@ -104,7 +99,8 @@ impl CommandVoice {
         let mut private = tempfile::Builder::new();
         let dir = private.prefix("secretary-voice-").permissions(Permissions::from_mode(0o700)).tempdir();
         let dir = dir.map_err(|e| failed(format!("make a temporary folder: {e}")))?;
-        let mut voice = Self { config: config.clone(), dir, resident: None, requests: 0 };
+        let ability = Ability { licence: config.licence.clone(), ..Ability::of(&config.languages) };
+        let mut voice = Self { config: config.clone(), ability, dir, resident: None, requests: 0 };
         if config.request.is_some() {
             // It loads its voice while the other models load.
             voice.resident = Some(voice.start().map_err(failed)?);
@@ -118,20 +114,34 @@ impl CommandVoice {
         Ok(Resident { program, lines, has_answered: false })
     }
 
-    fn synthesise(&mut self, clause: &str, language: Language) -> Result<(Vec<i16>, u32), String> {
+    fn synthesise(&mut self, clause: &str, language: Language, cancel: &Cancel) -> Result<(Vec<i16>, u32), String> {
         self.requests += 1;
         let file = |ending: &str| self.dir.path().join(format!("{}.{ending}", self.requests));
         let (wav, text_file) = (file("wav"), file("txt"));
         let bytes = match self.config.request.clone() {
-            Some(request) => self.ask(&request, clause, language, &wav),
-            None => self.run(clause, language, &wav, &text_file),
+            Some(request) => self.ask(&request, clause, language, &wav, cancel),
+            None => self.run(clause, language, &wav, &text_file, cancel),
         };
-        drop((fs::remove_file(&wav), fs::remove_file(&text_file)));
+        self.tidy();
         let (pcm, rate_hz) = read_wav(&bytes?)?;
         if pcm.is_empty() { Err("it made no sound".into()) } else { Ok((pcm, rate_hz)) }
     }
 
-    fn run(&self, clause: &str, language: Language, wav: &PathBuf, text_file: &PathBuf) -> Result<Vec<u8>, String> {
+    /// Removes what was written, also late for a request that was given up.
+    fn tidy(&self) {
+        for file in fs::read_dir(self.dir.path()).into_iter().flatten().flatten() {
+            drop(fs::remove_file(file.path()));
+        }
+    }
+
+    fn run(
+        &self,
+        clause: &str,
+        language: Language,
+        wav: &PathBuf,
+        text_file: &PathBuf,
+        cancel: &Cancel,
+    ) -> Result<Vec<u8>, String> {
         let uses = |name: &str| self.config.args.iter().any(|arg| arg.contains(name));
         if uses("{text_file}") {
             fs::write(text_file, clause).map_err(|e| format!("write the text: {e}"))?;
@@ -144,12 +154,19 @@ impl CommandVoice {
         ]);
         let args: Vec<String> = self.config.args.iter().map(|arg| expand(arg, &values)).collect();
         let input = if uses("{text}") || uses("{text_file}") { String::new() } else { format!("{clause}\n") };
-        let output = Program::start(&self.config.program, &args)?.finish(&input, LIMIT)?;
+        let output = Program::start(&self.config.program, &args)?.finish(&input, LIMIT, cancel)?;
         if uses("{wav}") { read_file(wav) } else { Ok(output) }
     }
 
     /// Asks the running program, which is started again when it has died since its last answer.
-    fn ask(&mut self, request: &str, clause: &str, language: Language, wav: &PathBuf) -> Result<Vec<u8>, String> {
+    fn ask(
+        &mut self,
+        request: &str,
+        clause: &str,
+        language: Language,
+        wav: &PathBuf,
+        cancel: &Cancel,
+    ) -> Result<Vec<u8>, String> {
         let done = format!("done-{}", self.requests);
         let values = HashMap::from([
             ("text", escaped(clause)),
@@ -162,37 +179,28 @@ impl CommandVoice {
             Some(resident) => resident,
             None => self.start()?,
         };
-        let mut answer = resident.ask(&line, &done);
-        if matches!(answer, Err(Failure::Ended(_))) && resident.has_answered {
+        let mut answer = resident.ask(&line, &done, cancel);
+        if answer == Err(Silence::Ended) && resident.has_answered {
             drop(resident);
             resident = self.start()?;
-            answer = resident.ask(&line, &done);
+            answer = resident.ask(&line, &done, cancel);
         }
-        match answer {
-            Ok(()) => self.resident = Some(resident),
-            // One that is late would answer into the next question: it is ended.
-            Err(Failure::Ended(reason) | Failure::Other(reason)) => return Err(reason),
+        // One that is given up answers later, in a line that nobody waits for; one that is too late is ended.
+        if matches!(answer, Ok(()) | Err(Silence::Cancelled)) {
+            self.resident = Some(resident);
         }
+        answer.map_err(|silence| silence.to_string())?;
         read_file(wav)
     }
 }
 
 impl Resident {
-    fn ask(&mut self, line: &str, done: &str) -> Result<(), Failure> {
+    fn ask(&mut self, line: &str, done: &str, cancel: &Cancel) -> Result<(), Silence> {
         let limit = if self.has_answered { LIMIT } else { START_LIMIT };
         #[expect(clippy::disallowed_methods, reason = "waits for another program")]
-        let deadline = Instant::now() + limit;
-        self.program.write_line(line).map_err(|e| Failure::Ended(format!("write its input: {e}")))?;
-        loop {
-            #[expect(clippy::disallowed_methods, reason = "waits for another program")]
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) if line == done => break,
-                Ok(_) => {}
-                Err(error @ RecvTimeoutError::Timeout) => return Err(Failure::Other(no_line(error, limit))),
-                Err(error) => return Err(Failure::Ended(no_line(error, limit))),
-            }
-        }
+        let began = Instant::now();
+        self.program.write_line(line).map_err(|_| Silence::Ended)?;
+        while wait(&self.lines, limit.saturating_sub(began.elapsed()), cancel)? != done {}
         self.has_answered = true;
         Ok(())
     }
@@ -203,17 +211,22 @@ impl Synthesizer for CommandVoice {
         &self.config.name
     }
 
-    fn licence(&self) -> &str {
-        &self.config.licence
+    fn ability(&self) -> &Ability {
+        &self.ability
     }
 
-    fn languages(&self) -> &[Language] {
-        &self.config.languages
-    }
-
-    fn stream(&mut self, clause: &str, language: Language, _: &Cancel, sink: &mut Sink<'_>) -> Result<(), TtsError> {
-        let said = self.synthesise(clause, language);
-        let (pcm, rate_hz) = said.map_err(|reason| TtsError::Voice { voice: self.config.name.clone(), reason })?;
+    fn stream(
+        &mut self,
+        clause: &str,
+        language: Language,
+        cancel: &Cancel,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), TtsError> {
+        let said = self.synthesise(clause, language, cancel);
+        let (pcm, rate_hz) = said.map_err(|reason| match cancel.is_cancelled() {
+            true => TtsError::Cancelled,
+            false => TtsError::Voice { voice: self.config.name.clone(), reason },
+        })?;
         let _all_is_said = sink(&pcm, rate_hz);
         Ok(())
     }
@@ -300,6 +313,24 @@ mod tests {
     }
 
     #[test]
+    fn program_kept_running_is_not_waited_for_when_it_is_not_wanted() {
+        // It answers the second question a second late, into a file that nobody reads.
+        let script = format!(
+            "n=0; while read -r wav done text; do n=$((n+1)); [ $n = 2 ] && sleep 1; set -- $wav \"$text\"; {TONE}; echo $done; done"
+        );
+        let mut voice = CommandVoice::load(&config(&script, Some("{wav} {done} {text}"))).unwrap();
+        assert_eq!(say(&mut voice, "ten chars."), Ok((800, 8_000)));
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let given_up = voice.stream("ten chars.", Language::En, &cancel, &mut |_, _| ControlFlow::Continue(()));
+        assert!(matches!(given_up, Err(TtsError::Cancelled)));
+        let program = voice.resident.as_ref().unwrap().program.id();
+        assert_eq!(say(&mut voice, "five."), Ok((400, 8_000)), "its own answer, not the late one");
+        assert_eq!(voice.resident.as_ref().unwrap().program.id(), program, "it is the same program");
+        assert_eq!(fs::read_dir(voice.dir.path()).unwrap().count(), 0, "no file is left");
+    }
+
+    #[test]
     fn program_that_says_nothing_is_an_error() {
         let mut voice = CommandVoice::load(&config("exit 1", None)).unwrap();
         assert!(say(&mut voice, "text").unwrap_err().contains("it ended with exit status: 1"));
@@ -307,7 +338,7 @@ mod tests {
         assert!(say(&mut voice, "text").unwrap_err().contains("it wrote no WAV"));
         let mut voice = CommandVoice::load(&config("exit 0", Some("{text}"))).unwrap();
         let error = say(&mut voice, "text").unwrap_err();
-        assert!(error.contains("it ended") || error.contains("write its input"), "{error}");
+        assert!(error.contains("it ended"), "{error}");
     }
 
     #[test]

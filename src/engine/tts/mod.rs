@@ -6,6 +6,7 @@
 mod cache;
 mod command;
 pub mod enrolment;
+mod output;
 mod phrases;
 mod process;
 mod text;
@@ -15,6 +16,7 @@ mod wav;
 pub mod xtts;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -23,7 +25,7 @@ use serde::Deserialize;
 
 pub use command::CommandConfig;
 pub use vits::VitsConfig;
-pub use voices::VoiceReport;
+pub use voices::{VoiceOrder, VoiceReport};
 
 use self::cache::Cache;
 use self::phrases::Phrases;
@@ -67,6 +69,18 @@ impl Default for TtsConfig {
     }
 }
 
+impl TtsConfig {
+    /// The voices in order of preference, and the last resort.
+    fn all(&self) -> Vec<VoiceConfig> {
+        self.voices.iter().cloned().chain([VoiceConfig::Command(CommandConfig::espeak())]).collect()
+    }
+
+    /// What they are called.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.all().into_iter().map(|voice| voice.name())
+    }
+}
+
 /// `[[tts.voices]]`: where a voice comes from.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -92,7 +106,16 @@ impl VoiceConfig {
         format!("{} {self:?} {:?}", env!("CARGO_PKG_VERSION"), about.collect::<Vec<_>>())
     }
 
-    /// What `speak --voice` calls it.
+    /// What is known before it is loaded.
+    fn ability(&self) -> Ability {
+        match self {
+            VoiceConfig::Vits(vits) => Ability::of(&[vits.language]),
+            VoiceConfig::Xtts(xtts) => Ability::of(&xtts.languages),
+            VoiceConfig::Command(command) => Ability::of(&command.languages),
+        }
+    }
+
+    /// What `speak --voice` and accounts call it.
     pub fn name(&self) -> String {
         match self {
             VoiceConfig::Vits(vits) => vits.name(),
@@ -111,6 +134,8 @@ pub enum TtsError {
     Cancelled,
     #[error("speak: {0}")]
     Worker(JobError),
+    #[error("no voice is named {name:?}; the voices are {voices}")]
+    UnknownVoice { name: String, voices: String },
     #[error("speak: no voice for {0} works; install espeak-ng, which is the last resort (see `secretary check`)")]
     NoVoice(Language),
     #[error("voice {voice}: {reason}")]
@@ -144,14 +169,54 @@ impl From<JobError> for TtsError {
 /// Takes sound as it is made: mono samples and their rate in Hz. [`ControlFlow::Break`] ends the speech.
 pub type Sink<'a> = dyn FnMut(&[i16], u32) -> ControlFlow<()> + 'a;
 
-/// A voice, on one thread.
+/// What a voice can do, and may be used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ability {
+    pub languages: Vec<Language>,
+    /// Whether it is somebody's voice from recordings.
+    pub cloning: bool,
+    /// Whether its first sound comes before a clause is computed to the end.
+    pub streaming: bool,
+    pub licence: String,
+    /// Whether the licence allows to earn money with what it says; `None` where nobody has told.
+    pub commercial_use: Option<bool>,
+}
+
+impl Ability {
+    /// A voice of which no more than its languages is known.
+    pub fn of(languages: &[Language]) -> Self {
+        let (cloning, streaming) = (false, false);
+        Self { languages: languages.to_vec(), cloning, streaming, licence: String::new(), commercial_use: None }
+    }
+}
+
+impl fmt::Display for Ability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let languages: Vec<&str> = self.languages.iter().map(|language| language.code()).collect();
+        write!(f, "{}", languages.join(", "))?;
+        for (can, what) in [(self.cloning, "from recordings"), (self.streaming, "streams")] {
+            if can {
+                write!(f, ", {what}")?;
+            }
+        }
+        match self.licence.as_str() {
+            "" => write!(f, "; licence not told")?,
+            licence => write!(f, "; licence: {licence}")?,
+        }
+        match self.commercial_use {
+            Some(true) => write!(f, ", for any use"),
+            Some(false) => write!(f, ", not for commercial use"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A voice that is prepared: a model and whose voice it is, on one thread.
 pub trait Synthesizer: Send {
     /// For the log and for `check`.
     fn name(&self) -> &str;
 
-    fn licence(&self) -> &str;
-
-    fn languages(&self) -> &[Language];
+    fn ability(&self) -> &Ability;
 
     /// Speaks a clause: words and punctuation in the language's alphabet, at most 182 characters.
     ///
@@ -173,6 +238,8 @@ pub struct SpeakJob {
     pub language: Language,
     /// The rate that the caller wants, in Hz.
     pub rate_hz: u32,
+    /// Which voices are asked first.
+    pub voices: VoiceOrder,
     pub cancel: Cancel,
     pub priority: Priority,
 }
@@ -221,6 +288,26 @@ impl Tts {
         self.reports.get().map_or(&[], Vec::as_slice)
     }
 
+    /// The voices by these names before the others, of which each speaks its languages and the first that works is heard.
+    ///
+    /// # Errors
+    /// [`TtsError::UnknownVoice`].
+    pub fn order(&self, names: &[String]) -> Result<VoiceOrder, TtsError> {
+        let reports = self.voices();
+        let place = |name: &String| {
+            let all = || reports.iter().map(|voice| voice.name.as_str()).collect::<Vec<_>>().join(", ");
+            let unknown = || TtsError::UnknownVoice { name: name.clone(), voices: all() };
+            reports.iter().position(|voice| voice.name == *name).ok_or_else(unknown)
+        };
+        Ok(VoiceOrder::new(names.iter().map(place).collect::<Result<Vec<_>, _>>()?))
+    }
+
+    /// The voice that speaks a language in that order unless it fails, by its place in [`voices`](Self::voices).
+    pub fn first(&self, order: &VoiceOrder, language: Language) -> Option<usize> {
+        let able = self.voices().iter().enumerate().filter(|(_, voice)| voice.speaks(language));
+        able.map(|(place, _)| place).min_by_key(|&place| order.rank(place))
+    }
+
     /// Queues a text. `sink` is called on a worker's thread, clause by clause, or by [`shutdown`](Self::shutdown); it may
     /// block it. It is dropped uncalled if the job is cancelled while it waits and another needs its place.
     ///
@@ -237,18 +324,19 @@ impl Tts {
     }
 
     /// The text's sound at once, clause by clause, if all of it was said or prepared before at that rate.
-    pub fn cached(&self, text: &str, language: Language, rate_hz: u32) -> Option<Vec<Arc<[i16]>>> {
+    pub fn cached(&self, text: &str, language: Language, rate_hz: u32, order: &VoiceOrder) -> Option<Vec<Arc<[i16]>>> {
+        let voice = self.first(order, language)?;
         let clauses = clauses(&self.reader, text, language);
-        clauses.iter().map(|clause| self.cache.get(clause, language, rate_hz)).collect()
+        clauses.iter().map(|clause| self.cache.get(clause, language, rate_hz, voice)).collect()
     }
 
     /// Speaks a fixed phrase in the background and keeps it for good, for [`cached`](Self::cached).
     ///
     /// # Errors
     /// [`TtsError::QueueFull`] with 128 phrases waiting, [`TtsError::Worker`] after a shutdown.
-    pub fn prepare(&self, text: &str, language: Language, rate_hz: u32) -> Result<(), TtsError> {
+    pub fn prepare(&self, text: &str, language: Language, rate_hz: u32, voices: &VoiceOrder) -> Result<(), TtsError> {
         let (cancel, priority) = (Cancel::default(), Priority::Background);
-        let job = SpeakJob { text: text.to_owned(), language, rate_hz, cancel, priority };
+        let job = SpeakJob { text: text.to_owned(), language, rate_hz, voices: voices.clone(), cancel, priority };
         let sink = |chunk| {
             if let SpeechChunk::Failed(error) = chunk {
                 tracing::warn!(%error, "a phrase could not be prepared");
@@ -262,7 +350,8 @@ impl Tts {
     fn speech<F>(&self, job: SpeakJob, sink: F, keep: bool) -> Speech<F> {
         let (cache, reader) = (Arc::clone(&self.cache), Arc::clone(&self.reader));
         let phrases = self.phrases.clone().filter(|_| keep);
-        Speech { job, sink, cache, phrases, reader, keep, ended: false }
+        let voice = self.first(&job.voices, job.language);
+        Speech { job, sink, voice, cache, phrases, reader, keep, ended: false }
     }
 
     /// Keeps the voices from preparing phrases while a caller is to have his answer soon.
@@ -293,6 +382,8 @@ impl Drop for BackgroundHold {
 struct Speech<F> {
     job: SpeakJob,
     sink: F,
+    /// Who is to say it; what a stand-in says is not kept.
+    voice: Option<usize>,
     cache: Arc<Cache>,
     /// Where what is kept for good is kept on disk.
     phrases: Option<Phrases>,
@@ -311,7 +402,7 @@ impl<F: FnMut(SpeechChunk) -> ControlFlow<()> + Send + 'static> Speech<F> {
             if self.job.cancel.is_cancelled() {
                 return Err(TtsError::Cancelled);
             }
-            let kept = self.cache.get(&clause, language, rate_hz);
+            let kept = self.voice.and_then(|voice| self.cache.get(&clause, language, rate_hz, voice));
             let flow = if let Some(pcm) = kept.filter(|_| !self.keep) {
                 (self.sink)(SpeechChunk::Pcm(pcm.to_vec()))
             } else {
@@ -326,10 +417,11 @@ impl<F: FnMut(SpeechChunk) -> ControlFlow<()> + Send + 'static> Speech<F> {
 
     fn synthesise(&mut self, voices: &mut Voices, clause: &str) -> Result<ControlFlow<()>, TtsError> {
         let SpeakJob { language, rate_hz, .. } = self.job;
-        let kept = self.phrases.as_ref().zip(voices.first(language));
+        let voice = self.voice.ok_or(TtsError::NoVoice(language))?;
+        let kept = self.phrases.as_ref().zip(voices.identity(voice));
         if let Some(pcm) = kept.and_then(|(phrases, voice)| phrases.get(voice, clause, language, rate_hz)) {
             let flow = (self.sink)(SpeechChunk::Pcm(pcm.clone()));
-            self.cache.put(clause, language, rate_hz, pcm, self.keep);
+            self.cache.put(clause, language, rate_hz, voice, pcm, self.keep);
             return Ok(flow);
         }
         let mut whole = Vec::new();
@@ -339,13 +431,13 @@ impl<F: FnMut(SpeechChunk) -> ControlFlow<()> + Send + 'static> Speech<F> {
             flow = (self.sink)(SpeechChunk::Pcm(pcm));
             flow
         };
-        let rank = voices.say(clause, language, rate_hz, &self.job.cancel, &mut send)?;
+        let speaker = voices.say(clause, &self.job, &mut send)?;
         // What a stand-in has said is not kept: the voice that is wanted may work next time.
-        if rank.is_first() && flow.is_continue() && !self.job.cancel.is_cancelled() {
-            if let Some((phrases, voice)) = self.phrases.as_ref().zip(voices.first(language)) {
+        if speaker == voice && flow.is_continue() && !self.job.cancel.is_cancelled() {
+            if let Some((phrases, voice)) = self.phrases.as_ref().zip(voices.identity(voice)) {
                 phrases.put(voice, clause, language, rate_hz, &whole);
             }
-            self.cache.put(clause, language, rate_hz, whole, self.keep);
+            self.cache.put(clause, language, rate_hz, voice, whole, self.keep);
         }
         Ok(flow)
     }

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::clock;
 use crate::engine::Language;
 
-const FORMAT: &[u8; 8] = b"phrase 1";
+const FORMAT: &[u8; 8] = b"phrase 2";
 /// An hour of sound at 8 kHz.
 const MAX_BYTES: u64 = 64 << 20;
 
@@ -110,7 +110,7 @@ mod tests {
         let phrases = Phrases::new(folder.path().to_owned());
         phrases.put("joe", "Да.", Ru, 8_000, &[1, 2]);
         let path = phrases.path("joe", "Да.", Ru, 8_000);
-        for damaged in [&b"phrase 1\x01"[..], b"phrase 2\x01\x00", b"", b"phr"] {
+        for damaged in [&b"phrase 2\x01"[..], b"phrase 1\x01\x00", b"", b"phr"] {
             fs::write(&path, damaged).unwrap();
             assert_eq!(phrases.get("joe", "Да.", Ru, 8_000), None);
         }

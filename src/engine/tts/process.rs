@@ -5,8 +5,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::Cancel;
+
+/// How often one who waits for a program looks whether its answer is still wanted.
+const LOOK: Duration = Duration::from_millis(10);
 /// No program has more to say.
 const MAX_OUTPUT: u64 = 64 << 20;
 const MAX_LINE: u64 = 4_096;
@@ -31,7 +35,7 @@ impl Program {
     }
 
     /// Gives it all its input and waits for it to end: its output.
-    pub fn finish(mut self, input: &str, limit: Duration) -> Result<Vec<u8>, String> {
+    pub fn finish(mut self, input: &str, limit: Duration, cancel: &Cancel) -> Result<Vec<u8>, String> {
         // An ended program's pipe is broken, which its status tells better.
         let written = self.0.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()));
         let stdout = self.0.stdout.take().ok_or("it has no output")?;
@@ -43,10 +47,8 @@ impl Program {
         };
         // Ends with the pipe, so with the program.
         thread::Builder::new().name("voice-output".into()).spawn(read).map_err(|e| e.to_string())?;
-        let bytes = match output.recv_timeout(limit) {
-            Ok(read) => read.map_err(|e| format!("read its output: {e}"))?,
-            Err(_) => return Err(format!("no answer in {limit:?}")),
-        };
+        let bytes = wait(&output, limit, cancel).map_err(|silence| silence.to_string())?;
+        let bytes = bytes.map_err(|e| format!("read its output: {e}"))?;
         let status = self.0.wait().map_err(|e| e.to_string())?;
         if !status.success() {
             return Err(format!("it ended with {status}"));
@@ -93,11 +95,30 @@ impl Program {
     }
 }
 
-/// Why a line did not come.
-pub fn no_line(error: RecvTimeoutError, limit: Duration) -> String {
-    match error {
-        RecvTimeoutError::Timeout => format!("no answer in {limit:?}"),
-        RecvTimeoutError::Disconnected => "it ended".to_owned(),
+/// Why a program has not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Silence {
+    #[error("cancelled")]
+    Cancelled,
+    #[error("no answer in {0:?}")]
+    TimedOut(Duration),
+    #[error("it ended")]
+    Ended,
+}
+
+/// The next answer, unless it is not wanted any more.
+pub fn wait<T>(answers: &Receiver<T>, limit: Duration, cancel: &Cancel) -> Result<T, Silence> {
+    #[expect(clippy::disallowed_methods, reason = "waits for another program")]
+    let began = Instant::now();
+    loop {
+        let left = limit.saturating_sub(began.elapsed());
+        match answers.recv_timeout(left.min(LOOK)) {
+            Ok(answer) => return Ok(answer),
+            Err(RecvTimeoutError::Disconnected) => return Err(Silence::Ended),
+            Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => return Err(Silence::Cancelled),
+            Err(RecvTimeoutError::Timeout) if left.is_zero() => return Err(Silence::TimedOut(limit)),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
     }
 }
 
@@ -122,20 +143,34 @@ mod tests {
 
     #[test]
     fn output_is_what_the_program_wrote() {
-        assert_eq!(sh("cat; echo end").finish("слово\n", LIMIT).unwrap(), "слово\nend\n".as_bytes());
+        assert_eq!(
+            sh("cat; echo end").finish("слово\n", LIMIT, &Cancel::default()).unwrap(),
+            "слово\nend\n".as_bytes()
+        );
     }
 
     #[test]
     fn failing_program_is_an_error() {
-        assert!(sh("exit 3").finish("", LIMIT).unwrap_err().contains('3'));
+        assert!(sh("exit 3").finish("", LIMIT, &Cancel::default()).unwrap_err().contains('3'));
         let error = Program::start("no-such-program", &[]).err().unwrap();
         assert!(error.starts_with("start no-such-program"), "{error}");
     }
 
     #[test]
     fn program_that_hangs_is_given_up_and_killed() {
-        let error = sh("echo $$; exec sleep 1000").finish("", Duration::from_millis(200)).unwrap_err();
+        let (limit, cancel) = (Duration::from_millis(200), Cancel::default());
+        let error = sh("echo $$; exec sleep 1000").finish("", limit, &cancel).unwrap_err();
         assert!(error.starts_with("no answer"), "{error}");
+    }
+
+    #[test]
+    fn program_that_is_not_wanted_any_more_is_not_waited_for() {
+        let cancel = Cancel::default();
+        cancel.cancel();
+        assert_eq!(sh("exec sleep 1000").finish("", LIMIT, &cancel).unwrap_err(), "cancelled");
+        let lines = sh("echo first; exec sleep 1000").lines().unwrap();
+        assert_eq!(wait(&lines, LIMIT, &Cancel::default()), Ok("first".to_owned()));
+        assert_eq!(wait(&lines, LIMIT, &Cancel::default()), Err(Silence::Ended));
     }
 
     #[test]

@@ -14,8 +14,8 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::Tensor;
 use serde::Deserialize;
 
-use super::process::{Program, is_installed, no_line};
-use super::{Cancel, Language, OnnxRuntime, Sink, Synthesizer, TtsError, number_of_workers};
+use super::process::{Program, is_installed, wait};
+use super::{Ability, Cancel, Language, OnnxRuntime, Sink, Synthesizer, TtsError, number_of_workers};
 use crate::engine::cores;
 use crate::engine::onnx::interruptible;
 
@@ -30,6 +30,8 @@ const MIN_PEAK: f32 = 0.05;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VitsConfig {
+    /// What it is called; the file's name unless given.
+    pub name: Option<String>,
     pub language: Language,
     pub model: PathBuf,
     /// Which speaker of a model of several.
@@ -51,11 +53,21 @@ fn one() -> usize {
 impl VitsConfig {
     /// The first speaker of a model, as it was made.
     pub fn new(language: Language, model: PathBuf) -> Self {
-        Self { language, model, speaker: 0, length_scale: None, noise_scale: None, noise_w: None, threads: 1 }
+        Self {
+            name: None,
+            language,
+            model,
+            speaker: 0,
+            length_scale: None,
+            noise_scale: None,
+            noise_w: None,
+            threads: 1,
+        }
     }
 
     pub fn name(&self) -> String {
-        self.model.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+        let of_file = || self.model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        self.name.clone().unwrap_or_else(of_file)
     }
 }
 
@@ -95,7 +107,7 @@ struct Inference {
 
 pub struct VitsVoice {
     name: String,
-    languages: [Language; 1],
+    ability: Ability,
     session: Session,
     threads: usize,
     rate_hz: u32,
@@ -131,7 +143,7 @@ impl VitsVoice {
         let noise_w = scale("noise_w", config.noise_w, 0.0..=2.0, noise_w).map_err(failed)?;
         Ok(Self {
             name: config.name(),
-            languages: [config.language],
+            ability: Ability { licence: "see its model card".into(), ..Ability::of(&[config.language]) },
             session,
             threads: config.threads,
             rate_hz: description.audio.sample_rate,
@@ -168,12 +180,8 @@ impl Synthesizer for VitsVoice {
         &self.name
     }
 
-    fn licence(&self) -> &str {
-        "see its model card"
-    }
-
-    fn languages(&self) -> &[Language] {
-        &self.languages
+    fn ability(&self) -> &Ability {
+        &self.ability
     }
 
     fn stream(&mut self, clause: &str, _: Language, cancel: &Cancel, sink: &mut Sink<'_>) -> Result<(), TtsError> {
@@ -296,10 +304,11 @@ impl Phonemizer {
         resident.program.write_line("")?;
         let mut lines = Vec::new();
         loop {
-            match resident.lines.recv_timeout(PHONEMES_LIMIT) {
+            // Never given up: its answer takes a millisecond, and would be taken for the next one's.
+            match wait(&resident.lines, PHONEMES_LIMIT, &Cancel::default()) {
                 Ok(line) if line.is_empty() => break,
                 Ok(line) => lines.push(line),
-                Err(error) => return Err(format!("espeak-ng: {}", no_line(error, PHONEMES_LIMIT))),
+                Err(silence) => return Err(format!("espeak-ng: {silence}")),
             }
         }
         // Fewer lines than parts: the empty one was not the last.

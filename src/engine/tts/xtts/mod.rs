@@ -31,7 +31,7 @@ use self::references::References;
 use self::sampling::Sampler;
 use self::tokenizer::TextTokenizer;
 use self::vocoder::{RATE_HZ, Utterance, Vocoder};
-use super::{Cancel, Language, OnnxRuntime, Sink, Synthesizer, TtsError, number_of_workers};
+use super::{Ability, Cancel, Language, OnnxRuntime, Sink, Synthesizer, TtsError, number_of_workers};
 use crate::engine::bundle::{File, MANIFEST};
 use crate::engine::cores;
 
@@ -44,6 +44,8 @@ const PLACEHOLDER_TOKEN: usize = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct XttsConfig {
+    /// What it is called; the name of the recordings' folder unless given.
+    pub name: Option<String>,
     /// The folder with manifest.toml.
     pub bundle: PathBuf,
     /// The folder with recordings, such as `voices/lidia`. The first three WAVs of it are the voice.
@@ -69,7 +71,8 @@ impl XttsConfig {
     }
 
     pub fn name(&self) -> String {
-        self.voice.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        let of_folder = || self.voice.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        self.name.clone().unwrap_or_else(of_folder)
     }
 }
 
@@ -173,7 +176,7 @@ impl Manifest {
 /// A worker's voice.
 pub struct XttsVoice {
     name: String,
-    languages: Vec<Language>,
+    ability: Ability,
     threads: usize,
     bundle: Arc<Bundle>,
     conditioning: Conditioning,
@@ -200,8 +203,11 @@ impl XttsVoice {
         let session = runtime.session(&bundle.folder.join(file), config.threads).map_err(|error| error.to_string())?;
         let Dimensions { model_dim, speaker_dim, .. } = bundle.manifest.dimensions;
         let vocoder = Vocoder::new(session, file, model_dim, speaker_dim)?;
+        let Manifest { licence, commercial_use, .. } = &bundle.manifest;
+        let (licence, commercial_use) = (licence.clone(), Some(*commercial_use));
+        let ability = Ability { languages, cloning: true, streaming: true, licence, commercial_use };
         let (name, threads) = (config.name(), config.threads);
-        Ok(Self { name, languages, threads, bundle, conditioning, vocoder })
+        Ok(Self { name, ability, threads, bundle, conditioning, vocoder })
     }
 
     fn say(&mut self, clause: &str, language: Language, cancel: &Cancel, sink: &mut Sink<'_>) -> Result<(), String> {
@@ -251,12 +257,8 @@ impl Synthesizer for XttsVoice {
         &self.name
     }
 
-    fn licence(&self) -> &str {
-        &self.bundle.manifest.licence
-    }
-
-    fn languages(&self) -> &[Language] {
-        &self.languages
+    fn ability(&self) -> &Ability {
+        &self.ability
     }
 
     fn stream(
