@@ -15,8 +15,10 @@ use crate::support::wer::{wer, words};
 /// Ports of the secretary: the standard one where it is called directly, another beside a PBX on the same address.
 const DIRECT: u16 = 5060;
 const BESIDE_PBX: u16 = 5070;
-/// The caller listens to the greeting first, and to the answer afterwards.
+/// The caller listens to the greeting first, and to the answer afterwards, for so long at least: if the sentence was answered
+/// before its end, the rest of it was answered then as well.
 const LEAD_S: u32 = 7;
+const ANSWER_S: f32 = 5.0;
 const TAIL_S: u32 = 45;
 /// Bound on the word error rate of the caller's sentence.
 const MAX_WORD_ERROR_RATE: f64 = 0.35;
@@ -462,6 +464,7 @@ fn speech_call(clip: &Clip, telephone: Telephone, way: Way) {
     caller.wait_established();
     let call = secretary.wait_call(Duration::from_secs(10));
     wait_for_answer(&call);
+    wait_recorded(&call, LEAD_S as f32 + wav::seconds(&clip.path()) + ANSWER_S);
     caller.hang_up();
     let record = completed(&call);
 

@@ -18,8 +18,13 @@ use secretary::engine::tts::{
 use secretary::engine::worker::Priority;
 use secretary::engine::{Cancel, Language};
 
+use crate::support::asterisk::{self, Asterisk};
+use crate::support::baresip::Baresip;
+use crate::support::netns::Netns;
 use crate::support::process::wait_until;
+use crate::support::secretary::Secretary;
 use crate::support::speech::models;
+use crate::support::wav;
 
 /// How loud every voice is to be, and how near to it a few sentences come.
 const LOUDNESS_LUFS: f64 = -20.0;
@@ -57,8 +62,20 @@ fn cloned(folder: &Path) -> VoiceConfig {
     })
 }
 
-/// A program that says a tone whatever it is asked, and writes its process number beside itself.
+/// A voice that is a tone whatever it is asked.
 fn tone(folder: &Path, hz: u32) -> VoiceConfig {
+    VoiceConfig::Command(CommandConfig {
+        name: format!("tone {hz}"),
+        languages: vec![Ru, En],
+        program: tone_program(folder, hz),
+        args: Vec::new(),
+        request: Some("{wav} {done}".into()),
+        licence: String::new(),
+    })
+}
+
+/// Its program, which writes its process number beside itself.
+fn tone_program(folder: &Path, hz: u32) -> String {
     let program = folder.join(format!("tone-{hz}"));
     let script = format!(
         "#!/bin/sh\necho $$ >\"$0.pid\"\nwhile read -r wav done; do\n\
@@ -66,14 +83,7 @@ fn tone(folder: &Path, hz: u32) -> VoiceConfig {
     );
     fs::write(&program, script).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    VoiceConfig::Command(CommandConfig {
-        name: format!("tone {hz}"),
-        languages: vec![Ru, En],
-        program: program.display().to_string(),
-        args: Vec::new(),
-        request: Some("{wav} {done}".into()),
-        licence: String::new(),
-    })
+    program.display().to_string()
 }
 
 fn ask(tts: &Tts, text: &str, language: Language, voices: &VoiceOrder, cancel: &Cancel) -> Receiver<SpeechChunk> {
@@ -163,6 +173,40 @@ fn an_account_s_voices_are_heard_before_the_others() {
         error.contains("no voice is named \"anna\"; the voices are tone 400, tone 800, en_US-joe-medium"),
         "{error}"
     );
+}
+
+#[test]
+fn callers_of_an_account_hear_its_voice() {
+    let netns = Netns::new();
+    let asterisk = Asterisk::start(&netns);
+    let mut more = String::new();
+    for hz in [400, 800] {
+        more += &format!(
+            "[[tts.voices]]\nkind = \"command\"\nname = \"tone {hz}\"\nlanguages = [\"ru\", \"en\"]\n\
+             program = {:?}\nrequest = \"{{wav}} {{done}}\"\n",
+            tone_program(netns.dir(), hz)
+        );
+    }
+    let (username, password) = asterisk::SECRETARY;
+    more += &format!(
+        "[[account]]\nname = \"office\"\nregistrar = {:?}\nusername = {username:?}\npassword_env = \"TONE\"\n\
+         voices = [\"tone 800\"]\n",
+        asterisk::ADDRESS
+    );
+    let secretary = Secretary::start_with(&netns, 5070, &[], &more, &[("TONE", password)]);
+    asterisk.wait_registered(username, Duration::from_secs(30));
+    let silence = netns.dir().join("silence.wav");
+    wav::write(&silence, &[0; 30 * wav::TELEPHONE_HZ as usize], wav::TELEPHONE_HZ);
+    let mut caller = Baresip::call_extension(&netns, asterisk::ADDRESS, asterisk::PHONE, username, &silence);
+    caller.wait_established();
+    let call = secretary.wait_call(Duration::from_secs(10));
+    wait_until("she greets", Duration::from_secs(30), || (wav::seconds(&call.output()) > 2.0).then_some(()));
+    caller.hang_up();
+    call.wait_record("the call is over", Duration::from_secs(10), |record| record.status() == "completed");
+    let mut output = hound::WavReader::open(call.output()).unwrap();
+    let heard: Vec<i16> = output.samples().map(Result::unwrap).collect();
+    let spoken: Vec<i16> = heard.into_iter().skip_while(|sample| sample.abs() < 500).take(3_000).collect();
+    assert!(pitch_hz(&spoken).abs_diff(800) < 10, "{} Hz", pitch_hz(&spoken));
 }
 
 #[test]
