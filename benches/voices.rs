@@ -76,10 +76,13 @@ type Spoken = (f64, f64, f64);
 fn main() {
     println!("| voice | first sound, ms, p50 | p95 | of real time |\n|---|---|---|---|");
     let joe = speech::models().join("en_US-joe-medium.onnx");
-    let vits = || VoiceConfig::Vits(VitsConfig::new(En, joe.clone()));
-    let tts = start(vits());
-    print("Piper's joe, one thread", (0..SENTENCES).map(|n| speak(&tts, &sentence(n, En), En)).collect());
-    print("Python piper-tts, joe, one thread", piper(&joe));
+    let vits = |threads| VoiceConfig::Vits(VitsConfig { threads, ..VitsConfig::new(En, joe.clone()) });
+    for threads in [1, 2] {
+        let tts = start(vits(threads));
+        let ours = (0..SENTENCES).map(|n| speak(&tts, &sentence(n, En), En)).collect();
+        print(&format!("Piper's joe, threads: {threads}"), ours);
+        print(&format!("Python piper-tts, joe, threads: {threads}"), piper(&joe, threads));
+    }
     let festival = start(VoiceConfig::Command(CommandConfig::festival_ru()));
     print("festival, kept running", (0..SENTENCES).map(|n| speak(&festival, &sentence(n, Ru), Ru)).collect());
     let espeak = start(VoiceConfig::Command(CommandConfig::espeak()));
@@ -87,7 +90,8 @@ fn main() {
     // All that was said is kept.
     let kept = (0..SENTENCES).map(|n| {
         let began = Instant::now();
-        let pcm = tts.cached(&sentence(n, En), En, 8_000, &VoiceOrder::default()).expect("it was said before").concat();
+        let pcm =
+            espeak.cached(&sentence(n, En), En, 8_000, &VoiceOrder::default()).expect("it was said before").concat();
         let took = began.elapsed().as_secs_f64();
         (took, took, pcm.len() as f64 / 8_000.0)
     });
@@ -127,14 +131,10 @@ fn speak(tts: &Tts, text: &str, language: Language) -> Spoken {
     (first.expect("it has spoken"), began.elapsed().as_secs_f64(), samples as f64 / 8_000.0)
 }
 
-fn piper(model: &PathBuf) -> Vec<Spoken> {
+fn piper(model: &PathBuf, threads: usize) -> Vec<Spoken> {
     let mut program = Command::new(python::environment("voices"));
-    program.arg(python::ours("voices", "piper.py")).arg(model).env("OMP_NUM_THREADS", "1");
-    // ONNX Runtime takes no number of threads from the environment: it gets one core instead.
-    let pinned = "import os, sys; os.sched_setaffinity(0, {0}); os.execv(sys.argv[1], sys.argv[1:])";
-    let mut command = Command::new("python3");
-    command.args(["-c", pinned]).arg(program.get_program()).args(program.get_args());
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    program.arg(python::ours("voices", "beside.py")).arg(model).arg(threads.to_string());
+    let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut ask, answers) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
     let mut answers = answers.lines();
     let spoken = (0..SENTENCES).map(|n| {

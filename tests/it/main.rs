@@ -23,6 +23,7 @@ mod peers;
 mod program;
 mod recognition;
 mod rekey;
+mod round_trip;
 mod rtp;
 mod sdp;
 mod short_packets;

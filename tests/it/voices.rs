@@ -1,5 +1,6 @@
 //! What all voices have in common: they are equally loud, are broken off at any time, and give way to the next one.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
@@ -70,6 +71,7 @@ fn tone(folder: &Path, hz: u32) -> VoiceConfig {
         program: tone_program(folder, hz),
         args: Vec::new(),
         request: Some("{wav} {done}".into()),
+        pronounce: BTreeMap::new(),
         licence: String::new(),
     })
 }

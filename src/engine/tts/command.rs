@@ -2,7 +2,7 @@
 //!
 //! Left out: streaming from the program; a clause comes whole.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -35,6 +35,9 @@ pub struct CommandConfig {
     /// The program is kept running and given this line for each clause. `{text}` stands inside a string: `"` and `\`
     /// in it have a backslash before them. When the file is written, the program prints the line `{done}`.
     pub request: Option<String>,
+    /// Words in small letters that it says wrong, and what it is given in their place.
+    #[serde(default)]
+    pub pronounce: BTreeMap<String, String>,
     #[serde(default)]
     pub licence: String,
 }
@@ -51,6 +54,10 @@ impl CommandConfig {
             program: "festival".into(),
             args: vec!["(voice_msu_ru_nsh_clunits)".into(), "--pipe".into()],
             request: Some(request.into()),
+            // As one word nobody understands them, and of «ноль» hardly anything is heard.
+            pronounce: [("восемьсот", "восемь сот"), ("четыреста", "четыре ста"), ("ноль", "нуль")]
+                .map(|(word, said)| (word.to_owned(), said.to_owned()))
+                .into(),
             licence: "BSD-like (festvox-ru)".into(),
         }
     }
@@ -64,6 +71,7 @@ impl CommandConfig {
             program: "espeak-ng".into(),
             args: args.map(str::to_owned).to_vec(),
             request: None,
+            pronounce: BTreeMap::new(),
             licence: "GPL-3.0-or-later (a program of its own)".into(),
         }
     }
@@ -115,6 +123,7 @@ impl CommandVoice {
     }
 
     fn synthesise(&mut self, clause: &str, language: Language, cancel: &Cancel) -> Result<(Vec<i16>, u32), String> {
+        let clause = &respelled(clause, &self.config.pronounce);
         self.requests += 1;
         let file = |ending: &str| self.dir.path().join(format!("{}.{ending}", self.requests));
         let (wav, text_file) = (file("wav"), file("txt"));
@@ -232,6 +241,21 @@ impl Synthesizer for CommandVoice {
     }
 }
 
+/// A clause with other words in place of some of its own, whatever their case.
+fn respelled(clause: &str, words: &BTreeMap<String, String>) -> String {
+    let is_word = |c: char| c.is_alphanumeric();
+    let mut out = String::with_capacity(clause.len());
+    let mut rest = clause;
+    while !rest.is_empty() {
+        let len = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        let len = if len > 0 { len } else { rest.find(is_word).unwrap_or(rest.len()) };
+        let (part, tail) = rest.split_at(len);
+        out.push_str(words.get(&part.to_lowercase()).map_or(part, String::as_str));
+        rest = tail;
+    }
+    out
+}
+
 /// As it may stand between the quotes of Scheme, JSON or C.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -261,6 +285,7 @@ mod tests {
             program: "sh".into(),
             args: vec!["-c".into(), script.into()],
             request: request.map(str::to_owned),
+            pronounce: BTreeMap::new(),
             licence: String::new(),
         }
     }
@@ -355,6 +380,14 @@ mod tests {
         assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
         drop(voice);
         assert!(!dir.exists());
+    }
+
+    #[test]
+    fn words_that_are_said_wrong_are_spelled_otherwise() {
+        let festival = CommandConfig::festival_ru();
+        let said = respelled("Восемьсот сорок, ноль пять; восемьсотый.", &festival.pronounce);
+        assert_eq!(said, "восемь сот сорок, нуль пять; восемьсотый.");
+        assert_eq!(respelled("", &festival.pronounce), "");
     }
 
     #[test]

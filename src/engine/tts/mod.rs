@@ -426,14 +426,21 @@ impl<F: FnMut(SpeechChunk) -> ControlFlow<()> + Send + 'static> Speech<F> {
         }
         let mut whole = Vec::new();
         let mut flow = ControlFlow::Continue(());
+        let cancel = self.job.cancel.clone();
         let mut send = |pcm: Vec<i16>| {
+            if cancel.is_cancelled() {
+                return ControlFlow::Break(());
+            }
             whole.extend_from_slice(&pcm);
             flow = (self.sink)(SpeechChunk::Pcm(pcm));
             flow
         };
         let speaker = voices.say(clause, &self.job, &mut send)?;
+        if self.job.cancel.is_cancelled() {
+            return Err(TtsError::Cancelled);
+        }
         // What a stand-in has said is not kept: the voice that is wanted may work next time.
-        if speaker == voice && flow.is_continue() && !self.job.cancel.is_cancelled() {
+        if speaker == voice && flow.is_continue() {
             if let Some((phrases, voice)) = self.phrases.as_ref().zip(voices.identity(voice)) {
                 phrases.put(voice, clause, language, rate_hz, &whole);
             }
@@ -523,7 +530,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.workers, 1);
-        assert!(matches!(&config.voices[0], VoiceConfig::Vits(v) if v.language == Language::Ru && v.threads == 1));
+        assert!(matches!(&config.voices[0], VoiceConfig::Vits(v) if v.language == Language::Ru && v.speaker == 0));
         assert!(
             matches!(&config.voices[1], VoiceConfig::Command(c) if c.program == "espeak-ng" && c.request.is_none())
         );

@@ -16,6 +16,8 @@ const MAX_GAIN: f32 = 10.0;
 const KNEE: f32 = 0.5;
 /// Of a clause's begin and end, 5 ms: a voice need not begin or end at zero.
 const FADES_PER_S: u32 = 200;
+/// Sound goes on in pieces of 200 ms.
+const PIECES_PER_S: u32 = 5;
 
 /// How loud speech is, in LUFS; `None` for silence and for less than 0.4 s.
 pub fn loudness(pcm: &[i16], rate_hz: u32) -> Option<f32> {
@@ -52,21 +54,26 @@ impl<'a> Output<'a> {
 
     /// The next sound of a voice, all of it at one rate.
     pub fn take(&mut self, pcm: &[i16], voice_hz: u32) -> ControlFlow<()> {
-        let resampler = match &mut self.resampler {
-            Some(resampler) => resampler,
-            none => match Resampler::new(voice_hz, self.rate_hz) {
-                Ok(resampler) => none.insert(resampler),
+        if self.resampler.is_none() {
+            match Resampler::new(voice_hz, self.rate_hz) {
+                Ok(resampler) => self.resampler = Some(resampler),
                 Err(error) => {
                     self.failed = Some(error);
                     return ControlFlow::Break(());
                 }
-            },
-        };
-        let pcm = resampler.process(pcm);
-        self.level(pcm);
-        let ready = self.held.len().saturating_sub(self.fade());
-        let ready = self.held.drain(..ready).collect();
-        self.send(ready)
+            }
+        }
+        // The first of a whole clause need not wait for the rest to be converted.
+        for piece in pcm.chunks((voice_hz / PIECES_PER_S) as usize) {
+            let piece = self.resampler.as_mut().map(|resampler| resampler.process(piece)).unwrap_or_default();
+            self.level(piece);
+            let ready = self.held.len().saturating_sub(self.fade());
+            let ready = self.held.drain(..ready).collect();
+            if self.send(ready).is_break() {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     /// The clause is over.
