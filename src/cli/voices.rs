@@ -1,9 +1,10 @@
 //! `secretary voices`: which voices there are, what they sound like, and new ones from recordings.
 
+use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::task::spawn_blocking;
 
 use super::{ConfigArg, say, speak};
@@ -11,7 +12,7 @@ use crate::clock;
 use crate::engine::Language;
 use crate::engine::onnx::OnnxRuntime;
 use crate::engine::tts::Tts;
-use crate::engine::tts::enrolment::{are_of_several, check, enrol};
+use crate::engine::tts::enrolment::{are_of_several, check, cut, enrol};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -49,14 +50,19 @@ enum Command {
         /// The name of the voice, and of its folder.
         name: String,
         /// WAV files of one person, best three of 6 to 30 s.
-        #[arg(required = true, value_name = "WAV")]
+        #[arg(required_unless_present = "call", value_name = "WAV")]
         recordings: Vec<PathBuf>,
+        /// A call of the call log, such as call_20260131_093000: the voice is the caller's.
+        #[arg(long, conflicts_with = "recordings")]
+        call: Option<String>,
         /// Who agreed that the voice is used, and to what; asked for unless given.
         #[arg(long, value_name = "TEXT")]
         consent: Option<String>,
         /// Where the voices are.
         #[arg(long, value_name = "FOLDER", default_value = "voices")]
         voices: PathBuf,
+        #[command(flatten)]
+        config: ConfigArg,
     },
 }
 
@@ -71,8 +77,17 @@ pub async fn run(args: Args) -> Result<()> {
             speak::run(speak::Args::new(text.to_owned(), voice, language, out, config)).await
         }
         Command::Check { recordings } => spawn_blocking(move || judge(&recordings)).await?,
-        Command::Enroll { name, recordings, consent, voices } => {
-            spawn_blocking(move || enroll(&name, &recordings, consent, &voices)).await?
+        Command::Enroll { name, recordings, call: None, consent, voices, config: _ } => {
+            spawn_blocking(move || enroll(&name, &recordings, None, consent, &voices)).await?
+        }
+        Command::Enroll { name, call: Some(call), consent, voices, config, .. } => {
+            let log = config.load()?.0.log.dir;
+            spawn_blocking(move || {
+                let folder = tempfile::tempdir()?;
+                let clips = cut(&recording_of(&log, &call)?, folder.path()).map_err(anyhow::Error::msg)?;
+                enroll(&name, &clips, Some(call), consent, &voices)
+            })
+            .await?
         }
     }
 }
@@ -123,7 +138,25 @@ fn judge(recordings: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-fn enroll(name: &str, recordings: &[PathBuf], consent: Option<String>, voices: &Path) -> Result<()> {
+/// What the caller said in a call that is over.
+fn recording_of(log: &Path, call: &str) -> Result<PathBuf> {
+    let file = |end: &str| log.join(format!("{call}_{end}"));
+    let record = file("record.json");
+    let text =
+        fs::read(&record).with_context(|| format!("no call {call} in {}: {}", log.display(), record.display()))?;
+    let record: serde_json::Value =
+        serde_json::from_slice(&text).with_context(|| format!("{} is damaged", record.display()))?;
+    ensure!(record["status"] != "in_progress", "{call} goes on: hang up first");
+    Ok(file("input.wav"))
+}
+
+fn enroll(
+    name: &str,
+    recordings: &[PathBuf],
+    call: Option<String>,
+    consent: Option<String>,
+    voices: &Path,
+) -> Result<()> {
     let is_plain = Path::new(name).file_name().is_some_and(|file| file == name) && !name.starts_with('.');
     ensure!(is_plain, "the name of a voice is that of a folder, without / and no dot in front");
     judge(recordings)?;
@@ -133,7 +166,7 @@ fn enroll(name: &str, recordings: &[PathBuf], consent: Option<String>, voices: &
     };
     ensure!(!agreed.trim().is_empty(), "without the consent of who is heard there is no voice (--consent TEXT)");
     let folder = voices.join(name);
-    enrol(&folder, recordings, agreed.trim(), clock::time_of_day()).map_err(anyhow::Error::msg)?;
+    enrol(&folder, recordings, agreed.trim(), call, clock::time_of_day()).map_err(anyhow::Error::msg)?;
     say(format_args!("{}: write it as `voice` into a [[tts.voices]] of kind \"xtts\"", folder.display()));
     Ok(())
 }

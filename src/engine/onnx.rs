@@ -1,6 +1,7 @@
 //! ONNX Runtime: loaded once from the shared library named in the configuration, and the sessions made with it.
 //!
-//! Left out: GPU execution providers.
+//! With the feature `cuda` the large models of a voice are computed on an NVIDIA card, if the library is one for it and a card
+//! answers. Left out: other cards, and more than one.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use ort::environment::Environment;
 use ort::logging::LogLevel;
+use ort::memory::AllocationDevice;
 use ort::session::{RunOptions, Session};
 
 use super::Cancel;
@@ -28,6 +30,18 @@ pub enum OnnxError {
 /// The loaded runtime. Clones share it.
 #[derive(Clone)]
 pub struct OnnxRuntime(Environment);
+
+/// A session and what it computes on.
+pub struct Placed {
+    pub session: Session,
+    pub device: AllocationDevice<'static>,
+}
+
+impl From<Session> for Placed {
+    fn from(session: Session) -> Self {
+        Self { session, device: AllocationDevice::CPU }
+    }
+}
 
 /// A process can load ONNX Runtime once; whoever asks again gets the same.
 static LOADED: Mutex<Option<OnnxRuntime>> = Mutex::new(None);
@@ -65,6 +79,28 @@ impl OnnxRuntime {
             return Err(OnnxError::Missing(model.to_owned()));
         }
         self.open(model, threads).map_err(|e| OnnxError::Model { path: model.to_owned(), reason: e.to_string() })
+    }
+
+    /// The same on a graphics card, where this program was built for one and one answers.
+    ///
+    /// # Errors
+    /// Those of [`session`](Self::session).
+    pub fn placed(&self, model: &Path, threads: usize) -> Result<Placed, OnnxError> {
+        #[cfg(feature = "cuda")]
+        match self.on_card(model) {
+            Ok(session) => return Ok(Placed { session, device: AllocationDevice::CUDA }),
+            Err(error) => {
+                static TOLD: std::sync::Once = std::sync::Once::new();
+                TOLD.call_once(|| tracing::warn!(%error, "no CUDA device answers ONNX Runtime: the processor speaks"));
+            }
+        }
+        self.session(model, threads).map(Placed::from)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_card(&self, model: &Path) -> ort::Result<Session> {
+        let card = ort::ep::CUDA::default().build().error_on_failure();
+        Session::builder(&self.0)?.with_execution_providers([card])?.commit_from_file(model)
     }
 
     fn open(&self, model: &Path, threads: usize) -> ort::Result<Session> {

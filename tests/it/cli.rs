@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use secretary::rtp::codec::resample::resample;
 use serde_json::Value;
 
 use crate::support::netns::Netns;
@@ -272,4 +273,63 @@ fn a_voice_is_made_of_recordings_only_with_consent_and_without_faults() {
     assert!(listed.contains("espeak-ng: ru, en; licence: GPL"), "{listed}");
     let tried = run(&["voices", "try", "espeak-ng", "--language", "en"], "");
     assert!(tried.status.success() && tried.stdout.starts_with(b"RIFF") && tried.stdout.len() > 100_000);
+}
+
+#[test]
+fn a_voice_is_made_of_what_a_caller_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("calls_log");
+    fs::create_dir(&log).unwrap();
+    let config = dir.path().join("secretary.toml");
+    fs::write(&config, format!("[log]\ndir = {log:?}\n")).unwrap();
+    let (config, voices) = (config.display().to_string(), dir.path().join("voices").display().to_string());
+    let enroll = |call: &str| {
+        let consent = "Lidia is nobody: the recordings are synthetic";
+        let args = ["voices", "enroll", "lidia", "--call", call, "--voices", &voices, "--config", &config];
+        run(&[&args[..], &["--consent", consent]].concat(), "")
+    };
+    // As the telephone carries it, with half a minute of silence while the other side speaks.
+    let record = |call: &str, status: &str, clips: u32| {
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 8_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut wav = hound::WavWriter::create(log.join(format!("{call}_input.wav")), spec).unwrap();
+        for n in 1..=clips {
+            let mut clip = hound::WavReader::open(format!("{HOME}/voices/lidia/lidia_{n}.wav")).unwrap();
+            let pcm: Vec<i16> = clip.samples().map(Result::unwrap).collect();
+            let pcm = resample(&pcm, clip.spec().sample_rate, 8_000).unwrap();
+            pcm.into_iter().chain([0; 240_000]).for_each(|sample| wav.write_sample(sample).unwrap());
+        }
+        wav.finalize().unwrap();
+        fs::write(log.join(format!("{call}_record.json")), format!("{{\"status\":\"{status}\"}}")).unwrap();
+    };
+    record("call_1", "in_progress", 3);
+    record("call_2", "completed", 0);
+    record("call_3", "completed", 3);
+    for (call, expected) in [
+        ("call_0", "no call call_0 in"),
+        ("call_1", "call_1 goes on: hang up first"),
+        ("call_2", "s of speech are in it"),
+    ] {
+        let refused = enroll(call);
+        assert!(!refused.status.success() && stderr(&refused).contains(expected), "{}", stderr(&refused));
+    }
+    let made = enroll("call_3");
+    println!("{}", stdout(&made));
+    assert!(made.status.success(), "{}", stderr(&made));
+    let consent = fs::read_to_string(Path::new(&voices).join("lidia/consent.toml")).unwrap();
+    assert!(consent.contains("call = \"call_3\""), "{consent}");
+    let mut seconds = 0.0;
+    for file in fs::read_dir(Path::new(&voices).join("lidia")).unwrap().flatten().map(|file| file.path()) {
+        if file.extension().is_some_and(|end| end == "wav") {
+            let clip = hound::WavReader::open(file).unwrap();
+            seconds += f64::from(clip.duration()) / 8_000.0;
+            assert!((48_000..=248_000).contains(&clip.duration()), "{}", clip.duration());
+        }
+    }
+    println!("{seconds:.1} s of speech");
+    assert!(seconds > 6.0);
 }

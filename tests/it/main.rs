@@ -48,5 +48,6 @@ mod support;
 mod telephones;
 mod tidy;
 mod turns;
+mod vits_bundle;
 mod voices;
 mod xtts;

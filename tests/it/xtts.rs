@@ -20,6 +20,7 @@ use secretary::engine::tts::xtts::vocoder::{Utterance, Vocoder};
 use secretary::engine::tts::{SpeakJob, SpeechChunk, Tts, TtsConfig, TtsError, VoiceConfig, VoiceOrder};
 use secretary::engine::worker::Priority;
 use secretary::engine::{Cancel, Language};
+use sha2::{Digest, Sha256};
 
 use crate::support::speech::models;
 
@@ -89,7 +90,11 @@ fn voice() -> Conditioning {
 fn gpt() -> Gpt {
     let manifest = manifest();
     let file = &manifest.graphs.gpt.file;
-    Gpt::new(session(file), file, manifest.dimensions).unwrap()
+    gpt_of(file)
+}
+
+fn gpt_of(file: &Path) -> Gpt {
+    Gpt::new(session(file).into(), file, manifest().dimensions).unwrap()
 }
 
 fn prefix(voice: &Conditioning, text: &str) -> Vec<f32> {
@@ -275,6 +280,64 @@ fn tokens_are_drawn_with_the_probabilities_of_the_reference() {
         found[token] = probability;
     }
     assert_close("probabilities", &found, &expected, 1e-4);
+}
+
+/// By what part of the largest value they differ at most.
+fn difference(found: &[f32], expected: &[f32]) -> f32 {
+    let largest = expected.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest
+}
+
+/// A bundle may have its token model with fewer bits: the same inputs and outputs, nearly the same values.
+#[test]
+fn token_models_of_fewer_bits_answer_nearly_alike() {
+    let prefix = prefix(&voice(), "перезвоните, пожалуйста, завтра после обеда");
+    let next = vec![0.1; manifest().dimensions.model_dim];
+    let answers = |file: &str| {
+        let mut gpt = gpt_of(Path::new(file));
+        let first = gpt.join(&prefix).unwrap();
+        [first, gpt.step(&next).unwrap().remove(0)]
+    };
+    let expected = answers("gpt_model.onnx");
+    for (file, bound) in [("gpt_model_fp16.onnx", 0.005), ("gpt_model_int8.onnx", 0.05)] {
+        for (found, expected) in answers(file).iter().zip(&expected) {
+            let logits = difference(&found.logits, &expected.logits);
+            let latent = difference(&found.latent, &expected.latent);
+            println!("{file}: logits {logits:.5}, latent {latent:.5}");
+            assert!(logits > 0.0 && logits <= bound && latent <= bound, "{file}: {logits}, {latent}");
+        }
+    }
+}
+
+#[test]
+fn a_bundle_of_fewer_bits_speaks() {
+    for precision in ["fp16", "int8"] {
+        let folder = tempfile::tempdir().unwrap();
+        let bundle = folder.path().join("bundle");
+        fs::create_dir_all(bundle.join("embeddings")).unwrap();
+        for part in ["", "embeddings"] {
+            for file in fs::read_dir(Path::new(BUNDLE).join(part)).unwrap().flatten() {
+                if file.file_type().unwrap().is_file() {
+                    fs::copy(file.path(), bundle.join(part).join(file.file_name())).unwrap();
+                }
+            }
+        }
+        let sha256 = |file: &str| -> String {
+            let digest = Sha256::digest(fs::read(bundle.join(file)).unwrap());
+            digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        let (whole, less) = ("gpt_model.onnx", format!("gpt_model_{precision}.onnx"));
+        let manifest = fs::read_to_string(bundle.join("manifest.toml")).unwrap();
+        let manifest = manifest.replace(whole, &less).replace(&sha256(whole), &sha256(&less));
+        fs::write(bundle.join("manifest.toml"), manifest).unwrap();
+        fs::remove_file(bundle.join(whole)).unwrap();
+        let tts = start(XttsConfig { bundle, ..config(folder.path()) });
+        assert_eq!(tts.voices()[0].problem, None);
+        let (samples, result) = say(&tts, "Здравствуйте, чем я могу вам помочь?", &Cancel::default());
+        result.unwrap();
+        println!("{precision}: {samples} samples");
+        assert!(samples > 12_000, "{samples}");
+    }
 }
 
 /// A voice of the tiny bundle, with a folder of its own.

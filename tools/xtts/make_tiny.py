@@ -25,7 +25,7 @@ from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
 from TTS.tts.models.xtts import Xtts
 
 from check import check
-from export import Licence, write_bundle
+from export import PRECISIONS, Licence, write_bundle
 from golden import PREFIX_ID, stop_in_time, write_golden
 from sentences import sentences
 
@@ -182,6 +182,8 @@ def main():
     with torch.no_grad():
         stop_in_time(xtts, clips[:2], LEAST_TOKENS)
     write_bundle(xtts, folder / "vocab.json", folder, "tiny", NO_LICENCE)
+    for precision, convert in PRECISIONS.items():
+        convert(folder / "gpt_model.onnx", folder / f"gpt_model_{precision}.onnx")
     write_golden(xtts, golden, *clips)
     write_tokenizer(xtts.tokenizer, golden / "tokenizer.tsv")
     check(folder, golden)

@@ -2,8 +2,6 @@
 
 use ort::value::{Outlet, TensorElementType, ValueType};
 
-use super::MANIFEST;
-
 /// A length that a graph leaves open: it is another one in each run.
 pub const OPEN: i64 = -1;
 /// A length of which the manifest knows nothing.
@@ -19,7 +17,7 @@ pub fn expect(outlets: &[Outlet], what: &str, name: &str, ty: TensorElementType,
         Ok((of, found)) if of == ty && fits(found, shape) => Ok(()),
         _ => {
             let wanted = format!("{name} {ty} {}", dimensions(shape));
-            Err(format!("has the {what} {}, {MANIFEST} makes it {wanted}", describe(outlet)))
+            Err(format!("has the {what} {}, expected {wanted}", describe(outlet)))
         }
     }
 }
@@ -28,7 +26,7 @@ pub fn expect(outlets: &[Outlet], what: &str, name: &str, ty: TensorElementType,
 /// What there is instead.
 pub fn find<'a>(outlets: &'a [Outlet], what: &str, name: &str) -> Result<&'a Outlet, String> {
     let all = || outlets.iter().map(describe).collect::<Vec<_>>().join(", ");
-    let missing = || format!("has no {what} {name}, which {MANIFEST} names; it has {}", all());
+    let missing = || format!("has no {what} {name}; it has {}", all());
     outlets.iter().find(|outlet| outlet.name() == name).ok_or_else(missing)
 }
 

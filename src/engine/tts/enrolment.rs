@@ -10,6 +10,7 @@ use chrono::{DateTime, Local};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::clips::clips;
 use super::wav::read_wav;
 use crate::rtp::codec::resample::resample;
 
@@ -166,11 +167,41 @@ pub fn check(path: &Path) -> Result<Quality, String> {
     Quality::of(&pcm, rate_hz)
 }
 
+/// Cuts clips out of what one side of a call has said, into files of a folder.
+///
+/// # Errors
+/// When it cannot be read, or holds too little speech.
+pub fn cut(recording: &Path, folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let failed = |error: &dyn fmt::Display| format!("{}: {error}", recording.display());
+    let (pcm, rate_hz) = read_wav(&fs::read(recording).map_err(|error| failed(&error))?)?;
+    let clips = clips(&pcm, rate_hz).map_err(|error| failed(&error))?;
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: rate_hz,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut files = Vec::new();
+    for (n, clip) in clips.iter().enumerate() {
+        let file = folder.join(format!("clip {}.wav", n + 1));
+        let written = hound::WavWriter::create(&file, spec).and_then(|mut wav| {
+            clip.iter().try_for_each(|sample| wav.write_sample(*sample))?;
+            wav.finalize()
+        });
+        written.map_err(|error| format!("{}: {error}", file.display()))?;
+        files.push(file);
+    }
+    Ok(files)
+}
+
 /// consent.toml of a voice.
 #[derive(Debug, Serialize)]
 struct Consent {
     agreed: String,
     at: String,
+    /// The call in which it was recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<String>,
     /// Of each recording.
     sha256: Vec<String>,
 }
@@ -179,7 +210,13 @@ struct Consent {
 ///
 /// # Errors
 /// When there is such a folder, or it cannot be written; nothing is left of it then.
-pub fn enrol(folder: &Path, recordings: &[PathBuf], agreed: &str, at: DateTime<Local>) -> Result<(), String> {
+pub fn enrol(
+    folder: &Path,
+    recordings: &[PathBuf],
+    agreed: &str,
+    call: Option<String>,
+    at: DateTime<Local>,
+) -> Result<(), String> {
     let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
@@ -187,7 +224,7 @@ pub fn enrol(folder: &Path, recordings: &[PathBuf], agreed: &str, at: DateTime<L
         return Err(format!("{} is there already; take another name", folder.display()));
     }
     let new = tempfile::Builder::new().prefix(".voice-").tempdir_in(parent).map_err(|error| failed(parent, error))?;
-    let mut consent = Consent { agreed: agreed.to_owned(), at: at.to_rfc3339(), sha256: Vec::new() };
+    let mut consent = Consent { agreed: agreed.to_owned(), at: at.to_rfc3339(), call, sha256: Vec::new() };
     for (n, recording) in recordings.iter().enumerate() {
         let bytes = fs::read(recording).map_err(|error| failed(recording, error))?;
         consent.sha256.push(format!("{:x}", Sha256::digest(&bytes)));
@@ -276,16 +313,21 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("voices/anna");
         let wav = Path::new(env!("CARGO_MANIFEST_DIR")).join("voices/lidia/lidia_1.wav");
-        enrol(&folder, &[wav.clone(), wav.clone()], "Anna agrees", Local::now()).unwrap();
+        enrol(&folder, &[wav.clone(), wav.clone()], "Anna agrees", Some("call_1".into()), Local::now()).unwrap();
         let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
         files.sort();
         assert_eq!(files, ["01.wav", "02.wav", "consent.toml"]);
         let consent = fs::read_to_string(folder.join("consent.toml")).unwrap();
         println!("{consent}");
-        assert!(consent.contains("agreed = \"Anna agrees\"") && consent.contains("sha256 = ["));
-        let error = enrol(&folder, &[wav], "", Local::now()).unwrap_err();
+        assert!(
+            consent.contains("call = \"call_1\"")
+                && consent.contains("agreed = \"Anna agrees\"")
+                && consent.contains("sha256 = [")
+        );
+        let error = enrol(&folder, &[wav], "", None, Local::now()).unwrap_err();
         assert!(error.contains("is there already"), "{error}");
-        let error = enrol(&home.path().join("voices/boris"), &["nowhere.wav".into()], "", Local::now()).unwrap_err();
+        let error =
+            enrol(&home.path().join("voices/boris"), &["nowhere.wav".into()], "", None, Local::now()).unwrap_err();
         assert!(error.contains("nowhere.wav"), "{error}");
         assert_eq!(fs::read_dir(home.path().join("voices")).unwrap().count(), 1, "nothing is left of what failed");
     }

@@ -4,6 +4,7 @@
 //! a while; espeak-ng is the last of each language. What was said before is kept, so that it can be played at once.
 
 mod cache;
+mod clips;
 mod command;
 pub mod enrolment;
 mod output;
@@ -97,7 +98,7 @@ impl VoiceConfig {
     /// All that its sound depends on, as far as that can be seen: another program behind a command looks the same.
     fn identity(&self) -> String {
         let files = match self {
-            VoiceConfig::Vits(vits) => vec![vits.model.clone(), vits.model.with_added_extension("json")],
+            VoiceConfig::Vits(vits) => vits.files(),
             VoiceConfig::Xtts(xtts) => xtts.files(),
             VoiceConfig::Command(_) => Vec::new(),
         };
@@ -209,6 +210,20 @@ impl fmt::Display for Ability {
             None => Ok(()),
         }
     }
+}
+
+/// Whether a bundle may be loaded: it is free for every use, or somebody has said that theirs is one of those allowed.
+///
+/// # Errors
+/// With what to do.
+fn is_accepted(licence: &str, commercial_use: bool, accepted: Option<&str>) -> Result<(), String> {
+    if commercial_use || accepted == Some(licence) {
+        return Ok(());
+    }
+    Err(format!(
+        "the licence of its weights, {licence}, allows no commercial use, of what they say neither: read it, and if it allows \
+         yours, write accept_licence = {licence:?} into the [[tts.voices]] of this voice"
+    ))
 }
 
 /// A voice that is prepared: a model and whose voice it is, on one thread.

@@ -2,24 +2,28 @@
 //!
 //! What the graph has computed of earlier positions (keys and values, 240 KiB each at the trained size) stays in its own
 //! tensors from one step to the next. It is copied only when an utterance begins or ends: the shorter ones are then padded on
-//! the left, where the mask hides them. The graph knows of no positions, so that changes nothing.
+//! the left, where the mask hides them. The graph knows of no positions, so that changes nothing. On a graphics card they stay
+//! there from one step to the next (IoBinding); on a processor the same binding copies nothing.
 
 use std::path::Path;
 
-use ort::memory::Allocator;
-use ort::session::{Session, SessionInputValue};
-use ort::value::{DynValue, Tensor, TensorElementType, TensorRef};
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::Session;
+use ort::value::{DynTensor, Tensor, TensorElementType};
 
 use super::manifest::Dimensions;
 use crate::engine::bundle::interface::{ANY, OPEN, expect};
+use crate::engine::onnx::Placed;
 
 pub struct Gpt {
     session: Session,
+    /// Where it computes.
+    device: AllocationDevice<'static>,
     dimensions: Dimensions,
     past: Vec<String>,
     present: Vec<String>,
     /// Keys and values of all rows, float32 `[rows, n_heads, len, head_dim]`.
-    cache: Vec<DynValue>,
+    cache: Vec<DynTensor>,
     len: usize,
     /// At which position each row begins; before it there is padding.
     rows: Vec<usize>,
@@ -37,7 +41,7 @@ pub struct Output {
 impl Gpt {
     /// # Errors
     /// When the graph is another one than the manifest says.
-    pub fn new(session: Session, file: &Path, dimensions: Dimensions) -> Result<Self, String> {
+    pub fn new(Placed { session, device }: Placed, file: &Path, dimensions: Dimensions) -> Result<Self, String> {
         let Dimensions { n_layer, n_heads, model_dim, head_dim, audio_tokens, .. } = dimensions;
         let (heads, head, dim) = (n_heads as i64, head_dim as i64, model_dim as i64);
         let names = |what: &str| -> Vec<String> {
@@ -61,7 +65,7 @@ impl Gpt {
             Ok(())
         };
         check().map_err(|reason| format!("{} {reason}", file.display()))?;
-        Ok(Self { session, dimensions, past, present, cache: Vec::new(), len: 0, rows: Vec::new() })
+        Ok(Self { session, device, dimensions, past, present, cache: Vec::new(), len: 0, rows: Vec::new() })
     }
 
     /// How many utterances go forward.
@@ -74,7 +78,7 @@ impl Gpt {
     pub fn join(&mut self, prefix: &[f32]) -> ort::Result<Output> {
         let Dimensions { n_heads, head_dim, model_dim, .. } = self.dimensions;
         let positions = prefix.len() / model_dim;
-        let nothing = |_| Ok(Tensor::<f32>::new(&Allocator::default(), [1, n_heads, 0, head_dim])?.into_dyn());
+        let nothing = |_| Ok(Tensor::<f32>::new(&Allocator::default(), [1, n_heads, 0, head_dim])?.upcast());
         let empty = self.past.iter().map(nothing).collect::<ort::Result<Vec<_>>>()?;
         let (outputs, cache) = self.run(prefix, 1, &vec![1.0; positions], empty)?;
         let len = self.len.max(positions);
@@ -136,12 +140,14 @@ impl Gpt {
     }
 
     /// One tensor of rows of others from their first position on, each padded on the left to `len` positions.
-    fn gather(&self, rows: &[(&DynValue, usize, usize)], len: usize) -> ort::Result<DynValue> {
+    fn gather(&self, rows: &[(&DynTensor, usize, usize)], len: usize) -> ort::Result<DynTensor> {
         let Dimensions { n_heads, head_dim, .. } = self.dimensions;
         let mut values = vec![0.0; rows.len() * n_heads * len * head_dim];
         let short = || ort::Error::new("a cache is shorter than its row");
         for (to, &(from, row, start)) in values.chunks_mut(n_heads * len * head_dim).zip(rows) {
-            let (shape, of) = from.try_extract_tensor::<f32>()?;
+            let is_here = self.device == AllocationDevice::CPU;
+            let copy = (!is_here).then(|| from.to(AllocationDevice::CPU, 0)).transpose()?;
+            let (shape, of) = copy.as_ref().unwrap_or(from).try_extract_tensor::<f32>()?;
             let positions = shape.get(2).and_then(|&positions| usize::try_from(positions).ok()).ok_or_else(short)?;
             let used = positions.checked_sub(start).filter(|&used| used <= len).ok_or_else(short)?;
             for (head, to) in to.chunks_mut(len * head_dim).enumerate() {
@@ -150,7 +156,7 @@ impl Gpt {
                 to[(len - used) * head_dim..].copy_from_slice(from);
             }
         }
-        Ok(Tensor::from_array(([rows.len(), n_heads, len, head_dim], values))?.into_dyn())
+        Ok(Tensor::from_array(([rows.len(), n_heads, len, head_dim], values))?.upcast())
     }
 
     /// The last position of each row, and the cache with what was new.
@@ -159,16 +165,26 @@ impl Gpt {
         embeddings: &[f32],
         rows: usize,
         mask: &[f32],
-        past: Vec<DynValue>,
-    ) -> ort::Result<(Vec<Output>, Vec<DynValue>)> {
+        past: Vec<DynTensor>,
+    ) -> ort::Result<(Vec<Output>, Vec<DynTensor>)> {
         let Dimensions { model_dim, audio_tokens, .. } = self.dimensions;
         let positions = embeddings.len() / (rows.max(1) * model_dim);
-        let mut inputs: Vec<(&str, SessionInputValue<'_>)> = vec![
-            ("inputs_embeds", TensorRef::from_array_view(([rows, positions, model_dim], embeddings))?.into()),
-            ("attention_mask", TensorRef::from_array_view(([rows, mask.len() / rows.max(1)], mask))?.into()),
-        ];
-        inputs.extend(self.past.iter().zip(past).map(|(name, value)| (name.as_str(), value.into())));
-        let mut outputs = self.session.run(inputs)?;
+        let memory = |device| MemoryInfo::new(device, 0, AllocatorType::Device, MemoryType::Default);
+        let mut binding = self.session.create_binding()?;
+        let embeddings = Tensor::from_array(([rows, positions, model_dim], embeddings.to_vec()))?;
+        binding.bind_input("inputs_embeds", &embeddings)?;
+        let mask = Tensor::from_array(([rows, mask.len() / rows.max(1)], mask.to_vec()))?;
+        binding.bind_input("attention_mask", &mask)?;
+        for (name, value) in self.past.iter().zip(&past) {
+            binding.bind_input(name.as_str(), value)?;
+        }
+        for name in ["logits", "hidden_states"] {
+            binding.bind_output_to_device(name, &memory(AllocationDevice::CPU)?)?;
+        }
+        for name in &self.present {
+            binding.bind_output_to_device(name.as_str(), &memory(self.device.clone())?)?;
+        }
+        let mut outputs = self.session.run_binding(&binding)?;
         let missing = |name: &str| ort::Error::new(format!("no output {name}"));
         let last = |name: &str, values: usize| -> ort::Result<Vec<Vec<f32>>> {
             let output = outputs.get(name).ok_or_else(|| missing(name))?;
@@ -184,7 +200,7 @@ impl Gpt {
         };
         let (logits, latents) = (last("logits", audio_tokens)?, last("hidden_states", model_dim)?);
         let said = logits.into_iter().zip(latents).map(|(logits, latent)| Output { logits, latent }).collect();
-        let cache = self.present.iter().map(|name| outputs.remove(name).ok_or_else(|| missing(name)));
+        let cache = self.present.iter().map(|name| outputs.remove(name).ok_or_else(|| missing(name))?.downcast());
         let cache = cache.collect::<ort::Result<Vec<_>>>()?;
         Ok((said, cache))
     }

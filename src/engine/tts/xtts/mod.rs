@@ -31,7 +31,7 @@ use self::references::References;
 use self::sampling::Sampler;
 use self::tokenizer::TextTokenizer;
 use self::vocoder::{RATE_HZ, Utterance, Vocoder};
-use super::{Ability, Cancel, Language, OnnxRuntime, Sink, Synthesizer, TtsError, number_of_workers};
+use super::{Ability, Cancel, Language, OnnxRuntime, Sink, Synthesizer, TtsError, is_accepted, number_of_workers};
 use crate::engine::bundle::{File, MANIFEST};
 use crate::engine::cores;
 
@@ -88,7 +88,7 @@ impl Bundles {
         let mut loaded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |(folder, _): &&Loaded| *folder == config.bundle;
         if let Some(bundle) = loaded.iter().find(same).and_then(|(_, bundle)| bundle.upgrade()) {
-            bundle.manifest.is_accepted(config.accept_licence.as_deref())?;
+            bundle.manifest.is_accepted(config)?;
             return Ok(bundle);
         }
         let bundle = Arc::new(Bundle::load(config, runtime)?);
@@ -111,12 +111,12 @@ impl Bundle {
     fn load(config: &XttsConfig, runtime: &OnnxRuntime) -> Result<Self, String> {
         let folder = config.bundle.clone();
         let manifest = Manifest::load(&folder)?;
-        manifest.is_accepted(config.accept_licence.as_deref())?;
+        manifest.is_accepted(config)?;
         manifest.verify(&folder)?;
         let tokenizer = TextTokenizer::load(&folder.join(&manifest.files.vocab.file))?;
         let embeddings = Arc::new(Embeddings::load(&folder, &manifest)?);
         let file = &manifest.graphs.gpt.file;
-        let session = runtime.session(&folder.join(file), config.threads).map_err(|error| error.to_string())?;
+        let session = runtime.placed(&folder.join(file), config.threads).map_err(|error| error.to_string())?;
         let gpt = Gpt::new(session, file, manifest.dimensions)?;
         let decoder = Decoder::start(gpt, Arc::clone(&embeddings), manifest.dimensions, config.threads)?;
         Ok(Self { folder, manifest, tokenizer, embeddings, decoder })
@@ -159,17 +159,8 @@ impl Conditioning {
 }
 
 impl Manifest {
-    /// # Errors
-    /// With what to do, when it is not free for every use and nobody has said that theirs is one of those.
-    fn is_accepted(&self, accepted: Option<&str>) -> Result<(), String> {
-        if self.commercial_use || accepted == Some(&self.licence) {
-            return Ok(());
-        }
-        Err(format!(
-            "the licence of its weights, {0}, allows no commercial use, of what they say neither: read it, and if it allows \
-             yours, write accept_licence = \"{0}\" into the [[tts.voices]] of this voice",
-            self.licence
-        ))
+    fn is_accepted(&self, config: &XttsConfig) -> Result<(), String> {
+        is_accepted(&self.licence, self.commercial_use, config.accept_licence.as_deref())
     }
 }
 
@@ -200,9 +191,9 @@ impl XttsVoice {
         let references = References::read(&config.voice, &config.references)?;
         let conditioning = bundle.condition(&references, runtime, config.threads)?;
         let file = &bundle.manifest.graphs.vocoder_frames.file;
-        let session = runtime.session(&bundle.folder.join(file), config.threads).map_err(|error| error.to_string())?;
+        let placed = runtime.placed(&bundle.folder.join(file), config.threads).map_err(|error| error.to_string())?;
         let Dimensions { model_dim, speaker_dim, .. } = bundle.manifest.dimensions;
-        let vocoder = Vocoder::new(session, file, model_dim, speaker_dim)?;
+        let vocoder = Vocoder::new(placed.session, file, model_dim, speaker_dim)?;
         let Manifest { licence, commercial_use, .. } = &bundle.manifest;
         let (licence, commercial_use) = (licence.clone(), Some(*commercial_use));
         let ability = Ability { languages, cloning: true, streaming: true, licence, commercial_use };
