@@ -203,14 +203,15 @@ fn tokens_latents_and_sound_are_those_of_the_reference() {
     let file = &manifest.graphs.vocoder_frames.file;
     let dim = manifest.dimensions.model_dim;
     let mut vocoder = Vocoder::new(session(file), file, dim, manifest.dimensions.speaker_dim).unwrap();
+    let options = ort::session::RunOptions::new().unwrap();
     let mut sound = |latents: &[f32], pieces: &[usize]| -> Vec<f32> {
         let (mut utterance, mut rest, mut sound) = (Utterance::default(), latents, Vec::new());
         for &tokens in pieces {
             let (piece, after) = rest.split_at((tokens * dim).min(rest.len()));
-            sound.extend(vocoder.sound(&mut utterance, piece, &voice.speaker, dim, false).unwrap());
+            sound.extend(vocoder.sound(&mut utterance, piece, &voice.speaker, dim, false, &options).unwrap());
             rest = after;
         }
-        sound.extend(vocoder.sound(&mut utterance, rest, &voice.speaker, dim, true).unwrap());
+        sound.extend(vocoder.sound(&mut utterance, rest, &voice.speaker, dim, true, &options).unwrap());
         sound
     };
     let whole = golden("waveform");

@@ -16,13 +16,12 @@ use serde::Deserialize;
 
 use self::model::{Inference, Model};
 use self::phonemes::{PhonemeIds, Phonemizer};
+use super::output::{gain, loudness};
 use super::process::is_installed;
 use super::{Ability, Cancel, Language, OnnxRuntime, Sink, Synthesizer, TtsError, number_of_workers};
 use crate::engine::cores;
 use crate::engine::onnx::{OnnxError, interruptible};
 
-/// Every clause is brought to this peak, 2 dB below full scale; Piper's own sound varies from clause to clause.
-const PEAK: f32 = 26_000.0;
 /// Of a clause with no sound to speak of the noise is not blown up.
 const MIN_PEAK: f32 = 0.05;
 
@@ -152,7 +151,10 @@ impl VitsVoice {
             let output = outputs.get("output").ok_or_else(|| ort::Error::new("it has no output `output`"))?;
             let (_, sound) = output.try_extract_tensor::<f32>()?;
             let peak = sound.iter().fold(MIN_PEAK, |peak, sample| peak.max(sample.abs()));
-            Ok(sound.iter().map(|sample| (sample / peak * PEAK) as i16).collect())
+            let pcm: Vec<i16> = sound.iter().map(|sample| (sample / peak * 32_767.0) as i16).collect();
+            // Piper's own sound varies from clause to clause, and with the same peak still by some decibels.
+            let gain = loudness(&pcm, self.rate_hz).map_or(0.5, gain);
+            Ok(pcm.iter().map(|&sample| (f32::from(sample) * gain) as i16).collect())
         })
     }
 }

@@ -34,6 +34,7 @@ use self::vocoder::{RATE_HZ, Utterance, Vocoder};
 use super::{Ability, Cancel, Language, OnnxRuntime, Sink, Synthesizer, TtsError, is_accepted, number_of_workers};
 use crate::engine::bundle::{File, MANIFEST};
 use crate::engine::cores;
+use crate::engine::onnx::interruptible;
 
 /// How often one who waits for the next piece looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(10);
@@ -232,7 +233,8 @@ impl XttsVoice {
             let sound = {
                 let _cores = cores::take(self.threads);
                 let (speaker, dim) = (&self.conditioning.speaker, dimensions.model_dim);
-                self.vocoder.sound(&mut utterance, &latents, speaker, dim, last).map_err(|error| error.to_string())?
+                let run = |options: &_| self.vocoder.sound(&mut utterance, &latents, speaker, dim, last, options);
+                interruptible(cancel, run).map_err(|error| error.to_string())?
             };
             let pcm: Vec<i16> =
                 sound.iter().map(|sample| (sample.clamp(-1.0, 1.0) * 32_767.0).round() as i16).collect();

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use ort::session::Session;
+use ort::session::{RunOptions, Session};
 use ort::value::{TensorElementType, TensorRef};
 
 use crate::engine::bundle::interface::{ANY, OPEN, expect};
@@ -59,6 +59,7 @@ impl Vocoder {
         speaker: &[f32],
         dim: usize,
         last: bool,
+        options: &RunOptions,
     ) -> ort::Result<Vec<f32>> {
         utterance.latents.extend_from_slice(latents);
         let count = utterance.latents.len() / dim;
@@ -74,7 +75,8 @@ impl Vocoder {
             TensorRef::from_array_view(([1, dim, total - first], &*window))?,
             TensorRef::from_array_view(([1, speaker.len(), 1], speaker))?,
         );
-        let outputs = self.session.run(ort::inputs!["frames" => frames, "speaker_embedding" => speaker])?;
+        let inputs = ort::inputs!["frames" => frames, "speaker_embedding" => speaker];
+        let outputs = self.session.run_with_options(inputs, options)?;
         let waveform = outputs.get("waveform").ok_or_else(|| ort::Error::new("no output waveform"))?;
         let (_, sound) = waveform.try_extract_tensor::<f32>()?;
         let made = (utterance.frames - first) * HOP..(end - first) * HOP;
